@@ -1,0 +1,118 @@
+//! The checked config: what the framework builds caches from.
+//!
+//! Everything here passed every check, so the framework only has to look up factories and hand
+//! them their options.
+
+use std::collections::BTreeMap;
+use std::time::Duration;
+
+use larder_core::{KeyPath, Life, Share, Slot, Tier};
+
+/// A cache as the config describes it, with all layers applied.
+#[derive(Clone, Debug)]
+#[non_exhaustive]
+pub struct CacheSpec {
+    /// Its name.
+    pub name: String,
+    /// What it is for.
+    pub description: Option<String>,
+    /// Where it stands: `caches.users`, or `patterns."tenant-*"`.
+    pub path: KeyPath,
+    /// How long entries live. Default: never expire.
+    pub ttl: Life,
+    /// How long an entry lives that nobody reads. Default: for ever.
+    pub idle_ttl: Life,
+    /// By how much of the ttl expiry is spread, up and down. Default 0.
+    pub ttl_jitter: Share,
+    /// How long "there is none" is remembered. Default: not at all.
+    pub negative_ttl: Option<Duration>,
+    /// The greatest serialized value that is stored. Default: no limit.
+    pub max_value_bytes: Option<u64>,
+    /// How values become bytes in tiers that have no serializer of their own.
+    pub serializer: PluginNode,
+    /// The tiers in the order in which they are looked up; at least one.
+    pub tiers: Vec<TierSpec>,
+    /// What to do when things go wrong.
+    pub resilience: ResilienceSpec,
+}
+
+/// A tier of a cache.
+#[derive(Clone, Debug)]
+#[non_exhaustive]
+pub struct TierSpec {
+    /// Which.
+    pub tier: Tier,
+    /// Where it stands; for the shorthand without `l1` the cache itself.
+    pub path: KeyPath,
+    /// What keeps the entries.
+    pub source: TierSource,
+    /// How long entries live in this tier at most. Default: as long as in the cache.
+    pub ttl: Option<Life>,
+    /// Which entry has to go. Default: the backend's.
+    pub policy: Option<PluginNode>,
+    /// How values become bytes in this tier. Default: the cache's.
+    pub serializer: Option<PluginNode>,
+}
+
+/// What keeps the entries of a tier.
+#[derive(Clone, Debug)]
+#[expect(clippy::exhaustive_enums, reason = "the config language has these two")]
+pub enum TierSource {
+    /// A backend of its own.
+    Backend(PluginNode),
+    /// Another named cache.
+    Cache(String),
+}
+
+/// A plugin to build.
+#[derive(Clone, Debug)]
+#[non_exhaustive]
+pub struct PluginNode {
+    /// Its role.
+    pub slot: Slot,
+    /// Its kind; registered.
+    pub kind: String,
+    /// Its options, without `kind`, interpolated; paths are absolute. May hold secrets: never
+    /// print it.
+    pub options: serde_json::Value,
+    /// Where it stands.
+    pub path: KeyPath,
+}
+
+/// What to do when things go wrong.
+#[derive(Clone, Debug)]
+#[non_exhaustive]
+pub struct ResilienceSpec {
+    /// One load per key, however many callers. Default true.
+    pub single_flight: bool,
+    /// How long a stale entry may be served when the loader fails.
+    pub stale_for: Life,
+    /// Answer with a stale value after this and load on in the background.
+    pub soft_timeout: Option<Duration>,
+    /// Give up on a load after this.
+    pub hard_timeout: Option<Duration>,
+}
+
+/// Caches created on demand.
+#[derive(Clone, Debug)]
+#[non_exhaustive]
+pub struct PatternSpec {
+    /// A glob such as `tenant-*`.
+    pub pattern: String,
+    /// What each is made of; its name is the pattern.
+    pub cache: CacheSpec,
+    /// How many there may be at a time. Default: no limit.
+    pub max_instances: Option<u64>,
+}
+
+/// A config that passed every check.
+#[derive(Clone, Debug, Default)]
+#[non_exhaustive]
+pub struct Config {
+    /// The named caches.
+    pub caches: BTreeMap<String, CacheSpec>,
+    /// Caches created on demand, in the order of the file: the first match wins.
+    pub patterns: Vec<PatternSpec>,
+    /// Connections that plugins share, by name.
+    pub connections: BTreeMap<String, PluginNode>,
+}

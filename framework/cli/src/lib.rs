@@ -1,0 +1,1 @@
+//! The larder command: check, show and explain configs, look into caches.

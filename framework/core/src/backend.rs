@@ -1,0 +1,389 @@
+//! [`Backend`], a place that keeps bytes.
+
+use std::fmt;
+use std::sync::Arc;
+use std::time::Duration;
+
+use async_trait::async_trait;
+
+use crate::capabilities::Capabilities;
+use crate::clock::Timestamp;
+use crate::entry::{Entry, EntryMeta};
+use crate::error::{CacheError, ErrorKind, Result};
+use crate::policy::{Capacity, PolicyFactory};
+
+/// A place that keeps entries as bytes: a directory, a Redis server, a library loaded at run time.
+///
+/// Keys are UTF-8 texts that passed [`check_text`](crate::key::check_text): 1 to 1024 bytes. Any
+/// character may occur in them, so a backend must not use them as path or command without
+/// escaping. A backend is shared by all tasks of a cache and must do its own locking.
+///
+/// What it cannot do it leaves out of its [`Capabilities`]; the default bodies then answer with
+/// [`ErrorKind::Unsupported`] or do the work one key at a time.
+///
+/// # Behaviour
+///
+/// Every method says what must hold; the conformance kit proves it. For all of them:
+///
+/// * Entries that cannot be read (torn, foreign, corrupt, of an unknown format) are a miss and are
+///   removed, never an error.
+/// * A failed `set` leaves either the new value, or nothing. It never leaves the old value, for
+///   the caller believes that it is gone.
+/// * No method blocks the thread for long: file work goes to a blocking pool.
+///
+/// # Cancellation
+///
+/// Any future may be dropped at any point. The entry it worked on is then as it was, complete and
+/// new, or gone; never torn.
+#[async_trait]
+pub trait Backend: Send + Sync + fmt::Debug + 'static {
+    /// What this backend can do. Must not change while it lives.
+    fn capabilities(&self) -> Capabilities;
+
+    /// How to hold values of the application as they are, instead of as bytes. Needs
+    /// [`Capabilities::TYPED`]. As the first tier such a backend is replaced by a typed store with
+    /// these settings; as a lower tier it is used through the other methods.
+    fn in_process(&self) -> Option<InProcess> {
+        None
+    }
+
+    /// Begins background work, such as garbage collection. Called once, after every plugin of
+    /// every cache was built.
+    ///
+    /// # Errors
+    ///
+    /// Any kind; the manager then closes all that was built and reports the error.
+    async fn start(&self) -> Result<()> {
+        Ok(())
+    }
+
+    /// Reads an entry.
+    ///
+    /// # Behaviour
+    ///
+    /// * Returns the last entry that a completed `set` stored, with equal value and meta.
+    /// * An entry past its hard deadline is `None`; one past its soft deadline is returned.
+    /// * Tombstones are returned as entries.
+    ///
+    /// # Errors
+    ///
+    /// [`ErrorKind::Connection`], [`ErrorKind::Timeout`] or [`ErrorKind::Plugin`] when the backend
+    /// could not be asked; never because of what was found.
+    async fn get(&self, key: &str) -> Result<Option<Entry>>;
+
+    /// Stores an entry in place of any other of the same key.
+    ///
+    /// # Errors
+    ///
+    /// [`ErrorKind::Capacity`] when it does not fit; the kinds of [`get`](Self::get) otherwise.
+    async fn set(&self, key: &str, entry: Entry) -> Result<()>;
+
+    /// Removes an entry; whether there was one. Deleting what is not there succeeds.
+    ///
+    /// # Errors
+    ///
+    /// The kinds of [`get`](Self::get).
+    async fn delete(&self, key: &str) -> Result<bool>;
+
+    /// Whether `get` would return an entry.
+    ///
+    /// # Errors
+    ///
+    /// The kinds of [`get`](Self::get).
+    async fn exists(&self, key: &str) -> Result<bool> {
+        Ok(self.get(key).await?.is_some())
+    }
+
+    /// Removes every entry of this cache, and nothing of anybody else.
+    ///
+    /// # Behaviour
+    ///
+    /// After it returned no entry stored before is ever returned, by this process or another one.
+    ///
+    /// # Errors
+    ///
+    /// The kinds of [`get`](Self::get).
+    async fn clear(&self) -> Result<()>;
+
+    /// Reads many entries; answers in the order of the keys.
+    ///
+    /// # Errors
+    ///
+    /// The kinds of [`get`](Self::get), for the first key that failed.
+    async fn get_many(&self, keys: &[&str]) -> Result<Vec<Option<Entry>>> {
+        let mut entries = Vec::with_capacity(keys.len());
+        for key in keys {
+            entries.push(self.get(key).await?);
+        }
+        Ok(entries)
+    }
+
+    /// Stores many entries. When it fails, some of them may be stored.
+    ///
+    /// # Errors
+    ///
+    /// The kinds of [`set`](Self::set), for the first key that failed.
+    async fn set_many(&self, entries: Vec<(String, Entry)>) -> Result<()> {
+        for (key, entry) in entries {
+            self.set(&key, entry).await?;
+        }
+        Ok(())
+    }
+
+    /// Removes many entries; how many there were.
+    ///
+    /// # Errors
+    ///
+    /// The kinds of [`get`](Self::get), for the first key that failed.
+    async fn delete_many(&self, keys: &[&str]) -> Result<u64> {
+        let mut deleted = 0;
+        for key in keys {
+            deleted += u64::from(self.delete(key).await?);
+        }
+        Ok(deleted)
+    }
+
+    /// Changes the deadlines of an entry and nothing else; whether there was one.
+    /// Needs [`Capabilities::TOUCH`].
+    ///
+    /// # Errors
+    ///
+    /// [`ErrorKind::Unsupported`] without the capability; else the kinds of [`get`](Self::get).
+    async fn touch(&self, key: &str, deadlines: Deadlines) -> Result<bool> {
+        let _ = (key, deadlines);
+        Err(unsupported("touch"))
+    }
+
+    /// Lists keys, a page at a time. Needs [`Capabilities::SCAN`].
+    ///
+    /// # Behaviour
+    ///
+    /// * A key that is there from the first page to the last is returned at least once.
+    /// * A key that was never there is never returned.
+    ///
+    /// # Errors
+    ///
+    /// [`ErrorKind::Unsupported`] without the capability; else the kinds of [`get`](Self::get).
+    async fn scan(&self, request: ScanRequest) -> Result<ScanPage> {
+        let _ = request;
+        Err(unsupported("scan"))
+    }
+
+    /// Stores an entry unless one with a greater or equal [`Stamp`](crate::Stamp) is there;
+    /// whether it was stored. Needs [`Capabilities::PUT_IF_NEWER`].
+    ///
+    /// # Errors
+    ///
+    /// [`ErrorKind::Unsupported`] without the capability; else the kinds of [`set`](Self::set).
+    async fn put_if_newer(&self, key: &str, entry: Entry) -> Result<bool> {
+        let _ = (key, entry);
+        Err(unsupported("put_if_newer"))
+    }
+
+    /// Asks for the right to load a key. Needs [`Capabilities::LEASE`].
+    ///
+    /// # Behaviour
+    ///
+    /// At most one lease per key is granted at a time. It ends when it is released, when its time
+    /// is over, or when the key is written or deleted.
+    ///
+    /// # Errors
+    ///
+    /// [`ErrorKind::Unsupported`] without the capability; else the kinds of [`get`](Self::get).
+    async fn lease(&self, key: &str, duration: Duration) -> Result<Lease> {
+        let _ = (key, duration);
+        Err(unsupported("lease"))
+    }
+
+    /// Reads all of an entry but its value. Needs [`Capabilities::HEADER_READ`] to be cheaper than
+    /// [`get`](Self::get).
+    ///
+    /// # Errors
+    ///
+    /// The kinds of [`get`](Self::get).
+    async fn meta(&self, key: &str) -> Result<Option<EntryMeta>> {
+        Ok(self.get(key).await?.map(|entry| entry.meta))
+    }
+
+    /// What the backend knows about itself. Cheap enough to be called every few seconds.
+    ///
+    /// # Errors
+    ///
+    /// Why it cannot be used now.
+    async fn health(&self) -> Result<Health> {
+        Ok(Health::default())
+    }
+
+    /// Writes out what is buffered, if anything is.
+    ///
+    /// # Errors
+    ///
+    /// The kinds of [`set`](Self::set).
+    async fn flush(&self) -> Result<()> {
+        Ok(())
+    }
+
+    /// Stops background work and flushes. Called once, last. Calls that come later answer with
+    /// [`ErrorKind::Closed`] or work as before.
+    ///
+    /// # Errors
+    ///
+    /// The kinds of [`set`](Self::set).
+    async fn close(&self) -> Result<()> {
+        self.flush().await
+    }
+}
+
+fn unsupported(operation: &'static str) -> CacheError {
+    CacheError::new(ErrorKind::Unsupported, "the backend cannot do this").during(operation)
+}
+
+/// What to do with a new entry when there is no room.
+#[derive(
+    Clone, Copy, Debug, Default, PartialEq, Eq, Hash, serde::Deserialize, schemars::JsonSchema,
+)]
+#[serde(rename_all = "kebab-case")]
+#[expect(clippy::exhaustive_enums, reason = "there is no third way")]
+pub enum OnFull {
+    /// Other entries make room, as the policy says.
+    #[default]
+    Evict,
+    /// The new entry is refused with [`ErrorKind::Capacity`].
+    Reject,
+}
+
+/// Settings of a typed in-process store; see [`Backend::in_process`].
+#[derive(Clone, Debug)]
+#[non_exhaustive]
+pub struct InProcess {
+    /// How much the whole store may hold.
+    pub capacity: Capacity,
+    /// What happens when it is full.
+    pub on_full: OnFull,
+    /// Which entry has to go.
+    pub policy: Arc<dyn PolicyFactory>,
+    /// Number of shards; `None` derives it from the number of cores.
+    pub shards: Option<usize>,
+}
+
+impl InProcess {
+    /// A store of this capacity that evicts by this policy.
+    #[must_use]
+    pub fn new(capacity: Capacity, policy: Arc<dyn PolicyFactory>) -> Self {
+        Self {
+            capacity,
+            on_full: OnFull::Evict,
+            policy,
+            shards: None,
+        }
+    }
+
+    /// Sets what happens when the store is full.
+    #[must_use]
+    pub const fn on_full(mut self, on_full: OnFull) -> Self {
+        self.on_full = on_full;
+        self
+    }
+
+    /// Sets the number of shards.
+    #[must_use]
+    pub const fn shards(mut self, shards: Option<usize>) -> Self {
+        self.shards = shards;
+        self
+    }
+}
+
+/// New deadlines of an entry.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+#[expect(
+    clippy::exhaustive_structs,
+    reason = "the two deadlines of an entry are all there are"
+)]
+pub struct Deadlines {
+    /// End of the logical life; `None` is never.
+    pub soft: Option<Timestamp>,
+    /// End of the physical life; `None` is never.
+    pub hard: Option<Timestamp>,
+}
+
+/// Which keys to list, and from where.
+#[derive(Clone, Debug, Default)]
+#[non_exhaustive]
+pub struct ScanRequest {
+    /// The cursor of the page before; `None` for the first page.
+    pub cursor: Option<String>,
+    /// Only keys that start with this; empty for all. A backend may return others as well: the
+    /// caller filters again.
+    pub prefix: String,
+    /// How many keys a page should have; 0 leaves it to the backend.
+    pub limit: usize,
+}
+
+impl ScanRequest {
+    /// All keys from the start.
+    #[must_use]
+    pub fn all() -> Self {
+        Self::default()
+    }
+
+    /// Only keys that start with `prefix`.
+    #[must_use]
+    pub fn prefix(mut self, prefix: impl Into<String>) -> Self {
+        self.prefix = prefix.into();
+        self
+    }
+
+    /// At most about `limit` keys a page.
+    #[must_use]
+    pub const fn limit(mut self, limit: usize) -> Self {
+        self.limit = limit;
+        self
+    }
+
+    /// The page after `cursor`.
+    #[must_use]
+    pub fn from_cursor(mut self, cursor: Option<String>) -> Self {
+        self.cursor = cursor;
+        self
+    }
+}
+
+/// Some keys, and where to go on.
+#[derive(Clone, Debug, Default)]
+#[expect(clippy::exhaustive_structs, reason = "backends build it")]
+pub struct ScanPage {
+    /// The keys of this page; may be empty although more follow.
+    pub keys: Vec<String>,
+    /// The cursor of the next page; `None` when this was the last.
+    pub next: Option<String>,
+}
+
+/// The answer to a request for a lease.
+#[derive(Clone, Debug, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum Lease {
+    /// Load the key and store it with this token.
+    Granted {
+        /// Proves at the backend that the lease still holds.
+        token: u64,
+    },
+    /// Somebody else loads it.
+    Held {
+        /// How long their lease lasts at most, if known.
+        remaining: Option<Duration>,
+    },
+}
+
+/// What a backend knows about itself.
+#[derive(Clone, Debug, Default)]
+#[non_exhaustive]
+pub struct Health {
+    /// How many entries it holds, if that is known without counting.
+    pub entries: Option<u64>,
+    /// How many bytes they take, if that is known without counting.
+    pub bytes: Option<u64>,
+    /// Entries that could not be read since the start.
+    pub corrupt: u64,
+    /// Why it works worse than it should, if it does.
+    pub degraded: Option<String>,
+}

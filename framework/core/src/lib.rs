@@ -1,0 +1,63 @@
+//! What a Larder plugin author reads.
+//!
+//! Larder builds named caches from a config file out of plugins. This crate holds everything a
+//! plugin is made of and nothing else:
+//!
+//! | module | what |
+//! |---|---|
+//! | [`backend`], [`policy`], [`serializer`], [`invalidator`], [`warmer`], [`replicator`] | the six extension traits |
+//! | [`plugin`] | [`PluginConfig`]: one struct that is factory, schema and manual of a plugin |
+//! | [`registry`] | how plugins are found: `inventory`, explicit, or a loaded table |
+//! | [`entry`], [`envelope`] | an entry and how it looks in bytes |
+//! | [`error`] | [`CacheError`], the one error |
+//! | [`clock`], [`units`], [`key`] | time, typed strings of the config file, keys |
+//!
+//! # Writing a plugin
+//!
+//! Implement one of the traits, describe its options with a struct that derives `Deserialize` and
+//! `JsonSchema`, implement [`PluginConfig`] for it, and end the file with
+//! [`register!`](crate::register). The doc comments of the options struct become the reference
+//! manual, the editor completion and the text of error messages.
+//!
+//! What this crate is *not*: it has no cache, reads no file and starts no task. Those live in
+//! `larder`, `larder-config` and `larder-store`.
+
+pub mod backend;
+pub mod capabilities;
+pub mod clock;
+pub mod entry;
+pub mod envelope;
+pub mod error;
+pub mod invalidator;
+pub mod key;
+pub mod plugin;
+pub mod policy;
+pub mod problem;
+pub mod registry;
+pub mod replicator;
+pub mod serializer;
+pub mod telemetry;
+pub mod units;
+pub mod warmer;
+
+pub use async_trait::async_trait;
+pub use backend::Backend;
+pub use bytes::Bytes;
+pub use capabilities::Capabilities;
+pub use clock::{Clock, ManualClock, Moment, SystemClock, Timestamp};
+pub use entry::{Entry, EntryMeta, Stamp};
+pub use error::{CacheError, ErrorKind, Result};
+pub use invalidator::Invalidator;
+pub use key::CacheKey;
+pub use plugin::{BuildContext, Descriptor, PluginConfig, PolicyConfig, Resource, Slot, Tier};
+pub use policy::{HitMode, Policy, PolicyFactory};
+pub use problem::{KeyPath, Problem, Problems};
+pub use registry::{Registry, RegistryConflict, Source};
+pub use replicator::Replicator;
+pub use serializer::Serializer;
+pub use units::{ByteSize, HumanDuration, Life, Secret, Share};
+pub use warmer::Warmer;
+
+#[doc(hidden)]
+pub use inventory as __inventory;
+pub use {erased_serde, schemars, serde, serde_json};

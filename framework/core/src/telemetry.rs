@@ -1,0 +1,62 @@
+//! The names of every span and event, in one place, so that an operator can filter by them and a
+//! test can list them.
+//!
+//! All carry the target [`TARGET`]. A hit has neither span nor event.
+
+/// The `tracing` target of everything Larder says.
+pub const TARGET: &str = "larder";
+
+macro_rules! names {
+    ($($(#[doc = $doc:literal])+ $name:ident = $text:literal;)*) => {
+        $($(#[doc = $doc])+ pub const $name: &str = $text;)*
+
+        /// Every name with its description, for the table in `docs/telemetry.md`.
+        pub const ALL: &[(&str, &str)] = &[$(($text, concat!($($doc),+))),*];
+    };
+}
+
+names! {
+    /// span: a config is read, merged and checked. Fields: `file`.
+    CONFIG_LOAD = "config.load";
+    /// span: the plugins of one cache are built. Fields: `cache`.
+    CACHE_BUILD = "cache.build";
+    /// span: background work of all plugins begins.
+    MANAGER_START = "manager.start";
+    /// span: all caches are flushed and closed.
+    MANAGER_CLOSE = "manager.close";
+    /// span: the application's loader runs for one key. Fields: `cache`.
+    CACHE_LOAD = "cache.load";
+    /// event, warn: a config was used although `check` warns of it. Fields: `code`, `path`, `message`.
+    CONFIG_WARNING = "config.warning";
+    /// event, debug: a cache is ready. Fields: `cache`, `tiers`.
+    CACHE_READY = "cache.ready";
+    /// event, warn: a loader failed or panicked. Fields: `cache`, `error`.
+    LOAD_FAILED = "load.failed";
+    /// event, debug: a loaded value was not stored, for its key was invalidated meanwhile. Fields: `cache`.
+    LOAD_FENCED = "load.fenced";
+    /// event, warn: a tier failed and was skipped. Fields: `cache`, `tier`, `operation`, `error`.
+    TIER_FAILED = "tier.failed";
+    /// event, warn: a stored value could not be decoded and counts as a miss. Fields: `cache`, `tier`, `error`.
+    DECODE_FAILED = "decode.failed";
+    /// event, warn: a value could not be stored in a tier. Fields: `cache`, `tier`, `error`.
+    STORE_FAILED = "store.failed";
+    /// event, warn: a plugin could not be closed in order. Fields: `cache`, `tier`, `error`.
+    CLOSE_FAILED = "close.failed";
+    /// event, warn: a file of the file backend was unreadable and was removed. Fields: `cache`, `reason`.
+    FILE_CORRUPT = "file.corrupt";
+    /// event, trace: a pass of the TTL manager. Fields: `caches`, `removed`.
+    TTL_SWEEP = "ttl.sweep";
+}
+
+#[cfg(test)]
+mod tests {
+    use std::collections::BTreeSet;
+
+    use super::ALL;
+
+    #[test]
+    fn names_are_unique() {
+        let names: BTreeSet<_> = ALL.iter().map(|(name, _)| name).collect();
+        assert_eq!(names.len(), ALL.len());
+    }
+}

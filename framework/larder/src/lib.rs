@@ -1,0 +1,1 @@
+//! Named caches from a config file, assembled from plugins at run time.

@@ -1,0 +1,1 @@
+//! The typed in-process store of Larder: index, slab, expiry, policy hooks.

@@ -1,0 +1,1 @@
+//! Eviction policies of Larder, one file each.

@@ -1,0 +1,1 @@
+//! Serializers of Larder, one file each.
