@@ -1,0 +1,147 @@
+#!/usr/bin/env bash
+# The one test command: everything that must hold before a change is finished.
+#
+#   bash tests/run.sh            formatting, lints, tests, documentation, the quick start
+#   bash tests/run.sh --quick    without the lints of other feature sets and the documentation
+#   bash tests/run.sh --soak     with the long versions of the randomised tests
+#
+# Needs cargo and a C linker; installs the linker and missing rustup components where it may.
+set -euo pipefail
+
+cd "$(dirname "${BASH_SOURCE[0]}")/.."
+
+quick=false
+for argument in "$@"; do
+    case "$argument" in
+        --quick) quick=true ;;
+        --soak) export LARDER_SOAK=1 ;;
+        -h | --help)
+            sed -n '2,8s/^# \{0,1\}//p' "${BASH_SOURCE[0]}"
+            exit 0
+            ;;
+        *)
+            echo "unknown option $argument; run with --help for the options there are" >&2
+            exit 2
+            ;;
+    esac
+done
+
+# ── what is needed ──
+
+die() {
+    printf '%s\n' "$@" >&2
+    exit 1
+}
+
+need_cargo() {
+    if ! command -v cargo >/dev/null && [ -x "${CARGO_HOME:-$HOME/.cargo}/bin/cargo" ]; then
+        PATH="${CARGO_HOME:-$HOME/.cargo}/bin:$PATH"
+    fi
+    command -v cargo >/dev/null ||
+        die "cargo is missing. Install the Rust toolchain:" \
+            "  curl --proto '=https' --tlsv1.2 -sSf https://sh.rustup.rs | sh -s -- -y"
+}
+
+# need_component NAME: a cargo subcommand that comes as a component of the toolchain.
+need_component() {
+    if cargo "$1" --version >/dev/null 2>&1; then
+        return
+    fi
+    command -v rustup >/dev/null ||
+        die "cargo $1 is missing. Install it with the package manager that brought cargo."
+    rustup component add "$1" ||
+        die "cargo $1 is missing and could not be installed. Run: rustup component add $1"
+}
+
+need_linker() {
+    if command -v cc >/dev/null; then
+        return
+    fi
+    if command -v apt-get >/dev/null && [ "$(id -u)" = 0 ]; then
+        apt-get update && DEBIAN_FRONTEND=noninteractive apt-get install -y gcc libc6-dev ||
+            die "a C linker is missing and could not be installed. Run: apt-get install gcc libc6-dev"
+        return
+    fi
+    die "a C linker (cc) is missing. Install gcc or clang; on Debian: sudo apt-get install gcc libc6-dev"
+}
+
+# ── sections ──
+
+sections=0
+
+# section TITLE COMMAND...: runs the command under a headline and says how long it took.
+section() {
+    local title=$1 start=$SECONDS
+    shift
+    printf '\n━━ %s\n' "$title"
+    # Under `set -e` a command in a condition would run on after a failure inside it.
+    "$@"
+    printf '   %s: ok, %d s\n' "$title" "$((SECONDS - start))"
+    sections=$((sections + 1))
+}
+
+report_failure() {
+    local status=$?
+    if [ "$status" != 0 ]; then
+        printf '\nFAILED after %d s, %d sections were ok; the failure stands above\n' \
+            "$SECONDS" "$sections" >&2
+    fi
+}
+trap report_failure EXIT
+
+lint() {
+    cargo clippy --locked "$@" -- -D warnings
+}
+
+# Only crates that have features are built again, so that the matrix stays cheap.
+lint_other_feature_sets() {
+    local manifest crate
+    for manifest in $(grep -l '^\[features\]' config-schema/Cargo.toml {framework,plugins}/*/Cargo.toml); do
+        crate=$(sed -n 's/^name = "\(.*\)"/\1/p' "$manifest" | head -n 1)
+        echo "$crate: no features"
+        lint -p "$crate" --no-default-features
+        echo "$crate: all features"
+        lint -p "$crate" --all-features
+    done
+}
+
+build_documentation() {
+    RUSTDOCFLAGS="${RUSTDOCFLAGS:-} -D warnings" cargo doc --workspace --no-deps --locked
+}
+
+# The quick start keeps its cache in the folder it is given: the first run fills it, and a second
+# process must be answered from there.
+run_quick_start() {
+    local folder first second
+    folder=$(mktemp -d)
+    first=$(cargo run --quiet --locked -p larder-examples --example quickstart -- "$folder")
+    second=$(cargo run --quiet --locked -p larder-examples --example quickstart -- "$folder")
+    rm -rf "$folder"
+    printf 'first run:\n%s\nsecond run:\n%s\n' "$first" "$second"
+    expect_file_tier "$first" "$second"
+}
+
+# expect_file_tier FIRST SECOND: what the two runs of the quick start must and must not say.
+expect_file_tier() {
+    local phrase='from the file tier'
+    ! grep -qi -- "$phrase" <<<"$1" || die "the first run found values in an empty folder"
+    grep -qi -- "$phrase" <<<"$2" || die "the second run was not answered $phrase"
+}
+
+need_cargo
+need_linker
+need_component fmt
+need_component clippy
+
+section "formatting" cargo fmt --all --check
+section "lints" lint --workspace --all-targets
+if ! $quick; then
+    section "lints of other feature sets" lint_other_feature_sets
+fi
+section "tests and doc tests" cargo test --workspace --locked
+if ! $quick; then
+    section "documentation" build_documentation
+fi
+section "quick start, twice" run_quick_start
+
+printf '\nOK: %d sections in %d s\n' "$sections" "$SECONDS"
