@@ -80,14 +80,17 @@ section() {
     sections=$((sections + 1))
 }
 
-report_failure() {
+scratch=$(mktemp -d)
+
+finish() {
     local status=$?
+    rm -rf "$scratch"
     if [ "$status" != 0 ]; then
         printf '\nFAILED after %d s, %d sections were ok; the failure stands above\n' \
             "$SECONDS" "$sections" >&2
     fi
 }
-trap report_failure EXIT
+trap finish EXIT
 
 lint() {
     cargo clippy --locked "$@" -- -D warnings
@@ -112,11 +115,9 @@ build_documentation() {
 # The quick start keeps its cache in the folder it is given: the first run fills it, and a second
 # process must be answered from there.
 run_quick_start() {
-    local folder first second
-    folder=$(mktemp -d)
-    first=$(cargo run --quiet --locked -p larder-examples --example quickstart -- "$folder")
-    second=$(cargo run --quiet --locked -p larder-examples --example quickstart -- "$folder")
-    rm -rf "$folder"
+    local first second
+    first=$(cargo run --quiet --locked -p larder-examples --example quickstart -- "$scratch")
+    second=$(cargo run --quiet --locked -p larder-examples --example quickstart -- "$scratch")
     printf 'first run:\n%s\nsecond run:\n%s\n' "$first" "$second"
     expect_file_tier "$first" "$second"
 }
