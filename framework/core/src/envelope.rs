@@ -1,1 +1,335 @@
-//! The 48-byte header in front of every stored entry (written by another hand in this commit).
+//! How an entry looks in bytes, version 1: the same in files, on servers and between sites.
+//!
+//! A header of 48 bytes at fixed offsets, then the tags, then the value. All numbers are big
+//! endian:
+//!
+//! | offset | size | field |
+//! |---|---|---|
+//! | 0 | 2 | magic `C4 5E`, which neither JSON nor any UTF-8 text starts with |
+//! | 2 | 1 | version of the layout: 1 |
+//! | 3 | 1 | flags: 1 tombstone, 2 negative; the others are reserved and refused |
+//! | 4 | 2 | number of the serializer |
+//! | 6 | 1 | codec: 0, for the value is stored as the serializer wrote it |
+//! | 7 | 1 | length of header and tags, in units of 8 bytes |
+//! | 8 | 8 | stamp: time |
+//! | 16 | 4 | stamp: origin |
+//! | 20 | 4 | epoch |
+//! | 24 | 8 | soft deadline in microseconds; 0 is never |
+//! | 32 | 8 | hard deadline in microseconds; 0 is never |
+//! | 40 | 4 | load cost in microseconds |
+//! | 44 | 4 | CRC-32C of bytes 0 to 24, bytes 40 to 44, the tags and the value |
+//! | 48 | 16 each | tags: hash of the name, version |
+//!
+//! The checksum leaves the deadlines out, so that [`patch_deadlines`] can move them in place. A
+//! reader that does not know a flag, codec or version refuses the entry, which makes it a miss:
+//! old programs never misread what newer ones wrote.
+
+use std::fmt;
+use std::ops::Range;
+use std::time::Duration;
+
+use bytes::Bytes;
+
+use crate::backend::Deadlines;
+use crate::clock::Timestamp;
+use crate::entry::{Entry, EntryMeta, Stamp, TagStamp};
+
+/// The length of the fixed part of the header.
+pub const HEADER_LEN: usize = 48;
+
+/// The most tags an entry can carry.
+pub const MAX_TAGS: usize = 32;
+
+/// Where the deadlines stand in the header: what [`patch_deadlines`] changes, and all that a
+/// backend has to rewrite for a `touch`.
+pub const DEADLINES: Range<usize> = 24..40;
+
+const MAGIC: [u8; 2] = [0xc4, 0x5e];
+const VERSION: u8 = 1;
+const FLAG_TOMBSTONE: u8 = 1;
+const FLAG_NEGATIVE: u8 = 2;
+const TAG_LEN: usize = 16;
+
+/// Why bytes are not an entry, or an entry does not fit into bytes.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum EnvelopeError {
+    /// The checksum does not fit the bytes: they are torn or were changed.
+    Checksum {
+        /// What the header says.
+        expected: u32,
+        /// What the bytes have.
+        found: u32,
+    },
+    /// The value is stored in a way this version does not know.
+    Codec {
+        /// The number of the codec.
+        found: u8,
+    },
+    /// Flags are set that this version does not know.
+    Flags {
+        /// All flags of the entry.
+        found: u8,
+    },
+    /// The length of the header is impossible.
+    HeaderLength {
+        /// The length in bytes that the header gives for itself.
+        found: usize,
+    },
+    /// The bytes do not start like an entry: somebody else wrote them.
+    Magic {
+        /// How they start.
+        found: [u8; 2],
+    },
+    /// There are fewer bytes than the header needs.
+    TooShort {
+        /// How many are needed for the header and the tags.
+        needed: usize,
+        /// How many there are.
+        found: usize,
+    },
+    /// The entry has more tags than [`MAX_TAGS`].
+    TooManyTags {
+        /// How many it has.
+        found: usize,
+    },
+    /// The layout has a version this version of Larder does not know.
+    Version {
+        /// The version of the entry.
+        found: u8,
+    },
+}
+
+impl fmt::Display for EnvelopeError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Checksum { expected, found } => write!(
+                f,
+                "the checksum of the entry is `{found:08x}`, but its header says `{expected:08x}`"
+            ),
+            Self::Codec { found } => write!(f, "the entry has the unknown codec `{found}`"),
+            Self::Flags { found } => {
+                write!(f, "the entry has unknown flags among `{found:#010b}`")
+            }
+            Self::HeaderLength { found } => {
+                write!(f, "the entry has the impossible header length `{found}`")
+            }
+            Self::Magic { found } => write!(
+                f,
+                "the bytes start with `{:02x} {:02x}`, which no entry does",
+                found[0], found[1]
+            ),
+            Self::TooShort { needed, found } => write!(
+                f,
+                "the entry has `{found}` bytes, but its header alone needs `{needed}`"
+            ),
+            Self::TooManyTags { found } => {
+                write!(
+                    f,
+                    "the entry has `{found}` tags, but at most `{MAX_TAGS}` fit"
+                )
+            }
+            Self::Version { found } => {
+                write!(
+                    f,
+                    "the entry has the layout version `{found}`, but only `1` is known"
+                )
+            }
+        }
+    }
+}
+
+impl std::error::Error for EnvelopeError {}
+
+/// How many bytes [`encode`] appends for an entry.
+#[must_use]
+pub const fn encoded_len(entry: &Entry) -> usize {
+    HEADER_LEN + entry.meta.tags.len() * TAG_LEN + entry.value.len()
+}
+
+/// Appends an entry to `out`.
+///
+/// A load cost of more than 71 minutes is stored as about 71 minutes, and a deadline at the very
+/// start of time as one microsecond after it, which is over just as well.
+///
+/// # Errors
+///
+/// [`EnvelopeError::TooManyTags`]; `out` is then as it was.
+pub fn encode(entry: &Entry, out: &mut Vec<u8>) -> Result<(), EnvelopeError> {
+    let meta = &entry.meta;
+    if meta.tags.len() > MAX_TAGS {
+        return Err(EnvelopeError::TooManyTags {
+            found: meta.tags.len(),
+        });
+    }
+    let mut header = fixed_header(meta);
+    let mut tags = Vec::with_capacity(meta.tags.len() * TAG_LEN);
+    for tag in &meta.tags {
+        tags.extend_from_slice(&tag.tag.to_be_bytes());
+        tags.extend_from_slice(&tag.version.to_be_bytes());
+    }
+    let crc = checksum(&header, &tags, &entry.value);
+    header[44..48].copy_from_slice(&crc.to_be_bytes());
+    out.reserve(encoded_len(entry));
+    out.extend_from_slice(&header);
+    out.extend_from_slice(&tags);
+    out.extend_from_slice(&entry.value);
+    Ok(())
+}
+
+/// Reads an entry. The value shares the memory of `bytes`.
+///
+/// # Errors
+///
+/// Any variant but [`EnvelopeError::TooManyTags`]: the bytes are not an entry, are torn, or were
+/// written by a later version. All of them mean a miss.
+pub fn decode(bytes: &Bytes) -> Result<Entry, EnvelopeError> {
+    let (meta, length) = read_header(bytes)?;
+    let found = checksum(bytes, &bytes[HEADER_LEN..length], &bytes[length..]);
+    let expected = u32::from_be_bytes(array(bytes, 44));
+    if found != expected {
+        return Err(EnvelopeError::Checksum { expected, found });
+    }
+    Ok(Entry {
+        value: bytes.slice(length..),
+        meta,
+    })
+}
+
+/// Reads all but the value from the first bytes of an entry. The checksum covers the value, so
+/// it is *not* verified: use the answer to decide what to read, not instead of reading.
+///
+/// # Errors
+///
+/// The errors of [`decode`] but `Checksum`. After `TooShort` try again with as many bytes as it
+/// says are needed.
+pub fn decode_header(bytes: &[u8]) -> Result<EntryMeta, EnvelopeError> {
+    read_header(bytes).map(|(meta, _)| meta)
+}
+
+/// Changes the deadlines of an encoded entry, and nothing else. The checksum stays right.
+///
+/// # Errors
+///
+/// [`EnvelopeError::TooShort`] when `bytes` holds no whole header.
+pub fn patch_deadlines(bytes: &mut [u8], deadlines: Deadlines) -> Result<(), EnvelopeError> {
+    let found = bytes.len();
+    let Some(field) = bytes[..found.min(HEADER_LEN)].get_mut(DEADLINES) else {
+        return Err(EnvelopeError::TooShort {
+            needed: HEADER_LEN,
+            found,
+        });
+    };
+    field.copy_from_slice(&deadline_bytes(deadlines));
+    Ok(())
+}
+
+/// The bytes that stand at [`DEADLINES`] for these deadlines.
+#[must_use]
+pub fn deadline_bytes(deadlines: Deadlines) -> [u8; 16] {
+    let mut bytes = [0; 16];
+    bytes[..8].copy_from_slice(&deadline_field(deadlines.soft).to_be_bytes());
+    bytes[8..].copy_from_slice(&deadline_field(deadlines.hard).to_be_bytes());
+    bytes
+}
+
+fn fixed_header(meta: &EntryMeta) -> [u8; HEADER_LEN] {
+    let mut header = [0; HEADER_LEN];
+    header[..2].copy_from_slice(&MAGIC);
+    header[2] = VERSION;
+    header[3] = u8::from(meta.tombstone) * FLAG_TOMBSTONE + u8::from(meta.negative) * FLAG_NEGATIVE;
+    header[4..6].copy_from_slice(&meta.format.to_be_bytes());
+    let length = HEADER_LEN + meta.tags.len() * TAG_LEN;
+    header[7] = u8::try_from(length / 8).expect("32 tags make a header of 560 bytes");
+    header[8..16].copy_from_slice(&meta.stamp.time.as_micros().to_be_bytes());
+    header[16..20].copy_from_slice(&meta.stamp.origin.to_be_bytes());
+    header[20..24].copy_from_slice(&meta.epoch.to_be_bytes());
+    let deadlines = Deadlines {
+        soft: meta.soft_deadline,
+        hard: meta.hard_deadline,
+    };
+    header[DEADLINES].copy_from_slice(&deadline_bytes(deadlines));
+    let cost = u32::try_from(meta.load_cost.as_micros()).unwrap_or(u32::MAX);
+    header[40..44].copy_from_slice(&cost.to_be_bytes());
+    header
+}
+
+/// The meta, and where the value begins.
+fn read_header(bytes: &[u8]) -> Result<(EntryMeta, usize), EnvelopeError> {
+    let too_short = |needed| EnvelopeError::TooShort {
+        needed,
+        found: bytes.len(),
+    };
+    if bytes.len() < HEADER_LEN {
+        return Err(too_short(HEADER_LEN));
+    }
+    if bytes[..2] != MAGIC {
+        return Err(EnvelopeError::Magic {
+            found: array(bytes, 0),
+        });
+    }
+    if bytes[2] != VERSION {
+        return Err(EnvelopeError::Version { found: bytes[2] });
+    }
+    let flags = bytes[3];
+    if flags & !(FLAG_TOMBSTONE | FLAG_NEGATIVE) != 0 {
+        return Err(EnvelopeError::Flags { found: flags });
+    }
+    if bytes[6] != 0 {
+        return Err(EnvelopeError::Codec { found: bytes[6] });
+    }
+    let length = usize::from(bytes[7]) * 8;
+    let most = HEADER_LEN + MAX_TAGS * TAG_LEN;
+    if !(HEADER_LEN..=most).contains(&length) || !(length - HEADER_LEN).is_multiple_of(TAG_LEN) {
+        return Err(EnvelopeError::HeaderLength { found: length });
+    }
+    if bytes.len() < length {
+        return Err(too_short(length));
+    }
+    let tags = bytes[HEADER_LEN..length].chunks_exact(TAG_LEN);
+    let meta = EntryMeta {
+        stamp: Stamp {
+            time: Timestamp::from_micros(u64::from_be_bytes(array(bytes, 8))),
+            origin: u32::from_be_bytes(array(bytes, 16)),
+        },
+        epoch: u32::from_be_bytes(array(bytes, 20)),
+        soft_deadline: read_deadline(bytes, 24),
+        hard_deadline: read_deadline(bytes, 32),
+        load_cost: Duration::from_micros(u32::from_be_bytes(array(bytes, 40)).into()),
+        tags: tags
+            .map(|tag| TagStamp {
+                tag: u64::from_be_bytes(array(tag, 0)),
+                version: u64::from_be_bytes(array(tag, 8)),
+            })
+            .collect(),
+        negative: flags & FLAG_NEGATIVE != 0,
+        tombstone: flags & FLAG_TOMBSTONE != 0,
+        format: u16::from_be_bytes(array(bytes, 4)),
+    };
+    Ok((meta, length))
+}
+
+fn checksum(header: &[u8], tags: &[u8], value: &[u8]) -> u32 {
+    let parts = [&header[40..44], tags, value];
+    let start = crc32c::crc32c(&header[..DEADLINES.start]);
+    parts.into_iter().fold(start, crc32c::crc32c_append)
+}
+
+fn deadline_field(deadline: Option<Timestamp>) -> u64 {
+    deadline.map_or(0, |deadline| deadline.as_micros().max(1))
+}
+
+fn read_deadline(bytes: &[u8], at: usize) -> Option<Timestamp> {
+    let micros = u64::from_be_bytes(array(bytes, at));
+    (micros != 0).then(|| Timestamp::from_micros(micros))
+}
+
+/// The `N` bytes at `at`, which every caller has checked to be there.
+fn array<const N: usize>(bytes: &[u8], at: usize) -> [u8; N] {
+    let mut field = [0; N];
+    field.copy_from_slice(&bytes[at..at + N]);
+    field
+}
+
+#[cfg(test)]
+mod tests;
