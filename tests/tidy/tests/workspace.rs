@@ -42,6 +42,7 @@ every_rule! {
     crates::versions_stand_in_the_root,
     crates::workspace_dependencies_are_explained,
     files::change_notes_are_named_by_kind,
+    files::golden_files_are_used,
     files::links_lead_somewhere,
     files::named_paths_exist,
     files::the_top_level_is_known,

@@ -83,6 +83,41 @@ pub fn change_notes_are_named_by_kind(tree: &Tree) -> Vec<Finding> {
         .collect()
 }
 
+/// Every golden file is compared with something: a test names it, or it is the answer to a file
+/// of the same name and another extension beside it.
+#[must_use]
+pub fn golden_files_are_used(tree: &Tree) -> Vec<Finding> {
+    let paths: Vec<&str> = tree.paths().collect();
+    let sources: Vec<&str> = tree
+        .texts()
+        .filter(|(path, _)| path.ends_with(".rs"))
+        .map(|(_, text)| text)
+        .collect();
+    let is_used = |path: &str| {
+        let (stem, _) = path.rsplit_once('.').unwrap_or((path, ""));
+        let name = stem.rsplit('/').next().unwrap_or(stem);
+        let is_partner = |other: &&str| {
+            **other != *path
+                && other
+                    .rsplit_once('.')
+                    .is_some_and(|(other, _)| other == stem)
+        };
+        paths.iter().any(is_partner) || sources.iter().any(|text| has_name(text, name))
+    };
+    let golden = paths.iter().filter(|path| path.contains("/golden/"));
+    golden
+        .filter(|path| !is_used(path))
+        .map(|path| Finding::in_file(path, "no test reads this golden file; delete it"))
+        .collect()
+}
+
+/// Whether `text` has `name` as a whole; `-` is part of a name.
+fn has_name(text: &str, name: &str) -> bool {
+    let is_name_char = |char: char| char.is_alphanumeric() || char == '_' || char == '-';
+    text.split(|char: char| !is_name_char(char))
+        .any(|part| part == name)
+}
+
 fn is_change_note(name: &str) -> bool {
     let parts: Vec<&str> = name.split('.').collect();
     let [slug, kind, "md"] = parts[..] else {
@@ -205,5 +240,20 @@ mod tests {
                 ".changes/tags.new.md"
             ]
         );
+    }
+    #[test]
+    fn a_golden_file_that_no_test_reads_is_found() {
+        let tree = Tree::of([
+            ("a/tests/golden/named.txt", ""),
+            ("a/tests/golden/pair.toml", ""),
+            ("a/tests/golden/pair.txt", ""),
+            ("a/tests/golden/left-over.txt", ""),
+            ("a/tests/messages.rs", "check(\"named\"); // not left"),
+        ]);
+        let paths: Vec<_> = golden_files_are_used(&tree)
+            .into_iter()
+            .map(|finding| finding.path)
+            .collect();
+        assert_eq!(paths, ["a/tests/golden/left-over.txt"]);
     }
 }
