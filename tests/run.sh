@@ -143,6 +143,10 @@ section "tests and doc tests" cargo test --workspace --locked
 if ! $quick; then
     section "documentation" build_documentation
 fi
+if cargo deny --version >/dev/null 2>&1; then
+    # Advisories need the network and change by the day, so they are no part of a test.
+    section "licences and sources" cargo deny --locked check bans licenses sources
+fi
 section "quick start, twice" run_quick_start
 
 printf '\nOK: %d sections in %d s\n' "$sections" "$SECONDS"
