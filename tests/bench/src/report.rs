@@ -1,0 +1,145 @@
+//! [`Report`]: the rows of a run, as a table for people or as JSON lines for programs.
+
+use std::io;
+use std::time::Duration;
+
+use crate::harness::Rounds;
+
+/// How rows are printed.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Format {
+    /// One JSON object a line.
+    JsonLines,
+    /// Columns under a headline.
+    Table,
+}
+
+/// One measured case.
+#[derive(Clone, Debug)]
+pub(crate) struct Row {
+    pub(crate) case: String,
+    pub(crate) unit: &'static str,
+    pub(crate) ours: f64,
+    pub(crate) peer: f64,
+    /// Who the peer is: another cache, or the `budget` we set ourselves.
+    pub(crate) best_peer: &'static str,
+    pub(crate) ratio: f64,
+}
+
+impl Row {
+    /// A case of `operations` operations a round, in nanoseconds each.
+    pub(crate) fn per_operation(
+        case: String,
+        operations: usize,
+        best_peer: &'static str,
+        rounds: &Rounds,
+    ) -> Self {
+        let nanos = |time: Duration| time.as_secs_f64() * 1e9 / operations as f64;
+        let (ours, peer) = (nanos(rounds.ours()), nanos(rounds.peer()));
+        Self {
+            case,
+            unit: "ns",
+            ours,
+            peer,
+            best_peer,
+            ratio: rounds.ratio(),
+        }
+    }
+
+    /// A case that has no peer but a longest time it may take.
+    pub(crate) fn within_budget(case: String, ours: Duration, budget: Duration) -> Self {
+        let millis = |time: Duration| time.as_secs_f64() * 1e3;
+        Self {
+            case,
+            unit: "ms",
+            ours: millis(ours),
+            peer: millis(budget),
+            best_peer: "budget",
+            ratio: ours.as_secs_f64() / budget.as_secs_f64(),
+        }
+    }
+}
+
+/// Prints rows as they come.
+#[derive(Debug)]
+pub(crate) struct Report<W> {
+    out: W,
+    format: Format,
+}
+
+impl<W: io::Write> Report<W> {
+    /// Begins a report; a table gets its headline.
+    pub(crate) fn begin(mut out: W, format: Format) -> io::Result<Self> {
+        if format == Format::Table {
+            writeln!(
+                out,
+                "{:<28} {:>10} {:>10} {:>4}  {:<12} {:>6}",
+                "case", "ours", "peer", "unit", "best peer", "ratio"
+            )?;
+        }
+        Ok(Self { out, format })
+    }
+
+    /// Prints one row.
+    pub(crate) fn add(&mut self, row: &Row) -> io::Result<()> {
+        match self.format {
+            Format::JsonLines => writeln!(self.out, "{}", json(row)),
+            Format::Table => writeln!(
+                self.out,
+                "{:<28} {:>10.2} {:>10.2} {:>4}  {:<12} {:>6.2}",
+                row.case, row.ours, row.peer, row.unit, row.best_peer, row.ratio
+            ),
+        }
+    }
+}
+
+/// The row as one JSON object. Names are ours and need no escapes.
+fn json(row: &Row) -> String {
+    let Row {
+        case,
+        unit,
+        ours,
+        peer,
+        best_peer,
+        ratio,
+    } = row;
+    format!(
+        "{{\"case\":\"{case}\",\"unit\":\"{unit}\",\"ours\":{ours:.3},\"peer\":{peer:.3},\
+         \"best_peer\":\"{best_peer}\",\"ratio\":{ratio:.4}}}"
+    )
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn printed(format: Format) -> String {
+        let mut out = Vec::new();
+        let mut report = Report::begin(&mut out, format).unwrap();
+        let budget = Duration::from_millis(50);
+        let row = Row::within_budget("load".to_owned(), Duration::from_millis(10), budget);
+        report.add(&row).unwrap();
+        String::from_utf8(out).unwrap()
+    }
+
+    #[test]
+    fn a_row_is_one_line_of_json() {
+        let expected = "{\"case\":\"load\",\"unit\":\"ms\",\"ours\":10.000,\"peer\":50.000,\
+                        \"best_peer\":\"budget\",\"ratio\":0.2000}\n";
+        assert_eq!(printed(Format::JsonLines), expected);
+    }
+
+    #[test]
+    fn a_table_has_a_headline() {
+        assert_eq!(printed(Format::Table).lines().count(), 2);
+    }
+
+    #[test]
+    fn time_is_told_per_operation() {
+        let second = Duration::from_secs(1);
+        let mut rounds = Rounds::default();
+        rounds.run(1, || second, || 2 * second);
+        let row = Row::per_operation("hit".to_owned(), 1_000_000, "other", &rounds);
+        assert_eq!((row.ours, row.peer), (1000.0, 2000.0));
+    }
+}

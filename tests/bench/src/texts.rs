@@ -1,0 +1,54 @@
+//! Generated configs of a given size.
+
+use std::fmt::Write as _;
+
+/// A config of `count` caches that share a template and defaults, six lines each.
+pub(crate) fn many_caches(count: usize) -> String {
+    let mut text = String::from(HEAD);
+    for number in 0..count {
+        let capacity = 1_000 + number;
+        let policy = POLICIES[number % POLICIES.len()];
+        // Writing to a `String` cannot fail.
+        let _ = write!(
+            text,
+            "\n[caches.cache-{number:04}]\nextends = \"small\"\nttl = \"{}m\"\n\
+             l1.backend = {{ kind = \"memory\", capacity = {capacity} }}\nl1.policy = \"{policy}\"\n",
+            number % 60 + 1,
+        );
+    }
+    text
+}
+
+/// A config of at least `lines` lines.
+pub(crate) fn long(lines: usize) -> String {
+    many_caches(
+        lines
+            .saturating_sub(HEAD.lines().count())
+            .div_ceil(LINES_PER_CACHE),
+    )
+}
+
+const HEAD: &str = "\
+version = 1
+
+[defaults]
+ttl = \"10m\"
+ttl_jitter = \"10%\"
+
+[templates.small]
+description = \"one of many\"
+resilience = { stale_for = \"1h\", hard_timeout = \"2s\" }
+";
+const LINES_PER_CACHE: usize = 6;
+const POLICIES: [&str; 3] = ["lru", "sieve", "s3-fifo"];
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_long_config_has_as_many_lines_as_asked_for() {
+        let lines = long(2_000).lines().count();
+        assert!((2_000..2_000 + LINES_PER_CACHE).contains(&lines), "{lines}");
+    }
+}
