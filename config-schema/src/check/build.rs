@@ -1,0 +1,138 @@
+//! From the checked options to the [`Config`].
+
+use larder_core::{KeyPath, Life, Share, Slot, Tier};
+use serde_json::{Map, Value as Json};
+
+use crate::grammar::{CacheSection, Picked, ResilienceSection, Root, TierSection};
+use crate::model::{
+    CacheSpec, Config, PatternSpec, PluginNode, ResilienceSpec, TierSource, TierSpec,
+};
+
+/// The serializer of caches that name none.
+const DEFAULT_SERIALIZER: &str = "messagepack";
+
+/// Decodes checked options. JSON objects are sorted, so the order of patterns comes beside.
+pub(super) fn config(json: Json, patterns: &[String]) -> Result<Config, serde_json::Error> {
+    let mut root: Root = serde_json::from_value(without_parts(json))?;
+    let mut config = Config::default();
+    for (name, section) in std::mem::take(&mut root.caches) {
+        let path = KeyPath::from_segments(["caches", &name]);
+        config
+            .caches
+            .insert(name.clone(), cache(name, path, section));
+    }
+    for pattern in patterns {
+        if let Some(section) = root.patterns.remove(pattern) {
+            let path = KeyPath::from_segments(["patterns", pattern]);
+            config.patterns.push(PatternSpec {
+                cache: cache(pattern.clone(), path, section.cache),
+                pattern: pattern.clone(),
+                max_instances: section.max_instances,
+            });
+        }
+    }
+    for (name, node) in root.connections {
+        let path = KeyPath::from_segments(["connections", &name]);
+        let node = plugin(Slot::Connection, node.0, path);
+        config.connections.insert(name, node);
+    }
+    Ok(config)
+}
+
+/// Without what the loader has applied already.
+fn without_parts(json: Json) -> Json {
+    let Json::Object(mut sections) = json else {
+        return json;
+    };
+    for part in ["defaults", "templates", "profile"] {
+        sections.remove(part);
+    }
+    Json::Object(sections)
+}
+
+fn plugin(slot: Slot, picked: Picked, path: KeyPath) -> PluginNode {
+    let options = match picked.options {
+        Json::Null => Json::Object(Map::new()),
+        options => options,
+    };
+    PluginNode {
+        slot,
+        kind: picked.kind,
+        options,
+        path,
+    }
+}
+
+fn cache(name: String, path: KeyPath, section: CacheSection) -> CacheSpec {
+    let serializer = section.serializer.map_or_else(
+        || Picked {
+            kind: DEFAULT_SERIALIZER.to_owned(),
+            options: Json::Null,
+        },
+        |node| node.0,
+    );
+    let short = TierSection {
+        backend: section.backend,
+        policy: section.policy,
+        ..TierSection::default()
+    };
+    let is_short = section.l1.is_none() && short.backend.is_some();
+    let l1 = if is_short { Some(short) } else { section.l1 };
+    let sections = [
+        (Tier::L1, l1),
+        (Tier::L2, section.l2),
+        (Tier::L3, section.l3),
+    ];
+    let tiers = sections.into_iter().filter_map(|(which, section)| {
+        let at = match which {
+            Tier::L1 if is_short => path.clone(),
+            _ => path.join(which.as_str()),
+        };
+        tier(which, at, section?)
+    });
+    CacheSpec {
+        tiers: tiers.collect(),
+        name,
+        description: section.description,
+        ttl: section.ttl.unwrap_or(Life::Never),
+        idle_ttl: section.idle_ttl.unwrap_or(Life::Never),
+        ttl_jitter: section.ttl_jitter.unwrap_or_else(Share::default),
+        negative_ttl: section.negative_ttl.map(|ttl| ttl.0),
+        max_value_bytes: section.max_value_size.map(|size| size.0),
+        serializer: plugin(Slot::Serializer, serializer, path.join("serializer")),
+        resilience: resilience(section.resilience.unwrap_or_default()),
+        path,
+    }
+}
+
+fn tier(tier: Tier, path: KeyPath, section: TierSection) -> Option<TierSpec> {
+    let source = match (section.cache, section.backend) {
+        (Some(cache), _) => TierSource::Cache(cache),
+        (None, Some(node)) => {
+            TierSource::Backend(plugin(Slot::Backend, node.0, path.join("backend")))
+        }
+        (None, None) => return None,
+    };
+    let policy = section.policy;
+    let serializer = section.serializer;
+    Some(TierSpec {
+        tier,
+        source,
+        ttl: section.ttl,
+        policy: policy.map(|node| plugin(Slot::Policy, node.0, path.join("policy"))),
+        serializer: serializer
+            .map(|node| plugin(Slot::Serializer, node.0, path.join("serializer"))),
+        path,
+    })
+}
+
+fn resilience(section: ResilienceSection) -> ResilienceSpec {
+    ResilienceSpec {
+        single_flight: section.single_flight.unwrap_or(true),
+        stale_for: section
+            .stale_for
+            .unwrap_or(Life::For(std::time::Duration::ZERO)),
+        soft_timeout: section.soft_timeout.and_then(Life::duration),
+        hard_timeout: section.hard_timeout.and_then(Life::duration),
+    }
+}

@@ -1,0 +1,87 @@
+//! An in-process tier over a shared one hears of no changes that other processes make.
+
+use larder_core::{Capabilities, Slot};
+
+use super::options::Checker;
+use super::view::CacheView;
+use crate::diagnostic::Diagnostic;
+use crate::tree::{Item, Location};
+
+impl<'a> Checker<'a> {
+    /// Warns of in-process tiers over shared ones without a backplane.
+    pub(super) fn staleness(&mut self, views: &[CacheView<'a>]) {
+        for view in views {
+            if let Some(diagnostic) = self.unheard_changes(view) {
+                self.diagnostics.push(diagnostic);
+            }
+        }
+    }
+
+    fn unheard_changes(&self, view: &CacheView<'a>) -> Option<Diagnostic> {
+        let is_shared = |tier: &&_| view_can(tier, self);
+        let (first, below) = view.tiers.split_first()?;
+        let shared = below.iter().find(is_shared)?;
+        let is_private = first.backend(&self.plugins).is_some() && !view_can(first, self);
+        if !is_private || view.find(&["invalidation", "backplane"]).is_some() {
+            return None;
+        }
+        let message = format!(
+            "`{}` keeps an in-process tier over a shared one without a backplane",
+            view.name
+        );
+        let life = match view.find(&["l1", "ttl"]) {
+            Some(ttl) => Some((ttl, "l1.ttl")),
+            None => view.find(&["ttl"]).map(|ttl| (ttl, "ttl")),
+        };
+        let bound = match life.and_then(|(ttl, name)| Some((ttl.as_str()?, name))) {
+            Some((ttl, name)) if ttl != "never" && ttl != "none" => {
+                format!("reads may be up to {ttl} old ({name})")
+            }
+            _ => "reads may be old without limit: there is no ttl".to_owned(),
+        };
+        let mut diagnostic = Diagnostic::warning("W0401", message).path(view.path.clone());
+        let invalidation = view.item.node.as_table()?.get("invalidation");
+        diagnostic = match invalidation {
+            Some(item) => diagnostic
+                .at(
+                    whole(item),
+                    "no `backplane`: other processes do not hear of changes",
+                )
+                .also(view.item.key_at.clone(), bound),
+            None => diagnostic.at(view.item.key_at.clone(), bound),
+        };
+        let connection = shared.backend(&self.plugins);
+        let connection = connection.and_then(|backend| backend.option("connection")?.as_str());
+        let backplane = self.registry.of_slot(Slot::Invalidator).next();
+        let help = match (backplane, connection) {
+            (Some(backplane), Some(connection)) => format!(
+                "add `backplane = {{ kind = \"{}\", connection = \"{connection}\" }}`, or \
+                 `allow = [\"W0401\"]` to accept it",
+                backplane.descriptor.kind
+            ),
+            _ => "no backplane is available in this build: keep `l1.ttl` short, and accept that \
+                  with `allow = [\"W0401\"]`"
+                .to_owned(),
+        };
+        Some(diagnostic.help(help))
+    }
+}
+
+fn view_can(tier: &super::view::TierView<'_>, checker: &Checker<'_>) -> bool {
+    tier.backend(&checker.plugins).is_some_and(|backend| {
+        backend
+            .descriptor
+            .capabilities
+            .contains(Capabilities::SHARED)
+    })
+}
+
+/// A key and its value.
+fn whole(item: &Item) -> Location {
+    let (key, value) = (&item.key_at, &item.node.at);
+    if key.source == value.source && key.span.start <= value.span.start {
+        Location::new(key.source, key.span.start..value.span.end.max(key.span.end))
+    } else {
+        key.clone()
+    }
+}

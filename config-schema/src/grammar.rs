@@ -1,0 +1,388 @@
+//! The sections that belong to Larder itself, described in the way in which plugins describe their
+//! options: one schema for checks, editors and the manual.
+//!
+//! A node that names a plugin is marked `x-plugin`; the checks and the composed schema put the
+//! plugins of that slot in its place. Sections that a later release will act on are marked
+//! `x-not-yet`: they are checked and then ignored with a warning.
+
+use std::borrow::Cow;
+use std::collections::BTreeMap;
+
+use larder_core::{ByteSize, HumanDuration, Life, Secret, Share};
+use schemars::generate::SchemaSettings;
+use schemars::{JsonSchema, Schema, SchemaGenerator, json_schema};
+use serde::Deserialize;
+use serde_json::Value;
+
+use crate::shape::normalise;
+
+/// The schema of a whole config file, without references.
+pub(crate) fn schema() -> Value {
+    schema_of::<Root>()
+}
+
+/// The schema of one cache.
+pub(crate) fn cache_schema() -> Value {
+    schema_of::<CacheSection>()
+}
+
+fn schema_of<T: JsonSchema>() -> Value {
+    let settings = SchemaSettings::draft07().with(|settings| {
+        settings.inline_subschemas = true;
+        settings.meta_schema = None;
+    });
+    let schema = settings.into_generator().into_root_schema_for::<T>();
+    normalise(schema.to_value())
+}
+
+/// A plugin as the config names it, after the checks.
+#[derive(Clone, Debug, Deserialize)]
+pub(crate) struct Picked {
+    pub(crate) kind: String,
+    #[serde(default)]
+    pub(crate) options: Value,
+}
+
+macro_rules! plugin_node {
+    ($($name:ident = $slot:literal),* $(,)?) => {$(
+        #[derive(Clone, Debug, Deserialize)]
+        #[serde(transparent)]
+        pub(crate) struct $name(pub(crate) Picked);
+
+        impl JsonSchema for $name {
+            fn inline_schema() -> bool {
+                true
+            }
+
+            fn schema_name() -> Cow<'static, str> {
+                stringify!($name).into()
+            }
+
+            fn json_schema(_: &mut SchemaGenerator) -> Schema {
+                json_schema!({ "x-plugin": $slot })
+            }
+        }
+    )*};
+}
+
+plugin_node! {
+    BackendNode = "backend",
+    ConnectionNode = "connection",
+    InvalidatorNode = "invalidator",
+    PolicyNode = "policy",
+    ReplicatorNode = "replicator",
+    SerializerNode = "serializer",
+    WarmerNode = "warmer",
+}
+
+/// A config file.
+#[derive(Debug, Default, Deserialize, JsonSchema)]
+#[serde(default, deny_unknown_fields)]
+pub(crate) struct Root {
+    /// Version of the config language; this program reads version 1.
+    #[schemars(extend("enum" = [1]))]
+    version: Option<u32>,
+    /// More files, as globs relative to this one; read in the order of their names.
+    include: Vec<String>,
+    /// Values for every cache that does not set them itself.
+    #[schemars(extend("x-partial" = true))]
+    defaults: Option<CacheSection>,
+    /// Parts of caches, taken over with `extends`; never caches on their own.
+    #[schemars(extend("x-partial" = true))]
+    templates: BTreeMap<String, CacheSection>,
+    /// Connections that several plugins share.
+    pub(crate) connections: BTreeMap<String, ConnectionNode>,
+    /// Plugins in libraries that are loaded at run time.
+    #[schemars(extend("x-not-yet" = "loading libraries"))]
+    plugins: BTreeMap<String, LibrarySection>,
+    /// The caches.
+    pub(crate) caches: BTreeMap<String, CacheSection>,
+    /// Caches that are created on demand when their name matches a glob.
+    pub(crate) patterns: BTreeMap<String, PatternSection>,
+    /// The admin server.
+    #[schemars(extend("x-not-yet" = "the admin server"))]
+    admin: Option<AdminSection>,
+    /// Reloading of this file while the program runs.
+    #[schemars(extend("x-not-yet" = "reloading"))]
+    reload: Option<ReloadSection>,
+    /// Changes for one environment, chosen with `--profile` or `LARDER_PROFILE`.
+    #[schemars(extend("x-partial" = true))]
+    profile: BTreeMap<String, ProfileSection>,
+    /// Codes of warnings that are accepted everywhere.
+    allow: Vec<String>,
+}
+
+/// A cache, or a part of one.
+#[derive(Debug, Default, Deserialize, JsonSchema)]
+#[serde(default, deny_unknown_fields)]
+pub(crate) struct CacheSection {
+    /// The template, or the templates, that this one builds on; later ones win.
+    extends: Option<OneOrMany>,
+    /// Inherited keys that are removed.
+    pub(crate) unset: Vec<String>,
+    /// What the cache is for.
+    pub(crate) description: Option<String>,
+    /// How long entries live; `never` switches expiry off.
+    #[schemars(extend("x-default" = "never", "x-reload" = "live", "x-aliases" = ["expiration", "expire_after_write", "lifespan", "max_age", "time_to_live"]))]
+    pub(crate) ttl: Option<Life>,
+    /// How long an entry lives that nobody reads.
+    #[schemars(extend("x-default" = "never", "x-reload" = "live", "x-aliases" = ["expire_after_access", "max_idle", "time_to_idle", "tti"]))]
+    pub(crate) idle_ttl: Option<Life>,
+    /// By how much of the ttl expiry is spread, up and down, so that entries do not expire together.
+    #[schemars(extend("x-default" = "0%", "x-reload" = "live", "x-aliases" = ["jitter"]))]
+    pub(crate) ttl_jitter: Option<Share>,
+    /// How long "there is none" is remembered; not at all when absent.
+    #[schemars(extend("x-reload" = "live"))]
+    pub(crate) negative_ttl: Option<HumanDuration>,
+    /// After which share of the ttl an entry that is read is loaded again in the background.
+    #[schemars(extend("x-not-yet" = "refreshing ahead", "x-reload" = "live", "x-aliases" = ["refresh_after_write"]))]
+    refresh_ahead: Option<Share>,
+    /// The greatest serialized value that is stored; no limit when absent.
+    #[schemars(extend("x-reload" = "live", "x-aliases" = ["max_entry_size", "max_value_bytes"]))]
+    pub(crate) max_value_size: Option<ByteSize>,
+    /// How values become bytes in tiers without a serializer of their own.
+    #[schemars(extend("x-default" = "messagepack", "x-reload" = "migrate"))]
+    pub(crate) serializer: Option<SerializerNode>,
+    /// What to do when loading is slow or fails.
+    pub(crate) resilience: Option<ResilienceSection>,
+    /// Short for `l1.backend`.
+    pub(crate) backend: Option<BackendNode>,
+    /// Short for `l1.policy`.
+    #[schemars(extend("x-aliases" = ["eviction", "eviction_policy"]))]
+    pub(crate) policy: Option<PolicyNode>,
+    /// The tier that is looked up first.
+    pub(crate) l1: Option<TierSection>,
+    /// The tier that is looked up second.
+    pub(crate) l2: Option<TierSection>,
+    /// The tier that is looked up last.
+    pub(crate) l3: Option<TierSection>,
+    /// How other processes and the application make entries unusable.
+    invalidation: Option<InvalidationSection>,
+    /// Sends changes to other sites.
+    #[schemars(extend("x-not-yet" = "replication"))]
+    replication: Option<ReplicatorNode>,
+    /// Fill the cache before anybody asks.
+    #[schemars(extend("x-not-yet" = "warming"))]
+    warmers: BTreeMap<String, WarmerNode>,
+    /// Other values for some keys.
+    #[schemars(extend("x-not-yet" = "per-key rules"))]
+    rules: Vec<BTreeMap<String, Value>>,
+    /// Codes of warnings that are accepted for this cache.
+    allow: Vec<String>,
+}
+
+/// A tier of a cache.
+#[derive(Debug, Default, Deserialize, JsonSchema)]
+#[serde(default, deny_unknown_fields)]
+pub(crate) struct TierSection {
+    /// Where the entries are kept.
+    #[schemars(extend("x-reload" = "rebuild"))]
+    pub(crate) backend: Option<BackendNode>,
+    /// Another named cache that serves as this tier, instead of a backend.
+    pub(crate) cache: Option<String>,
+    /// Which entry has to go when the tier is full.
+    #[schemars(extend("x-reload" = "migrate", "x-aliases" = ["eviction", "eviction_policy"]))]
+    pub(crate) policy: Option<PolicyNode>,
+    /// How values become bytes in this tier; that of the cache when absent.
+    #[schemars(extend("x-reload" = "migrate"))]
+    pub(crate) serializer: Option<SerializerNode>,
+    /// How long entries live in this tier at most; as long as in the cache when absent.
+    #[schemars(extend("x-reload" = "live"))]
+    pub(crate) ttl: Option<Life>,
+    /// Inherited keys that are removed.
+    pub(crate) unset: Vec<String>,
+}
+
+/// Caches that are created on demand.
+#[derive(Debug, Deserialize)]
+pub(crate) struct PatternSection {
+    #[serde(flatten)]
+    pub(crate) cache: CacheSection,
+    pub(crate) max_instances: Option<u64>,
+}
+
+impl JsonSchema for PatternSection {
+    fn inline_schema() -> bool {
+        true
+    }
+
+    fn schema_name() -> Cow<'static, str> {
+        "PatternSection".into()
+    }
+
+    fn json_schema(generator: &mut SchemaGenerator) -> Schema {
+        let mut schema = CacheSection::json_schema(generator);
+        let limit = json_schema!({
+            "description": "How many of these caches there may be at a time; no limit when absent.",
+            "type": "integer",
+            "minimum": 1,
+        });
+        let properties = schema.get_mut("properties").and_then(Value::as_object_mut);
+        if let Some(properties) = properties {
+            properties.insert("max_instances".to_owned(), limit.to_value());
+        }
+        schema
+    }
+}
+
+/// What to do when loading is slow or fails.
+#[derive(Clone, Debug, Default, Deserialize, JsonSchema)]
+#[serde(default, deny_unknown_fields)]
+pub(crate) struct ResilienceSection {
+    /// One load per key, however many callers wait for it.
+    #[schemars(extend("x-default" = true, "x-reload" = "live"))]
+    pub(crate) single_flight: Option<bool>,
+    /// How long past its end an entry may be served when loading fails.
+    #[schemars(extend("x-not-yet" = "serving stale entries", "x-reload" = "live"))]
+    pub(crate) stale_for: Option<Life>,
+    /// Serve a stale entry after this and go on loading in the background.
+    #[schemars(extend("x-not-yet" = "serving stale entries", "x-reload" = "live"))]
+    pub(crate) soft_timeout: Option<Life>,
+    /// Give up on a load after this.
+    #[schemars(extend("x-default" = "never", "x-reload" = "live", "x-aliases" = ["load_timeout", "timeout"]))]
+    pub(crate) hard_timeout: Option<Life>,
+    /// Inherited keys that are removed.
+    pub(crate) unset: Vec<String>,
+}
+
+/// How entries become unusable before their life is over.
+#[derive(Debug, Default, Deserialize, JsonSchema)]
+#[serde(default, deny_unknown_fields)]
+pub(crate) struct InvalidationSection {
+    /// Whether entries have tags.
+    #[schemars(extend("x-not-yet" = "invalidation by tag"))]
+    tags: Option<bool>,
+    /// Whether entries can be invalidated by a pattern of their keys.
+    #[schemars(extend("x-not-yet" = "invalidation by pattern"))]
+    patterns: Option<bool>,
+    /// Tells other processes what was invalidated.
+    #[schemars(extend("x-not-yet" = "telling other processes"))]
+    backplane: Option<InvalidatorNode>,
+    /// Inherited keys that are removed.
+    pub(crate) unset: Vec<String>,
+}
+
+/// A library with plugins.
+#[derive(Debug, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub(crate) struct LibrarySection {
+    /// The library: one path, or one per operating system.
+    #[schemars(extend("x-path" = true))]
+    library: OnePerSystem,
+    /// SHA-256 of the library: one, or one per operating system.
+    sha256: Option<OnePerSystem>,
+    /// What it may register, as `slot:kind`.
+    provides: Vec<String>,
+}
+
+/// The admin server.
+#[derive(Debug, Default, Deserialize, JsonSchema)]
+#[serde(default, deny_unknown_fields)]
+pub(crate) struct AdminSection {
+    /// Address and port, or `unix:` and a path.
+    listen: Option<String>,
+    /// What callers must present.
+    token: Option<Secret>,
+    /// Whether callers may change entries.
+    #[schemars(extend("x-default" = false))]
+    write: Option<bool>,
+    /// Path of the metrics.
+    #[schemars(extend("x-default" = "/metrics"))]
+    metrics: Option<String>,
+    /// Whether keys are shown; they may be personal data.
+    #[schemars(extend("x-default" = false))]
+    show_keys: Option<bool>,
+}
+
+/// Reloading of the config.
+#[derive(Debug, Default, Deserialize, JsonSchema)]
+#[serde(default, deny_unknown_fields)]
+pub(crate) struct ReloadSection {
+    /// Whether the files are watched.
+    watch: Option<bool>,
+    /// How long the files must be unchanged before they are read.
+    debounce: Option<HumanDuration>,
+    /// How long new pieces may take to become ready.
+    prepare_timeout: Option<HumanDuration>,
+    /// How long calls on replaced pieces may take to finish.
+    drain: Option<HumanDuration>,
+    /// How long a cache that turns unhealthy after a reload takes the reload back.
+    probation: Option<HumanDuration>,
+    /// Whether a shorter ttl applies to entries that are stored already.
+    apply_ttl_to_existing: Option<bool>,
+}
+
+/// Changes for one environment.
+#[derive(Debug, Default, Deserialize, JsonSchema)]
+#[serde(default, deny_unknown_fields)]
+pub(crate) struct ProfileSection {
+    /// Changes of `defaults`.
+    defaults: Option<CacheSection>,
+    /// Changes of templates.
+    templates: BTreeMap<String, CacheSection>,
+    /// Changes of connections.
+    connections: BTreeMap<String, ConnectionNode>,
+    /// Changes of plugins.
+    plugins: BTreeMap<String, LibrarySection>,
+    /// Changes of caches.
+    caches: BTreeMap<String, CacheSection>,
+    /// Changes of patterns.
+    patterns: BTreeMap<String, PatternSection>,
+    /// Changes of the admin server.
+    admin: Option<AdminSection>,
+    /// Changes of reloading.
+    reload: Option<ReloadSection>,
+    /// Sections that are removed.
+    pub(crate) unset: Vec<String>,
+}
+
+/// A name or a list of names.
+#[derive(Debug)]
+pub(crate) struct OneOrMany;
+
+/// A text, or one per operating system.
+#[derive(Debug)]
+pub(crate) struct OnePerSystem;
+
+macro_rules! schema_only {
+    ($($name:ident = $schema:tt),* $(,)?) => {$(
+        impl<'de> Deserialize<'de> for $name {
+            fn deserialize<D: serde::Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+                serde::de::IgnoredAny::deserialize(deserializer).map(|_| Self)
+            }
+        }
+
+        impl JsonSchema for $name {
+            fn inline_schema() -> bool {
+                true
+            }
+
+            fn schema_name() -> Cow<'static, str> {
+                stringify!($name).into()
+            }
+
+            fn json_schema(_: &mut SchemaGenerator) -> Schema {
+                json_schema!($schema)
+            }
+        }
+    )*};
+}
+
+schema_only! {
+    OneOrMany = { "anyOf": [
+        { "type": "string" },
+        { "type": "array", "items": { "type": "string" } },
+    ] },
+    OnePerSystem = { "anyOf": [
+        { "type": "string" },
+        {
+            "type": "object",
+            "properties": {
+                "linux": { "type": "string" },
+                "macos": { "type": "string" },
+                "windows": { "type": "string" },
+            },
+            "additionalProperties": false,
+        },
+    ] },
+}

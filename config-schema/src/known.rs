@@ -1,0 +1,108 @@
+//! Plugin kinds that Larder knows of, linked into this program or not, for messages that say more
+//! than "unknown".
+
+use larder_core::Slot;
+
+/// A plugin kind and the crate that has it.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Known {
+    pub(crate) slot: Slot,
+    pub(crate) kind: &'static str,
+    pub(crate) crate_name: &'static str,
+    /// Whether that crate is part of this release.
+    pub(crate) is_released: bool,
+}
+
+impl Known {
+    const fn released(slot: Slot, kind: &'static str, crate_name: &'static str) -> Self {
+        Self {
+            slot,
+            kind,
+            crate_name,
+            is_released: true,
+        }
+    }
+
+    const fn planned(slot: Slot, kind: &'static str, crate_name: &'static str) -> Self {
+        Self {
+            slot,
+            kind,
+            crate_name,
+            is_released: false,
+        }
+    }
+}
+
+const POLICIES: &str = "larder-policies";
+const SERIALIZERS: &str = "larder-serializers";
+
+/// Sorted by slot, released before planned, then by kind.
+const KNOWN: &[Known] = &[
+    Known::released(Slot::Backend, "file", "larder-file"),
+    Known::released(Slot::Backend, "memory", "larder-memory"),
+    Known::planned(Slot::Backend, "foyer", "larder-foyer"),
+    Known::planned(Slot::Backend, "memcached", "larder-memcached"),
+    Known::planned(Slot::Backend, "redb", "larder-redb"),
+    Known::planned(Slot::Backend, "redis", "larder-redis"),
+    Known::released(Slot::Policy, "clock", POLICIES),
+    Known::released(Slot::Policy, "fifo", POLICIES),
+    Known::released(Slot::Policy, "lfu", POLICIES),
+    Known::released(Slot::Policy, "lru", POLICIES),
+    Known::released(Slot::Policy, "random", POLICIES),
+    Known::released(Slot::Policy, "s3-fifo", POLICIES),
+    Known::released(Slot::Policy, "sieve", POLICIES),
+    Known::released(Slot::Policy, "ttl", POLICIES),
+    Known::planned(Slot::Policy, "2q", POLICIES),
+    Known::planned(Slot::Policy, "arc", POLICIES),
+    Known::planned(Slot::Policy, "auto", POLICIES),
+    Known::planned(Slot::Policy, "gdsf", POLICIES),
+    Known::planned(Slot::Policy, "lirs", POLICIES),
+    Known::planned(Slot::Policy, "slru", POLICIES),
+    Known::planned(Slot::Policy, "w-tinylfu", POLICIES),
+    Known::released(Slot::Serializer, "json", SERIALIZERS),
+    Known::released(Slot::Serializer, "messagepack", SERIALIZERS),
+    Known::planned(Slot::Serializer, "base64", SERIALIZERS),
+    Known::planned(Slot::Serializer, "cbor", SERIALIZERS),
+    Known::planned(Slot::Serializer, "encrypt", SERIALIZERS),
+    Known::planned(Slot::Serializer, "lz4", SERIALIZERS),
+    Known::planned(Slot::Serializer, "pickle", SERIALIZERS),
+    Known::planned(Slot::Serializer, "postcard", SERIALIZERS),
+    Known::planned(Slot::Serializer, "raw", SERIALIZERS),
+    Known::planned(Slot::Serializer, "string", SERIALIZERS),
+    Known::planned(Slot::Serializer, "typed", SERIALIZERS),
+    Known::planned(Slot::Serializer, "zlib", SERIALIZERS),
+    Known::planned(Slot::Serializer, "zstd", SERIALIZERS),
+    Known::planned(Slot::Invalidator, "redis-pubsub", "larder-redis"),
+    Known::planned(Slot::Invalidator, "redis-stream", "larder-redis"),
+    Known::planned(Slot::Replicator, "redis-stream", "larder-redis"),
+    Known::planned(Slot::Warmer, "key-list", "larder-warmers"),
+    Known::planned(Slot::Connection, "redis", "larder-redis"),
+    Known::planned(Slot::Connection, "redis-cluster", "larder-redis"),
+];
+
+/// The known kind of this slot and name.
+pub(crate) fn find(slot: Slot, kind: &str) -> Option<Known> {
+    let mut known = KNOWN.iter();
+    known
+        .find(|known| known.slot == slot && known.kind == kind)
+        .copied()
+}
+
+/// The known kinds of a slot.
+pub(crate) fn of_slot(slot: Slot) -> impl Iterator<Item = &'static Known> {
+    KNOWN.iter().filter(move |known| known.slot == slot)
+}
+
+/// The slot as the config language names it: the section it stands in.
+pub(crate) const fn slot_word(slot: Slot) -> &'static str {
+    match slot {
+        Slot::Invalidator => "backplane",
+        Slot::Replicator => "replicator",
+        other => other.as_str(),
+    }
+}
+
+/// The slot of an `x-plugin` mark.
+pub(crate) fn slot_of(mark: &str) -> Option<Slot> {
+    Slot::ALL.into_iter().find(|slot| slot.as_str() == mark)
+}
