@@ -3,6 +3,7 @@
 //! A [`Node`] knows where it was written and which layer set it, so a message about a value can
 //! always show its text, also after merging, interpolation and overrides.
 
+use std::fmt;
 use std::ops::Range;
 
 /// Which source a [`Location`] is in.
@@ -76,6 +77,33 @@ impl Sources {
         &self.0[id.0]
     }
 
+    /// The text of a location; empty when the span is not in the text.
+    #[must_use]
+    pub fn text(&self, at: &Location) -> &str {
+        let source = self.0.get(at.source.0);
+        let text = source.and_then(|source| source.text.get(at.span.clone()));
+        text.unwrap_or_default()
+    }
+
+    /// A location for a sentence: `caches.toml:63`, or the variable or argument.
+    #[must_use]
+    pub fn place(&self, at: &Location) -> String {
+        let Some(source) = self.0.get(at.source.0) else {
+            return "the config".to_owned();
+        };
+        if source.kind != SourceKind::File {
+            return source.name.clone();
+        }
+        let before = source.text.bytes().take(at.span.start);
+        let line = before.filter(|byte| *byte == b'\n').count() + 1;
+        format!("{}:{line}", source.name)
+    }
+
+    /// Sets the text of a source whose id had to be known before its text was complete.
+    pub(crate) fn set_text(&mut self, id: SourceId, text: String) {
+        self.0[id.0].text = text;
+    }
+
     /// All of them, in the order in which they were read.
     pub fn iter(&self) -> impl Iterator<Item = (SourceId, &Source)> {
         self.0
@@ -106,7 +134,7 @@ pub enum Layer {
 }
 
 /// A value with its history.
-#[derive(Clone, Debug, PartialEq)]
+#[derive(Clone, PartialEq)]
 #[non_exhaustive]
 pub struct Node {
     /// The value.
@@ -119,6 +147,24 @@ pub struct Node {
     pub replaced: Vec<Location>,
     /// For an interpolated string: the text as it was written, such as `${env:X}`.
     pub reference: Option<String>,
+    /// An earlier stage already reported a problem with it, so later ones skip it and all below.
+    pub failed: bool,
+}
+
+impl fmt::Debug for Node {
+    /// A value that came through a reference may be a secret, so the reference stands for it.
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let mut node = f.debug_struct("Node");
+        match &self.reference {
+            Some(reference) => node.field("reference", reference),
+            None => node.field("value", &self.value),
+        };
+        node.field("at", &self.at)
+            .field("layer", &self.layer)
+            .field("replaced", &self.replaced)
+            .field("failed", &self.failed)
+            .finish()
+    }
 }
 
 impl Node {
@@ -131,6 +177,7 @@ impl Node {
             layer: Layer::Cache,
             replaced: Vec::new(),
             reference: None,
+            failed: false,
         }
     }
 
@@ -148,6 +195,15 @@ impl Node {
     pub fn as_str(&self) -> Option<&str> {
         match &self.value {
             Value::String(text) => Some(text),
+            _ => None,
+        }
+    }
+
+    /// The table, to change it, if it is one.
+    #[must_use]
+    pub const fn as_table_mut(&mut self) -> Option<&mut Table> {
+        match &mut self.value {
+            Value::Table(table) => Some(table),
             _ => None,
         }
     }
@@ -282,6 +338,15 @@ impl Table {
 impl FromIterator<Item> for Table {
     fn from_iter<I: IntoIterator<Item = Item>>(items: I) -> Self {
         Self(items.into_iter().collect())
+    }
+}
+
+impl IntoIterator for Table {
+    type Item = Item;
+    type IntoIter = std::vec::IntoIter<Item>;
+
+    fn into_iter(self) -> Self::IntoIter {
+        self.0.into_iter()
     }
 }
 

@@ -1,0 +1,230 @@
+//! Laying one layer on top of another.
+//!
+//! Tables merge key by key, everything else is replaced, and what was replaced is remembered. A
+//! plugin node whose kind changes loses what it inherited: those options belong to another plugin.
+
+use crate::diagnostic::Diagnostic;
+use crate::tree::{Item, Layer, Node, Table, Value};
+
+/// Whether the value of `key` in the table `parent` is a plugin node, so that a bare string
+/// stands for its kind.
+pub(super) fn is_slot(parent: &str, key: &str) -> bool {
+    let names_plugins = ["connections", "warmers"].contains(&parent);
+    let roles = [
+        "backend",
+        "backplane",
+        "invalidator",
+        "policy",
+        "replication",
+        "serializer",
+    ];
+    names_plugins || roles.contains(&key)
+}
+
+/// What is being merged, and where complaints go.
+pub(super) struct Merge<'a> {
+    /// Receives what is wrong with `unset`.
+    pub(super) diagnostics: &'a mut Vec<Diagnostic>,
+}
+
+impl Merge<'_> {
+    /// Lays `over`, the value of `key`, on top of `base`.
+    pub(super) fn node(&mut self, base: &mut Node, over: Node, key: &str, is_slot: bool) {
+        let is_plugin = is_slot || kind_of(base).is_some();
+        let replaces_kind = match (kind_name(base, is_slot), kind_name(&over, is_plugin)) {
+            (Some(old), Some(new)) => old != new,
+            _ => false,
+        };
+        if replaces_kind {
+            return self.replace(base, over);
+        }
+        let expanded = match over.value {
+            Value::String(_) if is_plugin && base.as_table().is_some() => expand(over),
+            _ => over,
+        };
+        if is_slot && expanded.as_table().is_some() && base.as_str().is_some() {
+            let string = base.clone();
+            *base = expand(string);
+        }
+        if base.as_table().is_some() && expanded.as_table().is_some() {
+            self.tables(base, expanded, key);
+        } else {
+            self.replace(base, expanded);
+        }
+    }
+
+    /// Lays the table `over` on top of the table `base`.
+    fn tables(&mut self, base: &mut Node, over: Node, key: &str) {
+        let Value::Table(mut items) = over.value else {
+            return;
+        };
+        let Value::Table(table) = &mut base.value else {
+            return;
+        };
+        if let Some(unset) = items.remove("unset") {
+            self.unset(table, &unset);
+        }
+        // A provider knows no places of tables, so the table stays where the file has it.
+        let keeps_place = over.layer == Layer::Provider;
+        for item in items {
+            if item.node.value == Value::Null {
+                table.remove(&item.key);
+                continue;
+            }
+            let slot = is_slot(key, &item.key);
+            match table.get_mut(&item.key) {
+                Some(old) => {
+                    self.node(&mut old.node, item.node, &item.key, slot);
+                    if !keeps_place {
+                        old.key_at = item.key_at;
+                    }
+                }
+                None => self.insert(table, item),
+            }
+        }
+        if !keeps_place {
+            base.at = over.at;
+            base.layer = over.layer;
+        }
+    }
+
+    fn insert(&mut self, table: &mut Table, mut item: Item) {
+        self.strip(&mut item.node);
+        table.set(item);
+    }
+
+    fn replace(&mut self, base: &mut Node, mut over: Node) {
+        self.strip(&mut over);
+        if let (Some(old), Some(new)) = (kind_of(base).cloned(), kind_of_mut(&mut over)) {
+            inherit_history(new, &old);
+        }
+        inherit_history(&mut over, base);
+        *base = over;
+    }
+
+    /// Removes what only means something while layers are merged.
+    pub(super) fn strip(&mut self, node: &mut Node) {
+        match &mut node.value {
+            Value::Table(table) => {
+                if let Some(unset) = table.remove("unset") {
+                    let mut nothing = Table::default();
+                    self.unset(&mut nothing, &unset);
+                }
+                let nulls: Vec<String> = table
+                    .iter()
+                    .filter(|item| item.node.value == Value::Null && !item.node.failed)
+                    .map(|item| item.key.clone())
+                    .collect();
+                for key in nulls {
+                    table.remove(&key);
+                }
+                for item in table.iter_mut() {
+                    self.strip(&mut item.node);
+                }
+            }
+            Value::Array(items) => items.iter_mut().for_each(|item| self.strip(item)),
+            _ => {}
+        }
+    }
+
+    /// Removes the keys that `unset` names from what was inherited.
+    pub(super) fn unset(&mut self, table: &mut Table, unset: &Item) {
+        let Some(names) = names_of(&unset.node) else {
+            self.diagnostics.push(
+                Diagnostic::error("C0306", "`unset` must name options")
+                    .at(unset.node.at.clone(), unset.node.value.describe())
+                    .help("write a list of names such as `unset = [\"l2\", \"l1.policy\"]`"),
+            );
+            return;
+        };
+        // A template may remove what only some of the caches that extend it have.
+        let may_miss = matches!(unset.node.layer, Layer::Defaults | Layer::Template(..));
+        for name in names {
+            let text = name.as_str().unwrap_or_default();
+            if remove_path(table, text) || may_miss {
+                continue;
+            }
+            let keys = table.iter().map(|item| item.key.as_str());
+            let mut diagnostic = Diagnostic::warning(
+                "W0301",
+                format!("`unset` names `{text}`, which nothing sets"),
+            )
+            .at(name.at.clone(), "");
+            if let Some(similar) = crate::suggest::closest(text, keys) {
+                diagnostic = diagnostic.help(format!("did you mean `{similar}`?"));
+            }
+            self.diagnostics.push(diagnostic);
+        }
+    }
+}
+
+/// The strings of a string or a list of strings; `None` when it is anything else.
+pub(super) fn names_of(node: &Node) -> Option<Vec<&Node>> {
+    match &node.value {
+        Value::String(_) => Some(vec![node]),
+        Value::Array(items) => {
+            let are_names = items.iter().all(|item| item.as_str().is_some());
+            are_names.then(|| items.iter().collect())
+        }
+        _ => None,
+    }
+}
+
+/// Removes the option at a path whose segments are joined with dots; names may hold dots too.
+fn remove_path(table: &mut Table, path: &str) -> bool {
+    if table.remove(path).is_some() {
+        return true;
+    }
+    path.match_indices('.').any(|(dot, _)| {
+        table
+            .get_mut(&path[..dot])
+            .and_then(|item| item.node.as_table_mut())
+            .is_some_and(|inner| remove_path(inner, &path[dot + 1..]))
+    })
+}
+
+/// `"lru"` as `{ kind = "lru" }`.
+pub(super) fn expand(string: Node) -> Node {
+    let mut table = Node::new(Value::Table(Table::default()), string.at.clone());
+    table.layer = string.layer.clone();
+    let item = Item::new("kind".to_owned(), string.at.clone(), string);
+    table.value = Value::Table(std::iter::once(item).collect());
+    table
+}
+
+fn inherit_history(new: &mut Node, old: &Node) {
+    let own = std::mem::take(&mut new.replaced);
+    new.replaced.clone_from(&old.replaced);
+    new.replaced.push(old.at.clone());
+    new.replaced.extend(own);
+}
+
+fn kind_of(node: &Node) -> Option<&Node> {
+    Some(&node.as_table()?.get("kind")?.node)
+}
+
+fn kind_of_mut(node: &mut Node) -> Option<&mut Node> {
+    Some(&mut node.as_table_mut()?.get_mut("kind")?.node)
+}
+
+/// The kind that a table names, or that a string is when it stands for a plugin node.
+fn kind_name(node: &Node, is_plugin: bool) -> Option<&str> {
+    match &node.value {
+        Value::String(kind) => is_plugin.then_some(kind.as_str()),
+        _ => kind_of(node)?.as_str(),
+    }
+}
+
+/// Says of a tree which layer it belongs to.
+pub(super) fn set_layer(node: &mut Node, layer: &Layer) {
+    node.layer = layer.clone();
+    match &mut node.value {
+        Value::Table(table) => {
+            for item in table.iter_mut() {
+                set_layer(&mut item.node, layer);
+            }
+        }
+        Value::Array(items) => items.iter_mut().for_each(|item| set_layer(item, layer)),
+        _ => {}
+    }
+}

@@ -1,0 +1,406 @@
+//! Environment variables and `--set`: single values laid over the merged tree.
+//!
+//! A path must hit something that exists, because a mistyped variable that does nothing is found
+//! by nobody. The value stays text; the option it is for says how it is read.
+
+use std::ops::Range;
+
+use super::assemble::is_slot_path;
+use super::combine::entry_of;
+use super::masked;
+use super::merge::{Merge, expand};
+use crate::diagnostic::Diagnostic;
+use crate::suggest::closest;
+use crate::tree::{
+    Item, Layer, Location, Node, Source, SourceId, SourceKind, Sources, Table, Value,
+};
+
+/// What the names of overriding variables begin with.
+const PREFIX: &str = "LARDER__";
+
+/// One value and where it goes.
+pub(super) struct Override {
+    /// Where the value stands.
+    pub(super) at: Location,
+    value: String,
+    segments: Vec<Segment>,
+    /// What joins segments that are one key, already as it is compared.
+    joint: &'static str,
+    source: SourceId,
+    layer: Layer,
+}
+
+struct Segment {
+    text: String,
+    span: Range<usize>,
+}
+
+impl Override {
+    /// Whether caches inherit what it changes, so that it has to be applied before they do.
+    pub(super) fn is_for_inherited(&self) -> bool {
+        self.segments
+            .first()
+            .is_some_and(|first| ["defaults", "templates"].contains(&normal(&first.text).as_str()))
+    }
+
+    /// The options of deeper levels come later, and `kind` before what belongs to the kind.
+    fn rank(&self) -> (usize, bool) {
+        let last = self.segments.last();
+        let is_kind = last.is_some_and(|last| normal(&last.text) == "kind");
+        (self.segments.len(), !is_kind)
+    }
+}
+
+/// The override of a variable; `None` when the variable is not one.
+pub(super) fn of_variable(name: &str, value: &str, sources: &mut Sources) -> Option<Override> {
+    let path = name.strip_prefix(PREFIX)?;
+    let mut start = PREFIX.len();
+    let mut segments = Vec::new();
+    for text in path.split("__") {
+        segments.push(Segment {
+            text: text.to_owned(),
+            span: start..start + text.len(),
+        });
+        start += text.len() + 2;
+    }
+    let shown = masked(last_text(&segments), value);
+    let text = format!("{name}={shown}");
+    let span = name.len() + 1..text.len();
+    let source = sources.add(Source {
+        name: name.to_owned(),
+        text,
+        kind: SourceKind::Environment,
+        included_by: None,
+    });
+    Some(Override {
+        at: Location::new(source, span),
+        value: value.to_owned(),
+        segments,
+        joint: "__",
+        source,
+        layer: Layer::Environment,
+    })
+}
+
+/// The override of `--set path=value`.
+pub(super) fn of_argument(
+    argument: &str,
+    sources: &mut Sources,
+    diagnostics: &mut Vec<Diagnostic>,
+) -> Option<Override> {
+    const COMMAND: &str = "--set ";
+    let add = |sources: &mut Sources, text: String| {
+        sources.add(Source {
+            name: "--set".to_owned(),
+            text,
+            kind: SourceKind::Argument,
+            included_by: None,
+        })
+    };
+    let parsed = split_argument(argument, COMMAND.len());
+    let Some((segments, path_end)) = parsed else {
+        let text = format!("{COMMAND}{argument}");
+        let at = COMMAND.len()..text.len();
+        let source = add(sources, text);
+        diagnostics.push(
+            Diagnostic::error("C0303", "`--set` takes a path and a value")
+                .at(Location::new(source, at), "")
+                .help("write `--set caches.users.ttl=1h`"),
+        );
+        return None;
+    };
+    let value = &argument[path_end + 1..];
+    let path = &argument[..path_end];
+    let text = format!("{COMMAND}{path}={}", masked(last_text(&segments), value));
+    let span = COMMAND.len() + path.len() + 1..text.len();
+    let source = add(sources, text);
+    Some(Override {
+        at: Location::new(source, span),
+        value: value.to_owned(),
+        segments,
+        joint: "_",
+        source,
+        layer: Layer::Argument,
+    })
+}
+
+/// The segments of `caches."api.users".ttl=1h` and where the path ends.
+fn split_argument(argument: &str, offset: usize) -> Option<(Vec<Segment>, usize)> {
+    let mut segments = Vec::new();
+    let mut start = 0;
+    let mut quote = None;
+    for (index, c) in argument.char_indices() {
+        match (quote, c) {
+            (Some(open), c) if open == c => quote = None,
+            (None, '"' | '\'') => quote = Some(c),
+            (None, '.' | '=') => {
+                let written = argument[start..index].trim();
+                segments.push(Segment {
+                    text: written.trim_matches(['"', '\'']).to_owned(),
+                    span: offset + start..offset + index,
+                });
+                start = index + 1;
+                if c == '=' {
+                    return Some((segments, index));
+                }
+            }
+            _ => {}
+        }
+    }
+    None
+}
+
+fn last_text(segments: &[Segment]) -> &str {
+    segments.last().map_or("", |last| &last.text)
+}
+
+/// As names are compared.
+fn normal(name: &str) -> String {
+    name.to_lowercase().replace(['-', '.'], "_")
+}
+
+/// Applies overrides.
+pub(super) struct Overrides<'a> {
+    sources: &'a Sources,
+    diagnostics: &'a mut Vec<Diagnostic>,
+}
+
+/// The keys that exist, and how many segments they took.
+#[derive(Default)]
+struct Found {
+    keys: Vec<String>,
+    used: usize,
+}
+
+impl<'a> Overrides<'a> {
+    pub(super) const fn new(sources: &'a Sources, diagnostics: &'a mut Vec<Diagnostic>) -> Self {
+        Self {
+            sources,
+            diagnostics,
+        }
+    }
+
+    /// Applies them layer by layer, the outer options first.
+    pub(super) fn apply(&mut self, root: &mut Node, overrides: Vec<Override>) {
+        let (mut arguments, mut variables): (Vec<_>, Vec<_>) = overrides
+            .into_iter()
+            .partition(|change| change.layer == Layer::Argument);
+        variables.sort_by_key(Override::rank);
+        arguments.sort_by_key(Override::rank);
+        for change in variables.into_iter().chain(arguments) {
+            self.apply_one(root, change);
+        }
+    }
+
+    fn apply_one(&mut self, root: &mut Node, change: Override) {
+        let mut found = locate(root, &change.segments, change.joint);
+        let rest = &change.segments[found.used..];
+        if rest.len() == 2 && is_optional_table(&found.keys, &normal(&rest[0].text)) {
+            let key = rest[0].text.to_lowercase();
+            let node = Node::new(Value::Table(Table::default()), change.at.clone());
+            set(
+                root,
+                &found.keys,
+                Item::new(key.clone(), change.at.clone(), node),
+            );
+            found.keys.push(key);
+            found.used += 1;
+        }
+        let rest = &change.segments[found.used..];
+        match rest {
+            [] => {}
+            [last] if takes_options(root, &found.keys, &last.text) => {
+                found.keys.push(last.text.to_lowercase());
+            }
+            [missing, ..] => return self.miss(root, &change, &found, missing),
+        }
+        self.write(root, &found.keys, change);
+    }
+
+    /// Puts the value at the path, whose last key may be new.
+    fn write(&mut self, root: &mut Node, keys: &[String], change: Override) {
+        let Some((key, parents)) = keys.split_last() else {
+            return;
+        };
+        let Some(parent) = descend(root, parents) else {
+            return;
+        };
+        if parent.as_str().is_some() {
+            let string = parent.clone();
+            *parent = expand(string);
+        }
+        let mut node = Node::new(Value::String(change.value), change.at.clone());
+        node.layer = change.layer;
+        let mut merge = Merge {
+            diagnostics: self.diagnostics,
+        };
+        let is_new = parent
+            .as_table()
+            .is_some_and(|table| table.get(key).is_none());
+        let key_at = Location::new(
+            change.source,
+            change
+                .segments
+                .last()
+                .map_or(0..0, |last| last.span.clone()),
+        );
+        if key == "kind" && !is_new {
+            // As a table, so that options of the old kind are dropped.
+            let over = expand(node);
+            return merge.node(parent, over, "", true);
+        }
+        let Some(table) = parent.as_table_mut() else {
+            return;
+        };
+        match table.get_mut(key) {
+            Some(item) => merge.node(&mut item.node, node, key, is_slot_path(keys)),
+            None => table.set(Item::new(key.clone(), key_at, node)),
+        }
+    }
+
+    fn miss(&mut self, root: &mut Node, change: &Override, found: &Found, missing: &Segment) {
+        let shown = missing.text.to_lowercase();
+        let what = match found.keys.as_slice() {
+            [] => format!("no section `{shown}`"),
+            [section] => match entry_of(section) {
+                Some(entry) => format!("no {entry} `{shown}`"),
+                None => format!("`{section}` has no `{shown}`"),
+            },
+            [_, name] if is_tier(&shown) => format!("`{name}` has no tier `{shown}`"),
+            keys => format!("`{}` has no `{shown}`", keys.join(".")),
+        };
+        let at = Location::new(change.source, missing.span.clone());
+        let is_argument = change.layer == Layer::Argument;
+        let message = if is_argument {
+            "`--set` matches nothing"
+        } else {
+            "environment override matches nothing"
+        };
+        let mut diagnostic = Diagnostic::error("C0303", message).at(at, what);
+        let parent = descend(root, &found.keys);
+        let table = parent.and_then(|node| node.as_table_mut());
+        let similar = table.and_then(|table| {
+            let name = closest(&shown, table.iter().map(|item| item.key.as_str()))?.to_owned();
+            table.get(&name).cloned()
+        });
+        let gone = if is_argument { "drop it" } else { "unset it" };
+        diagnostic = match similar {
+            Some(item) => {
+                let place = self.sources.place(&item.key_at);
+                let renamed = self.renamed(change, missing, &item.key);
+                diagnostic
+                    .note(format!("a similar name exists: `{}` ({place})", item.key))
+                    .help(format!("rename it to `{renamed}`, or {gone}"))
+            }
+            None => diagnostic.help(format!("add it to the config, or {gone}")),
+        };
+        self.diagnostics.push(diagnostic);
+    }
+
+    /// The name of the variable, or the path of the argument, with one segment exchanged.
+    fn renamed(&self, change: &Override, missing: &Segment, key: &str) -> String {
+        let text = &self.sources.get(change.source).text;
+        let path_end = change.at.span.start - 1;
+        let path_start = if change.layer == Layer::Argument {
+            "--set ".len()
+        } else {
+            0
+        };
+        let key = match &change.layer {
+            Layer::Argument if key.contains('.') => format!("{key:?}"),
+            Layer::Argument => key.to_owned(),
+            _ => normal(key).to_uppercase(),
+        };
+        let before = &text[path_start..missing.span.start];
+        let after = &text[missing.span.end..path_end];
+        format!("{before}{key}{after}")
+    }
+}
+
+/// The longest way down that exists; a key may take several segments, as in `api.users`.
+fn locate(node: &Node, segments: &[Segment], joint: &str) -> Found {
+    let mut best = Found::default();
+    let Some(table) = node.as_table() else {
+        return best;
+    };
+    let mut best_is_exact = false;
+    for item in table {
+        let key = normal(&item.key);
+        let mut joined = String::new();
+        for (index, segment) in segments.iter().enumerate() {
+            if index > 0 {
+                joined.push_str(joint);
+            }
+            joined.push_str(&normal(&segment.text));
+            if joined.len() > key.len() {
+                break;
+            }
+            if joined != key {
+                continue;
+            }
+            let below = locate(&item.node, &segments[index + 1..], joint);
+            let used = index + 1 + below.used;
+            let is_exact = item.key == segment.text;
+            if used > best.used || (used == best.used && is_exact && !best_is_exact) {
+                best_is_exact = is_exact;
+                best.keys = std::iter::once(item.key.clone())
+                    .chain(below.keys)
+                    .collect();
+                best.used = used;
+            }
+        }
+    }
+    best
+}
+
+/// Whether a new option may be set here; entries, tiers and sections must exist.
+fn takes_options(root: &mut Node, keys: &[String], option: &str) -> bool {
+    if option.is_empty() {
+        return false;
+    }
+    let is_plugin = is_slot_path(keys);
+    let Some(node) = descend(root, keys) else {
+        return false;
+    };
+    match &node.value {
+        Value::Table(_) => {}
+        Value::String(_) if is_plugin => {}
+        _ => return false,
+    }
+    match keys {
+        [] => false,
+        [section] => entry_of(section).is_none(),
+        [section, _] if entry_of(section).is_some() => !is_tier(&option.to_lowercase()),
+        _ => true,
+    }
+}
+
+/// Tables that are all defaults when nobody wrote them.
+fn is_optional_table(keys: &[String], key: &str) -> bool {
+    match keys {
+        [] => ["admin", "defaults", "reload"].contains(&key),
+        [section] if section == "defaults" => ["invalidation", "resilience"].contains(&key),
+        [section, _] if ["caches", "patterns", "templates"].contains(&section.as_str()) => {
+            ["invalidation", "resilience"].contains(&key)
+        }
+        _ => false,
+    }
+}
+
+fn is_tier(name: &str) -> bool {
+    ["l1", "l2", "l3"].contains(&name)
+}
+
+fn descend<'a>(node: &'a mut Node, keys: &[String]) -> Option<&'a mut Node> {
+    let mut node = node;
+    for key in keys {
+        node = &mut node.as_table_mut()?.get_mut(key)?.node;
+    }
+    Some(node)
+}
+
+fn set(root: &mut Node, keys: &[String], item: Item) {
+    if let Some(table) = descend(root, keys).and_then(|node| node.as_table_mut()) {
+        table.set(item);
+    }
+}
