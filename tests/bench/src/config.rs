@@ -7,7 +7,6 @@ use std::time::{Duration, Instant};
 use larder::{CacheManager, Format};
 use larder_config::check::{CheckEnvironment, check};
 use larder_config::loader::Loader;
-use larder_core::Registry;
 use tokio::runtime::Builder;
 
 use crate::Failure;
@@ -31,15 +30,16 @@ pub(crate) fn run<W: Write>(report: &mut Report<W>) -> Result<(), Failure> {
     Ok(())
 }
 
-/// Builds all caches and closes them again.
+/// Builds all caches, opens each and closes them again.
 fn load(text: &str) -> Result<(), Failure> {
     let runtime = Builder::new_current_thread().enable_time().build()?;
     runtime.block_on(async {
-        let caches = CacheManager::builder()
-            .text("caches.toml", Format::Toml, text)
-            .build()
-            .await?;
-        black_box(&caches);
+        let builder = CacheManager::builder().text("caches.toml", Format::Toml, text);
+        let caches = builder.build().await?;
+        for name in caches.list() {
+            black_box(caches.cache::<u64, String>(&name)?);
+        }
+        caches.close().await?;
         Ok(())
     })
 }
@@ -51,7 +51,7 @@ fn check_text(text: &str) -> Result<(), Failure> {
         .resolve();
     let checked = check(
         &resolved,
-        &Registry::linked(),
+        &larder::registry(),
         &CheckEnvironment::isolated(),
     );
     black_box(checked.into_config()?);

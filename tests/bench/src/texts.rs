@@ -1,31 +1,28 @@
 //! Generated configs of a given size.
 
-use std::fmt::Write as _;
-
 /// A config of `count` caches that share a template and defaults, six lines each.
 pub(crate) fn many_caches(count: usize) -> String {
     let mut text = String::from(HEAD);
     for number in 0..count {
-        let capacity = 1_000 + number;
+        let (minutes, capacity) = (number % 60 + 1, 1_000 + number);
         let policy = POLICIES[number % POLICIES.len()];
-        // Writing to a `String` cannot fail.
-        let _ = write!(
-            text,
-            "\n[caches.cache-{number:04}]\nextends = \"small\"\nttl = \"{}m\"\n\
-             l1.backend = {{ kind = \"memory\", capacity = {capacity} }}\nl1.policy = \"{policy}\"\n",
-            number % 60 + 1,
-        );
+        let lines = [
+            String::new(),
+            format!("[caches.cache-{number:04}]"),
+            "extends = \"small\"".to_owned(),
+            format!("ttl = \"{minutes}m\""),
+            format!("l1.backend = {{ kind = \"memory\", capacity = {capacity} }}"),
+            format!("l1.policy = \"{policy}\"\n"),
+        ];
+        text.push_str(&lines.join("\n"));
     }
     text
 }
 
 /// A config of at least `lines` lines.
 pub(crate) fn long(lines: usize) -> String {
-    many_caches(
-        lines
-            .saturating_sub(HEAD.lines().count())
-            .div_ceil(LINES_PER_CACHE),
-    )
+    let lines_of_caches = lines.saturating_sub(HEAD.lines().count());
+    many_caches(lines_of_caches.div_ceil(LINES_PER_CACHE))
 }
 
 const HEAD: &str = "\
@@ -37,7 +34,7 @@ ttl_jitter = \"10%\"
 
 [templates.small]
 description = \"one of many\"
-resilience = { stale_for = \"1h\", hard_timeout = \"2s\" }
+negative_ttl = \"5s\"
 ";
 const LINES_PER_CACHE: usize = 6;
 const POLICIES: [&str; 3] = ["lru", "sieve", "s3-fifo"];
