@@ -1,0 +1,53 @@
+//! From errors of the operating system to [`CacheError`].
+
+use std::io;
+use std::path::Path;
+
+use larder_core::{CacheError, ErrorKind};
+
+/// The error of an operation that the file system refused.
+pub(crate) fn failed(operation: &'static str, path: &Path, cause: io::Error) -> CacheError {
+    let (kind, message, hint) = if is_full(&cause) {
+        (
+            ErrorKind::Capacity,
+            "there is no room for the entry",
+            "free space on the disk, or lower `max_bytes`",
+        )
+    } else {
+        (
+            ErrorKind::Connection,
+            "the file system refused the operation",
+            "look at the directory and the disk it is on",
+        )
+    };
+    CacheError::new(kind, message)
+        .during(operation)
+        .with("backend", "file")
+        .with("path", path.display())
+        .caused_by(cause)
+        .hint(hint)
+}
+
+/// Whether other entries have to go before this can succeed.
+fn is_full(cause: &io::Error) -> bool {
+    matches!(
+        cause.kind(),
+        io::ErrorKind::StorageFull | io::ErrorKind::QuotaExceeded | io::ErrorKind::FileTooLarge
+    )
+}
+
+/// The error of a directory that must not be used as it is.
+pub(crate) fn refused(
+    dir: &Path,
+    message: &'static str,
+    found: impl std::fmt::Display,
+    expected: impl std::fmt::Display,
+    hint: &'static str,
+) -> CacheError {
+    CacheError::new(ErrorKind::Config, message)
+        .with("backend", "file")
+        .with("dir", dir.display())
+        .with("found", found)
+        .with("expected", expected)
+        .hint(hint)
+}
