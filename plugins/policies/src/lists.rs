@@ -93,6 +93,27 @@ impl Lists {
         next
     }
 
+    /// Puts a slot in front of the list it is in; nothing happens to one that is in no list.
+    pub(crate) fn move_to_front(&mut self, slot: SlotId) {
+        let Some(node) = self.nodes.get(slot.index()).copied() else {
+            return;
+        };
+        if node.list == NONE || node.newer == NIL {
+            return;
+        }
+        let ends = &mut self.lists[usize::from(node.list)];
+        // It is not the front, so there is one, and a newer node.
+        self.nodes[node.newer as usize].older = node.older;
+        match self.nodes.get_mut(node.older as usize) {
+            Some(older) => older.newer = node.newer,
+            None => ends.back = node.newer,
+        }
+        self.nodes[ends.front as usize].newer = slot.get();
+        let moved = &mut self.nodes[slot.index()];
+        (moved.newer, moved.older) = (NIL, ends.front);
+        ends.front = slot.get();
+    }
+
     /// Puts a slot in front of a list, wherever it was before.
     pub(crate) fn push_front(&mut self, list: u8, slot: SlotId) {
         self.remove(slot);
@@ -161,7 +182,9 @@ mod tests {
             lists.push_front(0, SlotId::new(number));
         }
         assert_eq!(numbers(&lists, 0), [0, 1, 2, 3, 4]);
-        lists.push_front(0, SlotId::new(0));
+        lists.move_to_front(SlotId::new(0));
+        lists.move_to_front(SlotId::new(0));
+        lists.move_to_front(SlotId::new(7));
         lists.push_front(1, SlotId::new(2));
         assert!(lists.remove(SlotId::new(4)));
         assert!(!lists.remove(SlotId::new(4)));

@@ -69,10 +69,7 @@ impl Policy for Lru {
 
     fn on_hits(&mut self, hits: &[SlotId], _: &mut dyn Slots) {
         for slot in hits {
-            // The slot may be free by now.
-            if self.order.list_of(*slot).is_some() {
-                self.order.push_front(0, *slot);
-            }
+            self.order.move_to_front(*slot);
         }
     }
 

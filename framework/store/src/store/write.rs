@@ -1,0 +1,297 @@
+//! Insert, remove, invalidate and touch.
+
+use std::borrow::Borrow;
+use std::hash::Hash;
+
+use larder_core::backend::OnFull;
+use larder_core::clock::Moment;
+use larder_core::policy::SlotId;
+
+use super::Store;
+use crate::options::Insert;
+use crate::outcome::{Full, Inserted, Outbox, RemovalReason};
+use crate::shard::Writing;
+use crate::slab::Life;
+
+/// A new entry on its way in.
+struct Arrival<K, V> {
+    hash: u64,
+    entry: (K, V),
+    weight: u32,
+    life: Option<Life>,
+}
+
+impl<K, V> Store<K, V>
+where
+    K: Hash + Eq + Send + Sync + 'static,
+    V: Clone + Send + Sync + 'static,
+{
+    /// Stores a value in place of any other of the key.
+    ///
+    /// When the store is full other entries make room, or the new one is refused, as
+    /// [`OnFull`] says. Making room for an entry of a shard that holds little is the work of the
+    /// others; while that happens the store may hold one entry per thread too many.
+    ///
+    /// # Errors
+    ///
+    /// [`Full`] when there is no room, or when the entry alone is heavier than the whole store may
+    /// be. The key has no value then: a failed overwrite never leaves the old one.
+    pub fn insert(&self, key: K, value: V, options: Insert) -> Result<Inserted, Full> {
+        let hash = self.hash(&key);
+        let idle_ttl = options.idle_ttl.or(self.idle_ttl);
+        let arrival = Arrival {
+            hash,
+            entry: (key, value),
+            weight: options.weight,
+            life: Life::new(options.deadline, idle_ttl, || self.now()),
+        };
+        let mut out = Outbox::new();
+        let outcome = if let Some(full) = self.budget.refuses(options.weight) {
+            self.refuse(self.shard(hash).write(), arrival, &mut out);
+            Err(full)
+        } else {
+            match self.on_full {
+                OnFull::Evict => Ok(self.insert_evicting(arrival, &mut out)),
+                OnFull::Reject => self.insert_if_room(arrival, &mut out),
+            }
+        };
+        self.deliver(out);
+        outcome
+    }
+
+    fn insert_evicting(&self, arrival: Arrival<K, V>, out: &mut Outbox<K, V>) -> Inserted {
+        let Arrival { hash, weight, .. } = arrival;
+        let number = self.shard_number(hash);
+        let mut table = self.shards[number].write();
+        let old = self.find_alive(&mut table, &arrival, out);
+        let Some(slot) = old else {
+            self.budget.take(1, u64::from(weight));
+            if !self.make_room(&mut table, hash, weight, out) {
+                self.budget.give_back(1, u64::from(weight));
+                table.tally.rejections += 1;
+                table
+                    .recent
+                    .remember(hash, RemovalReason::Rejected.miss_cause());
+                out.push(arrival.entry, RemovalReason::Rejected);
+                return Inserted::Rejected;
+            }
+            let slot = self.add(&mut table, arrival);
+            drop(table);
+            self.settle(number, hash, slot, out);
+            return Inserted::New;
+        };
+        let before = table.slab.weight_of(slot);
+        self.budget.take(0, u64::from(weight));
+        self.budget.give_back(0, u64::from(before));
+        self.replace(&mut table, slot, arrival, out);
+        drop(table);
+        self.settle(number, hash, slot, out);
+        Inserted::Replaced
+    }
+
+    fn insert_if_room(
+        &self,
+        arrival: Arrival<K, V>,
+        out: &mut Outbox<K, V>,
+    ) -> Result<Inserted, Full> {
+        let arrival = match self.try_insert(arrival, out) {
+            Ok(inserted) => return Ok(inserted),
+            Err((_, arrival)) => arrival,
+        };
+        // Entries whose life is over must not keep others out.
+        self.sweep_into(usize::MAX, out);
+        self.try_insert(arrival, out).map_err(|(full, arrival)| {
+            self.refuse(self.shard(arrival.hash).write(), arrival, out);
+            full
+        })
+    }
+
+    /// Inserts if the budget allows; else the arrival comes back.
+    fn try_insert(
+        &self,
+        arrival: Arrival<K, V>,
+        out: &mut Outbox<K, V>,
+    ) -> Result<Inserted, (Full, Arrival<K, V>)> {
+        let weight = u64::from(arrival.weight);
+        let mut table = self.shard(arrival.hash).write();
+        let old = self.find_alive(&mut table, &arrival, out);
+        let before = old.map_or(0, |slot| u64::from(table.slab.weight_of(slot)));
+        let more = weight.saturating_sub(before);
+        if let Err(full) = self.budget.try_take(u64::from(old.is_none()), more) {
+            return Err((full, arrival));
+        }
+        let Some(slot) = old else {
+            self.add(&mut table, arrival);
+            return Ok(Inserted::New);
+        };
+        self.budget.give_back(0, before.saturating_sub(weight));
+        self.replace(&mut table, slot, arrival, out);
+        Ok(Inserted::Replaced)
+    }
+
+    /// Looks for the entry that is to be replaced; one whose life is over goes now.
+    fn find_alive(
+        &self,
+        table: &mut Writing<'_, K, V>,
+        arrival: &Arrival<K, V>,
+        out: &mut Outbox<K, V>,
+    ) -> Option<SlotId> {
+        let (slot, _) = table.find(arrival.hash, &arrival.entry.0)?;
+        if table.is_over(slot, || self.now()) {
+            self.detach(table, slot, RemovalReason::Expired, out);
+            return None;
+        }
+        Some(slot)
+    }
+
+    fn add(&self, table: &mut Writing<'_, K, V>, arrival: Arrival<K, V>) -> SlotId {
+        table.tally.inserts += 1;
+        let Arrival {
+            hash,
+            entry,
+            weight,
+            life,
+        } = arrival;
+        table.insert(hash, entry, weight, life)
+    }
+
+    fn replace(
+        &self,
+        table: &mut Writing<'_, K, V>,
+        slot: SlotId,
+        arrival: Arrival<K, V>,
+        out: &mut Outbox<K, V>,
+    ) {
+        let (key, value) = arrival.entry;
+        let old = table.slab.replace(slot, key, value, arrival.weight);
+        out.push(old, RemovalReason::Replaced);
+        table.set_life(slot, arrival.life);
+        table.tally.replacements += 1;
+        self.note_use(table, slot);
+    }
+
+    /// An update counts as a hit, in every mode: a policy that orders by deadline must hear of it.
+    fn note_use(&self, table: &mut Writing<'_, K, V>, slot: SlotId) {
+        if let Some(entry) = table.slab.get(slot.get()) {
+            entry.hit(self.hits_max);
+        }
+        table.policy_hits(&[slot]);
+    }
+
+    /// Does not let an entry in, and takes out the one that it would have replaced.
+    fn refuse(&self, mut table: Writing<'_, K, V>, arrival: Arrival<K, V>, out: &mut Outbox<K, V>) {
+        if let Some((slot, _)) = table.find(arrival.hash, &arrival.entry.0) {
+            self.detach(&mut table, slot, RemovalReason::Replaced, out);
+        }
+        let cause = RemovalReason::Rejected.miss_cause();
+        table.recent.remember(arrival.hash, cause);
+        table.tally.rejections += 1;
+        drop(table);
+        out.push(arrival.entry, RemovalReason::Rejected);
+    }
+
+    /// Removes an entry because it is not wanted any more; its value if it could have been served.
+    pub fn remove<Q>(&self, key: &Q) -> Option<V>
+    where
+        K: Borrow<Q>,
+        Q: Hash + Eq + ?Sized,
+    {
+        self.take_out(key, RemovalReason::Deleted)
+    }
+
+    /// Removes an entry because the world changed; its value if it could have been served. Also a
+    /// key that is not there misses as invalidated from now on.
+    pub fn invalidate<Q>(&self, key: &Q) -> Option<V>
+    where
+        K: Borrow<Q>,
+        Q: Hash + Eq + ?Sized,
+    {
+        self.take_out(key, RemovalReason::Invalidated)
+    }
+
+    /// Removes an entry for a reason that the caller knows; its value if it could have been
+    /// served.
+    pub fn remove_as<Q>(&self, key: &Q, reason: RemovalReason) -> Option<V>
+    where
+        K: Borrow<Q>,
+        Q: Hash + Eq + ?Sized,
+    {
+        self.take_out(key, reason)
+    }
+
+    fn take_out<Q>(&self, key: &Q, reason: RemovalReason) -> Option<V>
+    where
+        K: Borrow<Q>,
+        Q: Hash + Eq + ?Sized,
+    {
+        let hash = self.hash(key);
+        let mut out = Outbox::new();
+        let mut table = self.shard(hash).write();
+        let Some((slot, entry)) = table.find(hash, key) else {
+            table.recent.remember(hash, reason.miss_cause());
+            return None;
+        };
+        let over = table.is_over(slot, || self.now());
+        let value = (!over).then(|| entry.value.clone());
+        let reason = if over { RemovalReason::Expired } else { reason };
+        self.detach(&mut table, slot, reason, &mut out);
+        drop(table);
+        self.deliver(out);
+        value
+    }
+
+    /// Removes an entry if its life is over by now.
+    pub(super) fn remove_expired<Q>(&self, hash: u64, key: &Q)
+    where
+        K: Borrow<Q>,
+        Q: Eq + ?Sized,
+    {
+        let mut out = Outbox::new();
+        let mut table = self.shard(hash).write();
+        if let Some((slot, _)) = table.find(hash, key)
+            && table.is_over(slot, || self.now())
+        {
+            self.detach(&mut table, slot, RemovalReason::Expired, &mut out);
+        }
+        drop(table);
+        self.deliver(out);
+    }
+
+    /// Sets from when on an entry must not be served; whether there is one. Counts as a use for
+    /// the policy, but not for the idle life.
+    pub fn touch<Q>(&self, key: &Q, deadline: Option<Moment>) -> bool
+    where
+        K: Borrow<Q>,
+        Q: Hash + Eq + ?Sized,
+    {
+        self.touch_with(key, deadline, |_| ())
+    }
+
+    /// Like [`touch`](Self::touch), and changes the value in place by `change`, which runs under
+    /// the lock of the shard and must not use the store. The weight stays as it was.
+    pub fn touch_with<Q>(
+        &self,
+        key: &Q,
+        deadline: Option<Moment>,
+        change: impl FnOnce(&mut V),
+    ) -> bool
+    where
+        K: Borrow<Q>,
+        Q: Hash + Eq + ?Sized,
+    {
+        let hash = self.hash(key);
+        let mut table = self.shard(hash).write();
+        let Some((slot, _)) = table.find(hash, key) else {
+            return false;
+        };
+        if table.is_over(slot, || self.now()) {
+            return false;
+        }
+        table.set_deadline(slot, deadline);
+        if let Some(entry) = table.slab.get_mut(slot) {
+            change(&mut entry.value);
+        }
+        self.note_use(&mut table, slot);
+        true
+    }
+}
