@@ -3,11 +3,14 @@
 
 mod support;
 
+use larder_config::check::connection_problem;
 use larder_config::check::{CheckEnvironment, Checked, check};
 use larder_config::diagnostic::Severity;
 use larder_config::loader::Loader;
 use larder_config::parse::Format;
 use larder_config::render::{RenderOptions, Report};
+use larder_core::{CacheError, ErrorKind, Registry};
+use sha2::{Digest, Sha256};
 
 const TOML: &str = include_str!("golden/caches.toml");
 const YAML: &str = include_str!("golden/caches.yaml");
@@ -150,4 +153,160 @@ fn every_mistake_reads_as_its_golden_file_says() {
             assert_eq!(checked.report.count(Severity::Error) > 0, is_error);
         }
     }
+}
+
+/// Every mistake of one kind in one file: all are reported, each once, and the last line counts.
+#[test]
+fn all_mistakes_are_reported_at_once() {
+    let text = replaced(
+        TOML,
+        &[
+            (
+                "kind = \"memory\", capacity = 100_000",
+                "kind = \"memmory\", capacity = 100_000",
+            ),
+            ("max_bytes = \"20GiB\"", "max_size  = \"20GiB\""),
+            ("pool_size       = 16", "pool_size       = \"16\""),
+            ("ttl      = \"30m\"", "ttl      = 1800"),
+            ("idle_ttl = \"10m\"", "idle_ttl = \"5M\""),
+            ("max_bytes = \"256MiB\"", "max_bytes = \"256M\""),
+            ("debounce  = \"500ms\"", "debounse  = \"500ms\""),
+            ("[patterns.", "[cashes.x]\n[patterns."),
+            ("dir       = \"/var/cache/shop/build\"", "dir       = 7"),
+        ],
+    );
+    let checked = checked(
+        Format::Toml,
+        &text,
+        &[("LARDER__CACHES__PRODUCT__TTL", "2h")],
+    );
+    let mut found = codes(&checked.report);
+    found.sort_unstable();
+    let expected = [
+        "C0201", "C0203", "C0203", "C0203", "C0204", "C0204", "C0205", "C0206", "C0207", "C0303",
+    ];
+    assert_eq!(found, expected, "{}", checked.report);
+    let summary = checked.report.summary();
+    assert!(summary.starts_with("caches.toml: 10 errors, "), "{summary}");
+    golden(
+        "all-at-once",
+        relevant(&checked.report) + "\n" + &summary + "\n",
+    );
+}
+
+#[test]
+fn the_sections_of_later_releases_are_named_and_accepted_on_request() {
+    let report = checked(Format::Toml, TOML, &[]).report;
+    golden("w3-not-available", report.to_string() + "\n");
+    let accepted = replaced(
+        TOML,
+        &[("version = 1\n", "version = 1\nallow = [\"W0201\"]\n")],
+    );
+    assert_eq!(
+        checked(Format::Toml, &accepted, &[])
+            .report
+            .diagnostics()
+            .len(),
+        0
+    );
+}
+
+#[test]
+fn a_linked_crate_is_what_a_released_kind_needs() {
+    let resolved = Loader::new()
+        .text(
+            "caches.toml",
+            Format::Toml,
+            "[caches.a]\nbackend = \"memory\"\n",
+        )
+        .resolve();
+    let checked = check(&resolved, &Registry::empty(), &CheckEnvironment::isolated());
+    golden("02-not-linked.toml", relevant(&checked.report));
+}
+
+#[test]
+fn a_connection_that_cannot_be_reached_points_at_its_address() {
+    let resolved = Loader::new()
+        .text("caches.toml", Format::Toml, TOML)
+        .resolve();
+    let error = CacheError::new(ErrorKind::Connection, "cannot reach the server")
+        .with("detail", "10.2.0.17:6380 refused; 3 attempts in 1.5 s")
+        .caused_by(std::io::Error::other("connection refused (os error 111)"));
+    let problem = connection_problem(&resolved.root, &resolved.sources, "main", &error);
+    let report = Report::new(vec![problem], resolved.sources);
+    golden("13-unreachable.toml", relevant(&report));
+}
+
+/// A library of the given ABI: a stamp between other bytes.
+fn library(major: u16, minor: u16) -> Vec<u8> {
+    let mut bytes = b"\x7fELF and code".to_vec();
+    bytes.extend(b"\x89LDR-PLUGIN\x0d\x0a\x1a\x0a\x00");
+    bytes.extend(176_u32.to_ne_bytes());
+    bytes.extend(major.to_ne_bytes());
+    bytes.extend(minor.to_ne_bytes());
+    bytes.resize(13 + 112, 0);
+    bytes.extend(b"x86_64-unknown-linux-gnu");
+    bytes.resize(13 + 176 + 40, 0);
+    bytes
+}
+
+/// The report about a config whose library is `bytes`; its folder reads `/opt/shop`.
+fn library_report(bytes: Option<&[u8]>, pin: Option<&str>) -> String {
+    let folder = tempfile::tempdir().unwrap();
+    if let Some(bytes) = bytes {
+        std::fs::write(folder.path().join("libacme_lmdb.so"), bytes).unwrap();
+    }
+    let pin = pin
+        .map(|pin| format!("sha256   = \"{pin}\"\n"))
+        .unwrap_or_default();
+    let text = format!(
+        "allow = [\"W0201\"]\n[plugins.acme-lmdb]\nlibrary  = \"libacme_lmdb.so\"\n{pin}\
+         provides = [\"backend:acme.lmdb\"]\n"
+    );
+    let file = folder.path().join("caches.toml");
+    std::fs::write(&file, text).unwrap();
+    let resolved = Loader::new().file(&file).resolve();
+    let environment = CheckEnvironment::isolated().reads_files(true);
+    let checked = check(&resolved, &support::registry(), &environment);
+    let folder = folder.path().to_str().unwrap().to_owned();
+    relevant(&checked.report).replace(&folder, "/opt/shop")
+}
+
+#[test]
+fn libraries_are_checked_without_running_them() {
+    let bytes = library(1, 0);
+    let pin: String = Sha256::digest(&bytes)
+        .iter()
+        .map(|byte| format!("{byte:02x}"))
+        .collect();
+    assert_eq!(library_report(Some(&bytes), Some(&pin)), "");
+    let other = pin.replace(char::is_numeric, "0");
+    golden("14-pin.toml", library_report(Some(&bytes), Some(&other)));
+    golden("15-abi.toml", library_report(Some(&library(2, 1)), None));
+    golden(
+        "15-no-plugin.toml",
+        library_report(Some(b"#!/bin/sh\n"), None),
+    );
+    golden("15-no-library.toml", library_report(None, None));
+}
+
+#[test]
+fn a_cache_in_two_files_is_shown_in_both() {
+    let folder = tempfile::tempdir().unwrap();
+    std::fs::create_dir(folder.path().join("caches.d")).unwrap();
+    let team = "# team\n[caches.sessions]\nbackend = \"memory\"\n";
+    std::fs::write(folder.path().join("caches.d/20-team.toml"), team).unwrap();
+    let main = "include = [\"caches.d/*.toml\"]\n[caches.sessions]\nl1.backend = { kind = \"memory\", capacity = 10 }\n";
+    let file = folder.path().join("caches.toml");
+    std::fs::write(&file, main).unwrap();
+    let checked = check(
+        &Loader::new().file(&file).resolve(),
+        &support::registry(),
+        &CheckEnvironment::isolated(),
+    );
+    let folder = format!("{}/", folder.path().to_str().unwrap());
+    golden(
+        "16-two-files.toml",
+        relevant(&checked.report).replace(&folder, ""),
+    );
 }

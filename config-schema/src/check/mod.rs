@@ -27,6 +27,7 @@ mod plugins;
 mod policies;
 mod resources;
 mod scalars;
+mod secrets;
 mod staleness;
 mod tiers;
 mod view;
@@ -73,6 +74,9 @@ pub fn check(resolved: &Resolved, registry: &Registry, environment: &CheckEnviro
     let mut diagnostics = resolved.diagnostics.clone();
     diagnostics.append(&mut checker.diagnostics);
     diagnostics.retain(|diagnostic| !is_accepted(diagnostic, root));
+    if root.failed {
+        checker.secrets.extend(secrets::by_name(sources));
+    }
     let report = Report::new(diagnostics, sources.clone()).hiding(checker.secrets);
     let config = json.filter(|_| !report.has_errors());
     let patterns = root.find(&["patterns".to_owned()]).and_then(Node::as_table);

@@ -10,6 +10,7 @@ use super::environment::CheckEnvironment;
 use super::plugins::PluginUse;
 use super::scalars;
 use crate::diagnostic::{Diagnostic, Fix};
+use crate::loader::looks_secret;
 use crate::shape;
 use crate::suggest::closest;
 use crate::tree::{Item, Layer, Location, Node, Sources, Table, Value};
@@ -267,6 +268,7 @@ impl<'a> Checker<'a> {
     }
 
     fn unknown(&mut self, item: &Item, path: &KeyPath, schema: &Json, owner: &Owner) {
+        self.hide_unknown(item, schema);
         let is_section = path.segments().len() == 1 && item.node.as_table().is_some();
         let noun = if is_section { "section" } else { "option" };
         let whose = match owner.label.as_str() {
@@ -306,6 +308,18 @@ impl<'a> Checker<'a> {
             diagnostic = diagnostic.fix(fix);
         }
         self.diagnostics.push(diagnostic);
+    }
+
+    /// A mistyped secret is still a secret, and so is one below an unknown section.
+    fn hide_unknown(&mut self, item: &Item, schema: &Json) {
+        let names = shape::properties(schema).map(|(name, _)| name);
+        let meant = closest(&item.key, names).and_then(|name| shape::child(schema, name));
+        if looks_secret(&item.key) || meant.is_some_and(|it| shape::is_marked(it, "x-secret")) {
+            self.hide(&item.node);
+        }
+        for below in item.node.as_table().into_iter().flatten() {
+            self.hide_unknown(below, &Json::Null);
+        }
     }
 
     /// The option that was probably meant: one that has this name elsewhere, best one that takes
@@ -420,12 +434,16 @@ impl<'a> Checker<'a> {
             let width = line.find('=')?.saturating_sub(indent.len() + 1);
             (format!("{name:width$} "), "= ")
         };
-        let at = line_start + line.len();
+        let line_end = line_start + line.len();
+        let at = text
+            .get(line_end..)?
+            .find('\n')
+            .map(|newline| line_end + newline + 1)?;
         let edit = Location::new(kind_at.source, at..at);
         Some(Fix::replace(
             "add it",
             edit,
-            format!("\n{indent}{key}{sign}{example}"),
+            format!("{indent}{key}{sign}{example}\n"),
         ))
     }
 

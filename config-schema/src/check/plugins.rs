@@ -9,18 +9,15 @@ use crate::diagnostic::{Diagnostic, Fix};
 use crate::known::{self, Known, slot_word};
 use crate::shape;
 use crate::suggest::closest;
-use crate::tree::{Location, Node, Value};
+use crate::tree::{Layer, Location, Node, Value};
 
 /// A plugin that the config uses, for checks of relations.
 #[derive(Debug)]
 pub(super) struct PluginUse<'a> {
     pub(super) path: KeyPath,
-    pub(super) slot: Slot,
     pub(super) kind: String,
     pub(super) kind_at: Location,
     pub(super) node: &'a Node,
-    /// Whether it stands in a template or another part that is no cache of its own.
-    pub(super) is_partial: bool,
     pub(super) descriptor: Descriptor,
     /// Its options; `None` when something is wrong with them.
     pub(super) options: Option<Json>,
@@ -61,11 +58,9 @@ impl<'a> Checker<'a> {
         let options = self.plugin_options(spot, kind_node, descriptor);
         self.plugins.push(PluginUse {
             path: spot.path.clone(),
-            slot,
             kind: kind.to_owned(),
             kind_at: kind_node.at.clone(),
             node,
-            is_partial: self.is_partial,
             descriptor,
             options: options.clone(),
         });
@@ -261,6 +256,12 @@ const fn is_ignored(slot: Slot) -> bool {
 }
 
 impl PluginUse<'_> {
+    /// Which layer chose the plugin.
+    pub(super) fn kind_layer(&self) -> &Layer {
+        let kind = self.node.find(&["kind".to_owned()]);
+        &kind.unwrap_or(self.node).layer
+    }
+
     /// The value of an option.
     pub(super) fn option(&self, name: &str) -> Option<&Json> {
         self.options

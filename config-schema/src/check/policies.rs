@@ -39,7 +39,7 @@ impl<'a> Checker<'a> {
         } else {
             format!("`{kind}` decides by itself; this setting would do nothing")
         };
-        let origin = match &backend.node.layer {
+        let origin = match backend.kind_layer() {
             Layer::Template(template, _) => format!(" from template `{template}`"),
             Layer::Defaults => " from `defaults`".to_owned(),
             _ => String::new(),

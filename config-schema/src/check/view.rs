@@ -1,6 +1,6 @@
 //! The caches of the tree as checks of relations look at them: each with its tiers.
 
-use larder_core::{Capabilities, KeyPath, Tier};
+use larder_core::{KeyPath, Tier};
 
 use super::plugins::PluginUse;
 use crate::tree::{Item, Location, Node, Table};
@@ -53,12 +53,6 @@ impl<'a> TierView<'a> {
     pub(super) fn backend<'u>(&self, plugins: &'u [PluginUse<'a>]) -> Option<&'u PluginUse<'a>> {
         let path = self.path.join("backend");
         plugins.iter().find(|plugin| plugin.path == path)
-    }
-
-    /// Whether its backend has a capability.
-    pub(super) fn can(&self, plugins: &[PluginUse<'a>], capability: Capabilities) -> bool {
-        let backend = self.backend(plugins);
-        backend.is_some_and(|backend| backend.descriptor.capabilities.contains(capability))
     }
 }
 

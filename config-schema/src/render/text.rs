@@ -44,7 +44,8 @@ pub(super) fn render(
         Renderer::plain()
     };
     let text = renderer.term_width(options.width).render(&groups);
-    without_positions(text, diagnostic, sources) + "\n"
+    let text = without_positions(text, diagnostic, sources);
+    indented(text, diagnostic, sources) + "\n"
 }
 
 /// One snippet per source, that of the primary label first.
@@ -118,4 +119,18 @@ fn without_positions(mut text: String, diagnostic: &Diagnostic, sources: &Source
         }
     }
     text
+}
+
+/// Without line numbers there is no margin for them either; the usual one reads better.
+fn indented(text: String, diagnostic: &Diagnostic, sources: &Sources) -> String {
+    let mut labels = diagnostic
+        .primary
+        .iter()
+        .chain(&diagnostic.secondary)
+        .peekable();
+    let is_file = |label: &Label| sources.get(label.at.source).kind == SourceKind::File;
+    if labels.peek().is_none() || labels.any(is_file) {
+        return text;
+    }
+    text.replace('\n', "\n  ")
 }

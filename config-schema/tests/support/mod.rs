@@ -3,7 +3,7 @@
 use larder_core::entry::Entry;
 use larder_core::invalidator::{Invalidation, InvalidationSink};
 use larder_core::policy::{Capacity, SlotId, Slots};
-use larder_core::schemars::{self, JsonSchema};
+use larder_core::schemars::JsonSchema;
 use larder_core::serde::Deserialize;
 use larder_core::serializer::Visit;
 use larder_core::{
@@ -16,7 +16,7 @@ use std::sync::Arc;
 
 /// What every fake would build, if it could.
 #[derive(Debug)]
-pub struct Nothing;
+pub(crate) struct Nothing;
 
 fn nothing() -> CacheError {
     CacheError::new(ErrorKind::Unsupported, "a fake does nothing")
@@ -128,7 +128,7 @@ macro_rules! fake {
 #[derive(Clone, Debug, Default, Deserialize, JsonSchema)]
 #[serde(crate = "larder_core::serde", default, deny_unknown_fields)]
 #[schemars(crate = "larder_core::schemars")]
-pub struct FakeMemory {
+pub(crate) struct FakeMemory {
     /// Upper bound of the number of entries.
     #[schemars(extend("x-aliases" = ["max_entries", "max_capacity", "maximum_size", "maxsize", "size"]))]
     #[schemars(range(min = 1))]
@@ -160,7 +160,7 @@ fake!(
 #[derive(Clone, Copy, Debug, Default, Deserialize, JsonSchema)]
 #[serde(crate = "larder_core::serde", rename_all = "kebab-case")]
 #[schemars(crate = "larder_core::schemars")]
-pub enum Fsync {
+pub(crate) enum Fsync {
     /// Never: a torn file is a miss.
     #[default]
     None,
@@ -172,7 +172,7 @@ pub enum Fsync {
 #[derive(Clone, Debug, Deserialize, JsonSchema)]
 #[serde(crate = "larder_core::serde", deny_unknown_fields)]
 #[schemars(crate = "larder_core::schemars")]
-pub struct FakeFile {
+pub(crate) struct FakeFile {
     /// Directory, created when absent.
     #[schemars(extend("x-path" = true, "x-aliases" = ["path", "cache_dir", "directory"]))]
     #[schemars(example = "/var/cache/shop/build")]
@@ -206,7 +206,7 @@ fake!(
 #[derive(Clone, Copy, Debug, Default, Deserialize, JsonSchema)]
 #[serde(crate = "larder_core::serde", rename_all = "kebab-case")]
 #[schemars(crate = "larder_core::schemars")]
-pub enum ReadFrom {
+pub(crate) enum ReadFrom {
     /// The one that takes writes.
     #[default]
     Primary,
@@ -218,7 +218,7 @@ pub enum ReadFrom {
 #[derive(Clone, Debug, Deserialize, JsonSchema)]
 #[serde(crate = "larder_core::serde", deny_unknown_fields)]
 #[schemars(crate = "larder_core::schemars")]
-pub struct FakeRedis {
+pub(crate) struct FakeRedis {
     /// Name of the connection.
     connection: String,
     /// What all keys begin with; the name of the cache when absent.
@@ -250,19 +250,20 @@ fake!(
 #[derive(Clone, Debug, Deserialize, JsonSchema)]
 #[serde(crate = "larder_core::serde", deny_unknown_fields)]
 #[schemars(crate = "larder_core::schemars")]
-pub struct FakeConnection {
+#[expect(dead_code, reason = "only the schema is read")]
+pub(crate) struct FakeConnection {
     /// Server address.
-    pub url: String,
+    url: String,
     /// Name of the user.
-    pub username: Option<String>,
+    username: Option<String>,
     /// Password of the user.
-    pub password: Option<Secret>,
+    password: Option<Secret>,
     /// Maximum number of pooled connections.
     #[serde(default = "default_pool")]
     #[schemars(range(min = 1))]
-    pub pool_size: u32,
+    pool_size: u32,
     /// Longest wait for a connection.
-    pub connect_timeout: Option<HumanDuration>,
+    connect_timeout: Option<HumanDuration>,
 }
 
 fn default_pool() -> u32 {
@@ -275,11 +276,12 @@ fake!(FakeConnection, "redis");
 #[derive(Clone, Debug, Deserialize, JsonSchema)]
 #[serde(crate = "larder_core::serde", deny_unknown_fields)]
 #[schemars(crate = "larder_core::schemars")]
-pub struct FakeCluster {
+#[expect(dead_code, reason = "only the schema is read")]
+pub(crate) struct FakeCluster {
     /// Addresses of some of the servers.
-    pub nodes: Vec<String>,
+    nodes: Vec<String>,
     /// Password of the user.
-    pub password: Option<Secret>,
+    password: Option<Secret>,
 }
 
 fake!(FakeCluster, "redis-cluster");
@@ -288,9 +290,10 @@ fake!(FakeCluster, "redis-cluster");
 #[derive(Clone, Debug, Deserialize, JsonSchema)]
 #[serde(crate = "larder_core::serde", deny_unknown_fields)]
 #[schemars(crate = "larder_core::schemars")]
-pub struct FakePubSub {
+#[expect(dead_code, reason = "only the schema is read")]
+pub(crate) struct FakePubSub {
     /// Name of the connection.
-    pub connection: String,
+    connection: String,
 }
 
 fake!(FakePubSub, "redis-pubsub");
@@ -299,15 +302,16 @@ fake!(FakePubSub, "redis-pubsub");
 #[derive(Clone, Debug, Deserialize, JsonSchema)]
 #[serde(crate = "larder_core::serde", deny_unknown_fields)]
 #[schemars(crate = "larder_core::schemars")]
-pub struct FakeLmdb {
+#[expect(dead_code, reason = "only the schema is read")]
+pub(crate) struct FakeLmdb {
     /// The file.
     #[schemars(extend("x-path" = true))]
-    pub path: PathBuf,
+    path: PathBuf,
     /// Size of the map.
-    pub map_size: ByteSize,
+    map_size: ByteSize,
     /// Whether entries are only read.
     #[serde(default)]
-    pub read_only: bool,
+    read_only: bool,
 }
 
 fake!(
@@ -322,7 +326,7 @@ fake!(
 #[derive(Clone, Debug, Default, Deserialize, JsonSchema)]
 #[serde(crate = "larder_core::serde", default, deny_unknown_fields)]
 #[schemars(crate = "larder_core::schemars")]
-pub struct FakeMessagePack {}
+pub(crate) struct FakeMessagePack {}
 
 fake!(FakeMessagePack, "messagepack");
 
@@ -330,11 +334,12 @@ fake!(FakeMessagePack, "messagepack");
 #[derive(Clone, Debug, Default, Deserialize, JsonSchema)]
 #[serde(crate = "larder_core::serde", default, deny_unknown_fields)]
 #[schemars(crate = "larder_core::schemars")]
-pub struct FakeRaw {
+#[expect(dead_code, reason = "only the schema is read")]
+pub(crate) struct FakeRaw {
     /// How to compress.
-    pub compress: Option<String>,
+    compress: Option<String>,
     /// From which size on to compress.
-    pub compress_min: Option<ByteSize>,
+    compress_min: Option<ByteSize>,
 }
 
 fake!(FakeRaw, "raw");
@@ -345,7 +350,7 @@ macro_rules! fake_policy {
         #[derive(Clone, Debug, Default, Deserialize, JsonSchema)]
         #[serde(crate = "larder_core::serde", default, deny_unknown_fields)]
         #[schemars(crate = "larder_core::schemars")]
-        pub struct $name {}
+        pub(crate) struct $name {}
 
         impl PolicyConfig for $name {
             const KIND: &'static str = $kind;
@@ -364,7 +369,8 @@ fake_policy!(FakeS3Fifo, "s3-fifo");
 fake_policy!(FakeTinyLfu, "w-tinylfu");
 
 /// All of the above.
-pub fn registry() -> Registry {
+#[must_use]
+pub(crate) fn registry() -> Registry {
     const ORIGIN: &str = "fakes";
     const VERSION: &str = "1.0.0";
     Registry::empty()
