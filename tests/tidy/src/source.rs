@@ -71,7 +71,7 @@ fn find_test_blocks(code: &str) -> Vec<Range<usize>> {
     while at < lines.len() {
         let start = at;
         at += 1;
-        if lines[start].trim() != "#[cfg(test)]" {
+        if !is_test_condition(lines[start].trim()) {
             continue;
         }
         let is_attribute = |line: &&str| line.trim_start().starts_with("#[");
@@ -86,6 +86,10 @@ fn find_test_blocks(code: &str) -> Vec<Range<usize>> {
         blocks.push(start..at);
     }
     blocks
+}
+
+fn is_test_condition(line: &str) -> bool {
+    line == "#[cfg(test)]" || line.starts_with("#[cfg(all(test,")
 }
 
 fn is_module_with_body(line: &str) -> bool {
@@ -251,6 +255,12 @@ mod tests {
             .collect();
         assert_eq!(tests, [3, 4, 5, 6, 7]);
         assert_eq!(source.lines_of_inner_tests(), 5);
+    }
+
+    #[test]
+    fn tests_of_one_system_are_tests() {
+        let text = "#[cfg(all(test, unix))]\nmod tests {\n}\n";
+        assert_eq!(Source::new(text, false).lines_of_inner_tests(), 3);
     }
 
     #[test]

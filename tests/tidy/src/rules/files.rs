@@ -95,7 +95,8 @@ pub fn golden_files_are_used(tree: &Tree) -> Vec<Finding> {
         .collect();
     let is_used = |path: &str| {
         let (stem, _) = path.rsplit_once('.').unwrap_or((path, ""));
-        let name = stem.rsplit('/').next().unwrap_or(stem);
+        let file = path.rsplit('/').next().unwrap_or(path);
+        let name = file.split('.').next().unwrap_or(file);
         let is_partner = |other: &&str| {
             **other != *path
                 && other
@@ -244,7 +245,7 @@ mod tests {
     #[test]
     fn a_golden_file_that_no_test_reads_is_found() {
         let tree = Tree::of([
-            ("a/tests/golden/named.txt", ""),
+            ("a/tests/golden/named.toml.txt", ""),
             ("a/tests/golden/pair.toml", ""),
             ("a/tests/golden/pair.txt", ""),
             ("a/tests/golden/left-over.txt", ""),
