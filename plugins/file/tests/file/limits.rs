@@ -27,7 +27,7 @@ fn context(policy: &'static str, clock: &ManualClock) -> BuildContext {
 fn limited(dir: &Path, entries: u64, policy: &'static str, clock: &ManualClock) -> FileBackend {
     let mut config = FileConfig::new(dir);
     config.max_entries = Some(entries);
-    build(config, context(policy, clock)).unwrap()
+    build(config, &context(policy, clock)).unwrap()
 }
 
 /// Fills ten places, uses the first three, adds one more, and tells which numbers are left.
@@ -107,7 +107,7 @@ fn bytes_are_limited_counted_and_counted_again_after_a_restart() {
         (files.len() as u64, bytes)
     };
     for _ in 0..2 {
-        let backend = build(config.clone(), context("lru", &clock)).unwrap();
+        let backend = build(config.clone(), &context("lru", &clock)).unwrap();
         for number in 0..100 {
             clock.advance(Duration::from_secs(1));
             set(&backend, &format!("{}", number % 70), &[1; 1000]);
@@ -127,7 +127,7 @@ fn an_entry_larger_than_the_cache_is_refused_and_the_old_one_goes() {
     let (_outer, dir) = temporary();
     let mut config = FileConfig::new(&dir);
     config.max_bytes = Some(ByteSize(1000));
-    let backend = build(config, BuildContext::new("users")).unwrap();
+    let backend = build(config, &BuildContext::new("users")).unwrap();
     set(&backend, "42", b"old");
     let error = now(backend.set("42", entry(&[0; 1000]))).unwrap_err();
     assert_eq!(error.kind(), ErrorKind::Capacity);
@@ -148,6 +148,52 @@ fn another_process_is_counted_before_it_can_do_much_harm() {
         set(&second, &format!("b:{number}"), b"value");
         assert!(entry_files(&dir).len() <= 150);
     }
+}
+
+#[test]
+fn readers_writers_and_collectors_never_see_a_wrong_value() {
+    let seed = fastrand::u64(..);
+    println!("seed {seed}");
+    let (_outer, dir) = temporary();
+    let clock = ManualClock::new();
+    let backends = [(); 2].map(|()| limited(&dir, 20, "lru", &clock));
+    let (backends_of_all, clock) = (&backends, &clock);
+    let work = move |worker: u8| {
+        let mut random = fastrand::Rng::with_seed(seed ^ u64::from(worker));
+        let backend = &backends_of_all[usize::from(worker % 2)];
+        for _ in 0..500 {
+            let key = random.u8(..40).to_string();
+            let value = key.repeat(random.usize(1..500));
+            match random.u8(..10) {
+                0 => {
+                    now(backend.delete(&key)).unwrap();
+                }
+                1 => clock.advance(Duration::from_secs(1)),
+                2 => {
+                    let soon = Some(clock.wall().after(Duration::from_secs(3)));
+                    let deadlines = larder_core::backend::Deadlines {
+                        soft: soon,
+                        hard: soon,
+                    };
+                    now(backend.touch(&key, deadlines)).unwrap();
+                }
+                3..=5 => set(backend, &key, value.as_bytes()),
+                _ => {
+                    if let Some(found) = get(backend, &key) {
+                        let times = found.value.len() / key.len();
+                        assert_eq!(found.value, key.repeat(times));
+                    }
+                }
+            }
+        }
+    };
+    std::thread::scope(|scope| {
+        for worker in 0..4 {
+            scope.spawn(move || work(worker));
+        }
+    });
+    assert_eq!(backends.iter().map(corrupt).sum::<u64>(), 0);
+    assert!(entry_files(&dir).len() <= 30);
 }
 
 #[test]
@@ -202,7 +248,7 @@ fn temporary_files_of_a_crash_are_removed_after_an_hour() {
 fn an_unknown_policy_is_refused_with_a_list() {
     let (_outer, dir) = temporary();
     let clock = ManualClock::new();
-    let error = build(FileConfig::new(&dir), context("sieve", &clock)).unwrap_err();
+    let error = build(FileConfig::new(&dir), &context("sieve", &clock)).unwrap_err();
     assert_eq!(error.kind(), ErrorKind::Config);
     assert_eq!(error.context("found"), Some("sieve"));
     assert_eq!(error.context("expected"), Some("lru, fifo, ttl or random"));

@@ -33,16 +33,16 @@ fn now<F: Future>(future: F) -> F::Output {
 }
 
 fn open(dir: &Path) -> FileBackend {
-    build(FileConfig::new(dir), BuildContext::new("users")).unwrap()
+    build(FileConfig::new(dir), &BuildContext::new("users")).unwrap()
 }
 
 fn open_at(dir: &Path, clock: &ManualClock) -> FileBackend {
     let context = BuildContext::new("users").clock(Arc::new(clock.clone()));
-    build(FileConfig::new(dir), context).unwrap()
+    build(FileConfig::new(dir), &context).unwrap()
 }
 
-fn build(config: FileConfig, context: BuildContext) -> Result<FileBackend> {
-    now(config.build(&context))
+fn build(config: FileConfig, context: &BuildContext) -> Result<FileBackend> {
+    now(config.build(context))
 }
 
 fn entry(value: &[u8]) -> Entry {

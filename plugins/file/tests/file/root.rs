@@ -5,7 +5,7 @@ use larder_core::{CacheError, ErrorKind};
 use super::*;
 
 fn refusal(dir: &Path) -> CacheError {
-    let error = build(FileConfig::new(dir), BuildContext::new("users")).unwrap_err();
+    let error = build(FileConfig::new(dir), &BuildContext::new("users")).unwrap_err();
     assert_eq!(error.kind(), ErrorKind::Config, "{error}");
     assert!(error.to_string().contains("hint: "), "{error}");
     error
@@ -67,7 +67,7 @@ fn a_file_is_refused() {
 #[test]
 fn the_directory_of_another_cache_is_refused() {
     let (_outer, dir) = temporary();
-    build(FileConfig::new(&dir), BuildContext::new("orders")).unwrap();
+    build(FileConfig::new(&dir), &BuildContext::new("orders")).unwrap();
     let error = refusal(&dir);
     assert_eq!(error.context("found"), Some("orders"));
     assert_eq!(error.context("expected"), Some("users"));
