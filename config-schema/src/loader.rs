@@ -21,6 +21,7 @@ use crate::parse::Format;
 use crate::tree::{Location, Node, Source, SourceId, SourceKind, Sources, Table, Value};
 
 mod assemble;
+mod assignment;
 mod combine;
 mod glob;
 mod interpolate;
@@ -122,7 +123,8 @@ impl Loader {
         self
     }
 
-    /// The variables that overrides and references may use, usually `std::env::vars()`.
+    /// The variables that overrides and references may use: those of the process that are text.
+    /// Beware of `std::env::vars`, which panics when one is not.
     pub fn environment(mut self, variables: impl IntoIterator<Item = (String, String)>) -> Self {
         self.environment.extend(variables);
         self
@@ -223,13 +225,16 @@ impl Stages {
                 diagnostics,
             ));
         }
+        for table in &mut upper {
+            refuse_what_only_files_say(table, diagnostics);
+        }
         let mut overrides: Vec<_> = self
             .environment
             .iter()
-            .filter_map(|(name, value)| overrides::of_variable(name, value, sources))
+            .filter_map(|(name, value)| assignment::of_variable(name, value, sources))
             .collect();
         for argument in &self.arguments {
-            overrides.extend(overrides::of_argument(argument, sources, diagnostics));
+            overrides.extend(assignment::of_argument(argument, sources, diagnostics));
         }
         let layers = Layers {
             files,
@@ -267,6 +272,20 @@ impl Stages {
         let start = PROFILE_VARIABLE.len() + 1;
         let at = Location::new(source, start..start + name.len());
         (Some(name.clone()), Some(at))
+    }
+}
+
+/// Profiles and providers come after files are read and profiles are chosen.
+fn refuse_what_only_files_say(table: &mut Table, diagnostics: &mut Vec<Diagnostic>) {
+    for key in ["include", "profile", "version"] {
+        if let Some(item) = table.remove(key) {
+            let message = format!("`{key}` cannot stand in a profile or a provider");
+            diagnostics.push(
+                Diagnostic::error("C0306", message)
+                    .at(item.key_at, "")
+                    .help("write it at the top of a config file"),
+            );
+        }
     }
 }
 

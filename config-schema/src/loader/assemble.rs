@@ -2,9 +2,10 @@
 
 use std::collections::BTreeMap;
 
+use super::assignment::Override;
 use super::combine::entry_of;
 use super::merge::{Merge, is_slot, set_layer};
-use super::overrides::{Override, Overrides};
+use super::overrides::Overrides;
 use super::templates::{Template, Templates, extends_of};
 use crate::diagnostic::Diagnostic;
 use crate::tree::{Item, Layer, Location, Node, Sources, Table, Value};
@@ -119,25 +120,23 @@ fn take_entries(
         let Some(item) = table.remove(section) else {
             continue;
         };
-        let Value::Table(items) = item.node.value else {
+        let Value::Table(mut items) = item.node.value else {
             diagnostics.push(not_a_table(&format!("`{section}`"), &item.node));
             continue;
         };
+        if let Some(unset) = items.remove("unset") {
+            remove_entries(&mut entries, &unset, diagnostics);
+        }
+        // The keys of one table differ, so only entries of the tables before can be the same.
+        let mut earlier = entries.len();
         for item in items {
-            if item.key == "unset" {
-                let names = entries.iter().map(|entry| {
-                    let null = Node::new(Value::Null, entry.key_at.clone());
-                    Item::new(entry.name.clone(), entry.key_at.clone(), null)
-                });
-                let mut names: Table = names.collect();
-                Merge { diagnostics }.unset(&mut names, &item);
-                entries.retain(|entry| names.get(&entry.name).is_some());
-                continue;
-            }
-            let known = entries.iter().position(|entry| entry.name == item.key);
+            let known = entries[..earlier]
+                .iter()
+                .position(|entry| entry.name == item.key);
             match (known, item.node.value == Value::Null) {
                 (Some(index), true) => {
                     entries.remove(index);
+                    earlier -= 1;
                 }
                 (None, true) => {}
                 (Some(index), false) => entries[index].bodies.push(item.node),
@@ -160,6 +159,17 @@ fn take_entries(
         });
     }
     entries
+}
+
+/// `unset` beside the entries of an upper layer removes entries of the layers below.
+fn remove_entries(entries: &mut Vec<Entry>, unset: &Item, diagnostics: &mut Vec<Diagnostic>) {
+    let names = entries.iter().map(|entry| {
+        let null = Node::new(Value::Null, entry.key_at.clone());
+        Item::new(entry.name.clone(), entry.key_at.clone(), null)
+    });
+    let mut names: Table = names.collect();
+    Merge { diagnostics }.unset(&mut names, unset);
+    entries.retain(|entry| names.get(&entry.name).is_some());
 }
 
 /// Lays the layers of a cache over each other.

@@ -175,6 +175,9 @@ impl Interpolation<'_> {
             Diagnostic::error("C0302", format!("cannot read `{}`: {why}", whole.display()))
                 .path(site.path.clone())
                 .at(site.at.clone(), format!("needed by `{}`", site.path));
+        if error.kind() == io::ErrorKind::NotFound {
+            diagnostic = diagnostic.help("create it; a relative path starts at the config file");
+        }
         if error.kind() == io::ErrorKind::PermissionDenied
             && let Some(note) = super::owner::note(&whole)
         {

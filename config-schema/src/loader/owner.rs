@@ -45,7 +45,24 @@ fn name(list: &str, id: u32) -> Option<String> {
 
 #[cfg(all(test, unix))]
 mod tests {
-    use super::name;
+    use super::{name, note};
+
+    #[test]
+    fn the_note_has_the_mode_and_both_owners() {
+        use std::os::unix::fs::PermissionsExt;
+
+        let file = tempfile::NamedTempFile::new().unwrap();
+        let mode = std::fs::Permissions::from_mode(0o400);
+        std::fs::set_permissions(file.path(), mode).unwrap();
+        let note = note(file.path()).unwrap();
+        let uid = rustix::process::geteuid().as_raw();
+        assert!(note.starts_with("file owner "), "{note}");
+        assert!(
+            note.contains(", mode 0400; this process runs as uid "),
+            "{note}"
+        );
+        assert!(note.contains(&format!("uid {uid}")), "{note}");
+    }
 
     #[test]
     fn ids_are_looked_up_in_the_third_field() {

@@ -36,12 +36,15 @@ pub(super) struct Files<'a> {
 impl Files<'_> {
     /// Reads a file that was named by the user.
     pub(super) fn file(&mut self, path: &Path) {
-        self.read(path, None, &mut Vec::new());
+        if !self.seen.contains(&identity(path)) {
+            self.read(path, None, &mut Vec::new());
+        }
     }
 
     /// Takes a text under a name; relative includes are looked up beside it.
     pub(super) fn text(&mut self, name: String, format: Format, text: String) {
         let path = PathBuf::from(&name);
+        self.seen.insert(identity(&path));
         self.parse(name, &path, format, text, None, &mut Vec::new());
     }
 

@@ -250,8 +250,12 @@ fn a_tab_is_found_where_it_is() {
         );
     }
     let help = "indent with 4 spaces like the lines around it";
-    let parsed = Parsed::of(Format::Yaml, "eu:\n    a: x\n\tkind: x\n");
-    assert_eq!(parsed.diagnostics[0].help, [help]);
+    for text in [
+        "eu:\n    a: x\n\tkind: x\n",
+        "a:\n  eu:\n\tkind: x\n    b: x\n",
+    ] {
+        assert_eq!(Parsed::of(Format::Yaml, text).diagnostics[0].help, [help]);
+    }
 }
 
 #[test]

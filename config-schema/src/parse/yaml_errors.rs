@@ -102,13 +102,19 @@ fn tab_indentation(text: &str, offset: usize) -> Option<Range<usize>> {
 }
 
 fn tab_diagnostic(source: SourceId, text: &str, tab: Range<usize>) -> Diagnostic {
-    let spaces = text[..tab.start]
-        .lines()
-        .rev()
-        .chain(text[tab.end..].lines().skip(1))
-        .map(|line| line.len() - line.trim_start_matches(' ').len())
-        .find(|indent| *indent > 0)
-        .unwrap_or(2);
+    let indent = |line: &str| line.len() - line.trim_start_matches(' ').len();
+    let is_plain = |line: &&str| !line.trim().is_empty() && !line.starts_with('\t');
+    let before = text[..tab.start].lines().rev().find(is_plain);
+    let after = text[tab.end..].lines().skip(1).find(is_plain).map(indent);
+    let spaces = match before {
+        // The first line below a key goes deeper than the key, as deep as the lines after it.
+        Some(key) if key.trim_end().ends_with(':') => {
+            let outer = indent(key);
+            after.filter(|inner| *inner > outer).unwrap_or(outer + 2)
+        }
+        Some(line) => indent(line),
+        None => 0,
+    };
     Diagnostic::error("C0102", "tab used for indentation")
         .at(Location::new(source, tab), "YAML forbids tabs here")
         .help(format!(

@@ -254,3 +254,29 @@ fn a_provider_has_the_values_of_the_active_profile() {
         .figment(figment);
     assert_eq!(text(&resolved.resolve(), "caches.x.ttl"), Some("2m"));
 }
+
+#[test]
+fn a_profile_cannot_say_what_only_files_can() {
+    let resolved = toml("[profile.p]\ninclude = 'x.toml'\n")
+        .profile(Some("p".to_owned()))
+        .resolve();
+    let message = "C0306: `include` cannot stand in a profile or a provider";
+    assert_eq!(
+        report(&resolved),
+        [format!("{message} @ caches.toml:2 `include`")]
+    );
+}
+
+#[test]
+fn what_must_be_a_table_is_said_and_skipped() {
+    let resolved = toml("defaults = 1\npatterns = 2\n[caches]\nusers = 'memory'\n").resolve();
+    assert_eq!(
+        report(&resolved),
+        [
+            "C0306: `defaults` must be a table @ caches.toml:1 `1` an integer",
+            "C0306: cache `users` must be a table @ caches.toml:4 `'memory'` a string",
+            "C0306: `patterns` must be a table @ caches.toml:2 `2` an integer",
+        ]
+    );
+    assert!(at(&resolved, "caches.users").unwrap().failed);
+}
