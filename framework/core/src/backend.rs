@@ -270,12 +270,7 @@ impl InProcess {
     /// A store of this capacity that evicts by this policy.
     #[must_use]
     pub fn new(capacity: Capacity, policy: Arc<dyn PolicyFactory>) -> Self {
-        Self {
-            capacity,
-            on_full: OnFull::Evict,
-            policy,
-            shards: None,
-        }
+        Self { capacity, on_full: OnFull::Evict, policy, shards: None }
     }
 
     /// Sets what happens when the store is full.
@@ -295,10 +290,7 @@ impl InProcess {
 
 /// New deadlines of an entry.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-#[expect(
-    clippy::exhaustive_structs,
-    reason = "the two deadlines of an entry are all there are"
-)]
+#[expect(clippy::exhaustive_structs, reason = "the two deadlines of an entry are all there are")]
 pub struct Deadlines {
     /// End of the logical life; `None` is never.
     pub soft: Option<Timestamp>,

@@ -124,9 +124,7 @@ impl Clock for SystemClock {
     }
 
     fn wall(&self) -> Timestamp {
-        let since = SystemTime::now()
-            .duration_since(UNIX_EPOCH)
-            .unwrap_or_default();
+        let since = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
         Timestamp::default().after(since)
     }
 
@@ -173,10 +171,7 @@ impl ManualClock {
         let mut state = self.lock();
         state.elapsed += duration;
         let now = Moment::default().after(state.elapsed);
-        let (due, waiting) = state
-            .sleepers
-            .drain(..)
-            .partition(|(deadline, _)| *deadline <= now);
+        let (due, waiting) = state.sleepers.drain(..).partition(|(deadline, _)| *deadline <= now);
         state.sleepers = waiting;
         drop(state);
         let due: Vec<(Moment, oneshot::Sender<()>)> = due;
@@ -255,14 +250,8 @@ mod tests {
 
     #[test]
     fn instants_saturate_instead_of_wrapping() {
-        assert_eq!(
-            Moment::from_nanos(5).after(Duration::MAX).as_nanos(),
-            u64::MAX
-        );
-        assert_eq!(
-            Timestamp::from_micros(5).after(Duration::MAX).as_micros(),
-            u64::MAX
-        );
+        assert_eq!(Moment::from_nanos(5).after(Duration::MAX).as_nanos(), u64::MAX);
+        assert_eq!(Timestamp::from_micros(5).after(Duration::MAX).as_micros(), u64::MAX);
     }
 
     #[test]

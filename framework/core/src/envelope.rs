@@ -119,21 +119,14 @@ impl fmt::Display for EnvelopeError {
                 "the bytes start with `{:02x} {:02x}`, which no entry does",
                 found[0], found[1]
             ),
-            Self::TooShort { needed, found } => write!(
-                f,
-                "the entry has `{found}` bytes, but its header alone needs `{needed}`"
-            ),
+            Self::TooShort { needed, found } => {
+                write!(f, "the entry has `{found}` bytes, but its header alone needs `{needed}`")
+            }
             Self::TooManyTags { found } => {
-                write!(
-                    f,
-                    "the entry has `{found}` tags, but at most `{MAX_TAGS}` fit"
-                )
+                write!(f, "the entry has `{found}` tags, but at most `{MAX_TAGS}` fit")
             }
             Self::Version { found } => {
-                write!(
-                    f,
-                    "the entry has the layout version `{found}`, but only `1` is known"
-                )
+                write!(f, "the entry has the layout version `{found}`, but only `1` is known")
             }
         }
     }
@@ -158,9 +151,7 @@ pub const fn encoded_len(entry: &Entry) -> usize {
 pub fn encode(entry: &Entry, out: &mut Vec<u8>) -> Result<(), EnvelopeError> {
     let meta = &entry.meta;
     if meta.tags.len() > MAX_TAGS {
-        return Err(EnvelopeError::TooManyTags {
-            found: meta.tags.len(),
-        });
+        return Err(EnvelopeError::TooManyTags { found: meta.tags.len() });
     }
     let mut header = fixed_header(meta);
     let mut tags = Vec::with_capacity(meta.tags.len() * TAG_LEN);
@@ -190,10 +181,7 @@ pub fn decode(bytes: &Bytes) -> Result<Entry, EnvelopeError> {
     if found != expected {
         return Err(EnvelopeError::Checksum { expected, found });
     }
-    Ok(Entry {
-        value: bytes.slice(length..),
-        meta,
-    })
+    Ok(Entry { value: bytes.slice(length..), meta })
 }
 
 /// Reads all but the value from the first bytes of an entry. The checksum covers the value, so
@@ -215,10 +203,7 @@ pub fn decode_header(bytes: &[u8]) -> Result<EntryMeta, EnvelopeError> {
 pub fn patch_deadlines(bytes: &mut [u8], deadlines: Deadlines) -> Result<(), EnvelopeError> {
     let found = bytes.len();
     let Some(field) = bytes[..found.min(HEADER_LEN)].get_mut(DEADLINES) else {
-        return Err(EnvelopeError::TooShort {
-            needed: HEADER_LEN,
-            found,
-        });
+        return Err(EnvelopeError::TooShort { needed: HEADER_LEN, found });
     };
     field.copy_from_slice(&deadline_bytes(deadlines));
     Ok(())
@@ -244,10 +229,7 @@ fn fixed_header(meta: &EntryMeta) -> [u8; HEADER_LEN] {
     header[8..16].copy_from_slice(&meta.stamp.time.as_micros().to_be_bytes());
     header[16..20].copy_from_slice(&meta.stamp.origin.to_be_bytes());
     header[20..24].copy_from_slice(&meta.epoch.to_be_bytes());
-    let deadlines = Deadlines {
-        soft: meta.soft_deadline,
-        hard: meta.hard_deadline,
-    };
+    let deadlines = Deadlines { soft: meta.soft_deadline, hard: meta.hard_deadline };
     header[DEADLINES].copy_from_slice(&deadline_bytes(deadlines));
     let cost = u32::try_from(meta.load_cost.as_micros()).unwrap_or(u32::MAX);
     header[40..44].copy_from_slice(&cost.to_be_bytes());
@@ -256,17 +238,12 @@ fn fixed_header(meta: &EntryMeta) -> [u8; HEADER_LEN] {
 
 /// The meta, and where the value begins.
 fn read_header(bytes: &[u8]) -> Result<(EntryMeta, usize), EnvelopeError> {
-    let too_short = |needed| EnvelopeError::TooShort {
-        needed,
-        found: bytes.len(),
-    };
+    let too_short = |needed| EnvelopeError::TooShort { needed, found: bytes.len() };
     if bytes.len() < HEADER_LEN {
         return Err(too_short(HEADER_LEN));
     }
     if bytes[..2] != MAGIC {
-        return Err(EnvelopeError::Magic {
-            found: array(bytes, 0),
-        });
+        return Err(EnvelopeError::Magic { found: array(bytes, 0) });
     }
     if bytes[2] != VERSION {
         return Err(EnvelopeError::Version { found: bytes[2] });

@@ -103,6 +103,8 @@ struct Inner {
     hint: Option<Cow<'static, str>>,
     retryable: Option<bool>,
     source: Option<Arc<dyn StdError + Send + Sync>>,
+    /// Whether the message says already what the source says.
+    is_transparent: bool,
 }
 
 impl CacheError {
@@ -117,7 +119,21 @@ impl CacheError {
             hint: None,
             retryable: None,
             source: None,
+            is_transparent: false,
         }))
+    }
+
+    /// An error that says what its source says, with a kind of ours.
+    #[must_use]
+    pub fn transparent(kind: ErrorKind, source: impl StdError + Send + Sync + 'static) -> Self {
+        Self::new(kind, source.to_string()).with_silent_source(Arc::new(source))
+    }
+
+    fn with_silent_source(mut self, source: Arc<dyn StdError + Send + Sync>) -> Self {
+        let inner = self.edit();
+        inner.source = Some(source);
+        inner.is_transparent = true;
+        self
     }
 
     /// Adds a key/value pair. The first value of a key wins, so that the place nearest to the
@@ -159,6 +175,13 @@ impl CacheError {
         self
     }
 
+    /// Keeps an error of any type that caused this one.
+    #[must_use]
+    pub fn caused_by_any(mut self, source: Box<dyn StdError + Send + Sync>) -> Self {
+        self.edit().source = Some(Arc::from(source));
+        self
+    }
+
     /// What went wrong.
     #[must_use]
     pub fn kind(&self) -> ErrorKind {
@@ -188,17 +211,12 @@ impl CacheError {
     #[must_use]
     pub fn context(&self, key: &str) -> Option<&str> {
         let mut pairs = self.0.context.iter();
-        pairs
-            .find(|(name, _)| *name == key)
-            .map(|(_, value)| value.as_str())
+        pairs.find(|(name, _)| *name == key).map(|(_, value)| value.as_str())
     }
 
     /// All context pairs, in the order in which they were added.
     pub fn contexts(&self) -> impl Iterator<Item = (&'static str, &str)> {
-        self.0
-            .context
-            .iter()
-            .map(|(key, value)| (*key, value.as_str()))
+        self.0.context.iter().map(|(key, value)| (*key, value.as_str()))
     }
 
     fn edit(&mut self) -> &mut Inner {
@@ -218,7 +236,7 @@ impl fmt::Display for CacheError {
         if self.0.operation.is_some() || !self.0.context.is_empty() {
             f.write_str(")")?;
         }
-        if let Some(source) = &self.0.source {
+        if let (Some(source), false) = (&self.0.source, self.0.is_transparent) {
             write!(f, ": {source}")?;
         }
         if let Some(hint) = &self.0.hint {
@@ -236,10 +254,7 @@ impl fmt::Debug for CacheError {
 
 impl StdError for CacheError {
     fn source(&self) -> Option<&(dyn StdError + 'static)> {
-        self.0
-            .source
-            .as_ref()
-            .map(|source| &**source as &(dyn StdError + 'static))
+        self.0.source.as_ref().map(|source| &**source as &(dyn StdError + 'static))
     }
 }
 

@@ -42,11 +42,7 @@ impl Invalidation {
     /// Removes all that `scope` names and that was written before `stamp`.
     #[must_use]
     pub const fn new(scope: Scope, stamp: Stamp) -> Self {
-        Self {
-            scope,
-            stamp,
-            keep_as_fallback: false,
-        }
+        Self { scope, stamp, keep_as_fallback: false }
     }
 }
 

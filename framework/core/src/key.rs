@@ -122,9 +122,7 @@ macro_rules! display_keys {
     )*};
 }
 
-display_keys!(
-    bool, char, i8, i16, i32, i64, i128, isize, u8, u16, u32, u64, u128, usize
-);
+display_keys!(bool, char, i8, i16, i32, i64, i128, isize, u8, u16, u32, u64, u128, usize);
 
 impl<T: CacheKey + ?Sized> CacheKey for &T {
     fn text(&self) -> Cow<'_, str> {
@@ -180,13 +178,9 @@ mod tests {
 
     #[test]
     fn globs_match_whole_keys() {
-        for (pattern, key) in [
-            ("user:*", "user:42"),
-            ("*", ""),
-            ("a*b*c", "aXbYbZc"),
-            ("?é", "xé"),
-            ("", ""),
-        ] {
+        for (pattern, key) in
+            [("user:*", "user:42"), ("*", ""), ("a*b*c", "aXbYbZc"), ("?é", "xé"), ("", "")]
+        {
             assert!(glob_matches(pattern, key), "{pattern} {key}");
         }
         for (pattern, key) in [("user:*", "users"), ("a*b", "abc"), ("?", ""), ("", "x")] {

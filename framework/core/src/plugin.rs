@@ -77,10 +77,7 @@ impl fmt::Display for Slot {
 
 /// Which tier of a cache.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
-#[expect(
-    clippy::exhaustive_enums,
-    reason = "the config language has three tiers"
-)]
+#[expect(clippy::exhaustive_enums, reason = "the config language has three tiers")]
 pub enum Tier {
     /// Looked up first.
     L1,
@@ -306,11 +303,9 @@ impl BuildContext {
     /// [`ErrorKind::Config`] when there is none, or it is of another kind.
     pub fn shared<T: Any + Send + Sync>(&self, name: &str) -> Result<Arc<T>> {
         let Some(connection) = self.connections.get(name) else {
-            return Err(
-                CacheError::new(ErrorKind::Config, "there is no such connection")
-                    .with("connection", name)
-                    .with("cache", &self.cache),
-            );
+            return Err(CacheError::new(ErrorKind::Config, "there is no such connection")
+                .with("connection", name)
+                .with("cache", &self.cache));
         };
         Arc::clone(connection).downcast::<T>().map_err(|_| {
             CacheError::new(ErrorKind::Config, "the connection is of another kind")
@@ -344,11 +339,7 @@ pub struct Descriptor {
 
 impl fmt::Debug for Descriptor {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(
-            f,
-            "{} `{}` of {} {}",
-            self.slot, self.kind, self.origin, self.version
-        )
+        write!(f, "{} `{}` of {} {}", self.slot, self.kind, self.origin, self.version)
     }
 }
 

@@ -89,11 +89,7 @@ impl Problem {
     /// A problem with the option at `path`.
     #[must_use]
     pub fn new(path: KeyPath, message: impl Into<String>) -> Self {
-        Self {
-            path,
-            message: message.into(),
-            help: None,
-        }
+        Self { path, message: message.into(), help: None }
     }
 
     /// Says what to do about it.
@@ -180,9 +176,6 @@ mod tests {
         let path = KeyPath::from_segments(["caches", "api.users", "ttl"]);
         assert_eq!(path.to_string(), "caches.\"api.users\".ttl");
         assert_eq!(path.last(), Some("ttl"));
-        assert_eq!(
-            path.parent().map(|p| p.to_string()),
-            Some("caches.\"api.users\"".into())
-        );
+        assert_eq!(path.parent().map(|p| p.to_string()), Some("caches.\"api.users\"".into()));
     }
 }

@@ -11,10 +11,7 @@ use crate::plugin::{Descriptor, Slot};
 
 /// What [`register!`](crate::register) submits.
 #[derive(Debug)]
-#[expect(
-    clippy::exhaustive_structs,
-    reason = "built by a macro in other crates"
-)]
+#[expect(clippy::exhaustive_structs, reason = "built by a macro in other crates")]
 pub struct Registration(pub Descriptor);
 
 inventory::collect!(Registration);
@@ -67,9 +64,7 @@ pub struct RegistryConflict {
 impl fmt::Display for RegistryConflict {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let side = |registered: &Registered| {
-            let Descriptor {
-                origin, version, ..
-            } = registered.descriptor;
+            let Descriptor { origin, version, .. } = registered.descriptor;
             format!("`{origin}` {version} ({})", registered.source)
         };
         let Descriptor { slot, kind, .. } = self.first.descriptor;
@@ -104,9 +99,8 @@ impl Registry {
     #[must_use]
     pub fn linked() -> Self {
         let mut registry = Self::empty();
-        let mut linked: Vec<Descriptor> = inventory::iter::<Registration>()
-            .map(|registration| registration.0)
-            .collect();
+        let mut linked: Vec<Descriptor> =
+            inventory::iter::<Registration>().map(|registration| registration.0).collect();
         linked.sort_by_key(|descriptor| (descriptor.slot, descriptor.kind, descriptor.origin));
         for descriptor in linked {
             registry.add(descriptor, Source::Linked);
@@ -129,12 +123,7 @@ impl Registry {
         descriptors: impl IntoIterator<Item = Descriptor>,
     ) -> Self {
         for descriptor in descriptors {
-            self.add(
-                descriptor,
-                Source::Loaded {
-                    plugin: plugin.to_owned(),
-                },
-            );
+            self.add(descriptor, Source::Loaded { plugin: plugin.to_owned() });
         }
         self
     }
@@ -147,10 +136,7 @@ impl Registry {
                 self.plugins.insert(id, second);
             }
             Some(first) if is_same(first, &second) => {}
-            Some(first) => self.conflicts.push(RegistryConflict {
-                first: first.clone(),
-                second,
-            }),
+            Some(first) => self.conflicts.push(RegistryConflict { first: first.clone(), second }),
         }
     }
 
@@ -164,16 +150,12 @@ impl Registry {
     #[must_use]
     pub fn find(&self, slot: Slot, kind: &str) -> Option<&Registered> {
         // The map is keyed by `&'static str`, so a look-up by a shorter-lived one goes by range.
-        self.of_slot(slot)
-            .find(|registered| registered.descriptor.kind == kind)
+        self.of_slot(slot).find(|registered| registered.descriptor.kind == kind)
     }
 
     /// The plugins of a slot, sorted by kind.
     pub fn of_slot(&self, slot: Slot) -> impl Iterator<Item = &Registered> {
-        let of_slot = self
-            .plugins
-            .range((slot, "")..)
-            .map(|(_, registered)| registered);
+        let of_slot = self.plugins.range((slot, "")..).map(|(_, registered)| registered);
         of_slot.take_while(move |registered| registered.descriptor.slot == slot)
     }
 

@@ -53,10 +53,7 @@ impl fmt::Display for UnitError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Self::AmbiguousSize { number, unit } => {
-                write!(
-                    f,
-                    "ambiguous size: write `{number}{unit}iB` or `{number}{unit}B`"
-                )
+                write!(f, "ambiguous size: write `{number}{unit}iB` or `{number}{unit}B`")
             }
             Self::Month { number } => write!(
                 f,
@@ -66,10 +63,7 @@ impl fmt::Display for UnitError {
             Self::OutOfRange => f.write_str("out of range: expected 0 to 1, or `0%` to `100%`"),
             Self::Syntax { reason } => f.write_str(reason),
             Self::Year { number } => {
-                write!(
-                    f,
-                    "years are not accepted as a duration unit: write days for `{number}y`"
-                )
+                write!(f, "years are not accepted as a duration unit: write days for `{number}y`")
             }
         }
     }
@@ -99,29 +93,18 @@ impl FromStr for HumanDuration {
     fn from_str(text: &str) -> Result<Self, UnitError> {
         let text = text.trim();
         if text.is_empty() {
-            return Err(UnitError::Syntax {
-                reason: "the duration is empty".into(),
-            });
+            return Err(UnitError::Syntax { reason: "the duration is empty".into() });
         }
-        if text
-            .chars()
-            .all(|c| c.is_ascii_digit() || matches!(c, '.' | '_'))
-        {
-            return Err(UnitError::NoUnit {
-                number: text.into(),
-            });
+        if text.chars().all(|c| c.is_ascii_digit() || matches!(c, '.' | '_')) {
+            return Err(UnitError::NoUnit { number: text.into() });
         }
         for (number, unit) in number_unit_pairs(text) {
             match unit {
                 "M" | "month" | "months" => {
-                    return Err(UnitError::Month {
-                        number: number.into(),
-                    });
+                    return Err(UnitError::Month { number: number.into() });
                 }
                 "y" | "Y" | "year" | "years" | "yr" | "yrs" => {
-                    return Err(UnitError::Year {
-                        number: number.into(),
-                    });
+                    return Err(UnitError::Year { number: number.into() });
                 }
                 _ if DURATION_UNITS.iter().any(|(name, _)| *name == unit) => {}
                 _ => {
@@ -131,9 +114,7 @@ impl FromStr for HumanDuration {
             }
         }
         let parsed = humantime::parse_duration(text);
-        parsed.map(Self).map_err(|error| UnitError::Syntax {
-            reason: error.to_string(),
-        })
+        parsed.map(Self).map_err(|error| UnitError::Syntax { reason: error.to_string() })
     }
 }
 
@@ -146,9 +127,7 @@ fn number_unit_pairs(text: &str) -> impl Iterator<Item = (&str, &str)> {
         }
         let unit_at = rest.find(|c: char| c.is_alphabetic()).unwrap_or(rest.len());
         let (number, tail) = rest.split_at(unit_at);
-        let next_at = tail
-            .find(|c: char| !c.is_alphabetic())
-            .unwrap_or(tail.len());
+        let next_at = tail.find(|c: char| !c.is_alphabetic()).unwrap_or(tail.len());
         let (unit, next) = tail.split_at(next_at);
         rest = next.trim_start();
         Some((number.trim(), unit))
@@ -255,23 +234,15 @@ impl FromStr for ByteSize {
         }
         match unit {
             "" => {
-                return Err(UnitError::NoUnit {
-                    number: number.into(),
-                });
+                return Err(UnitError::NoUnit { number: number.into() });
             }
             "K" | "k" | "M" | "m" | "G" | "g" | "T" | "t" => {
                 let unit = unit.chars().next().unwrap_or('M').to_ascii_uppercase();
-                return Err(UnitError::AmbiguousSize {
-                    number: number.into(),
-                    unit,
-                });
+                return Err(UnitError::AmbiguousSize { number: number.into(), unit });
             }
             _ if SIZE_UNITS.contains(&unit) => {}
             _ => {
-                let reason = format!(
-                    "unknown size unit `{unit}`; units: {}",
-                    SIZE_UNITS.join(" ")
-                );
+                let reason = format!("unknown size unit `{unit}`; units: {}", SIZE_UNITS.join(" "));
                 return Err(UnitError::Syntax { reason });
             }
         }
@@ -287,12 +258,9 @@ impl FromStr for ByteSize {
 impl fmt::Display for ByteSize {
     /// The largest unit that divides it exactly, such as `64MiB` or `1500B`.
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        for (unit, bytes) in [
-            ("TiB", 1_u64 << 40),
-            ("GiB", 1 << 30),
-            ("MiB", 1 << 20),
-            ("KiB", 1 << 10),
-        ] {
+        for (unit, bytes) in
+            [("TiB", 1_u64 << 40), ("GiB", 1 << 30), ("MiB", 1 << 20), ("KiB", 1 << 10)]
+        {
             if self.0 >= bytes && self.0.is_multiple_of(bytes) {
                 return write!(f, "{}{unit}", self.0 / bytes);
             }
@@ -312,11 +280,7 @@ impl Share {
     ///
     /// [`UnitError::OutOfRange`] when it is not from 0 to 1.
     pub fn new(share: f64) -> Result<Self, UnitError> {
-        if (0.0..=1.0).contains(&share) {
-            Ok(Self(share))
-        } else {
-            Err(UnitError::OutOfRange)
-        }
+        if (0.0..=1.0).contains(&share) { Ok(Self(share)) } else { Err(UnitError::OutOfRange) }
     }
 
     /// The share as a number from 0 to 1.
@@ -330,9 +294,7 @@ impl FromStr for Share {
     type Err = UnitError;
 
     fn from_str(text: &str) -> Result<Self, UnitError> {
-        let reason = || UnitError::Syntax {
-            reason: "expected a share such as `10%`".into(),
-        };
+        let reason = || UnitError::Syntax { reason: "expected a share such as `10%`".into() };
         let text = text.trim();
         let (number, scale) = match text.strip_suffix('%') {
             Some(number) => (number.trim(), 100.0),
@@ -530,30 +492,12 @@ mod tests {
         assert_eq!(duration("1h30m"), Ok(Duration::from_secs(5400)));
         assert_eq!(duration("2h 5s"), Ok(Duration::from_secs(7205)));
         assert_eq!(duration("250us"), Ok(Duration::from_micros(250)));
-        assert_eq!(
-            duration("1800"),
-            Err(UnitError::NoUnit {
-                number: "1800".into()
-            })
-        );
+        assert_eq!(duration("1800"), Err(UnitError::NoUnit { number: "1800".into() }));
         assert_eq!(duration("5M"), Err(UnitError::Month { number: "5".into() }));
-        assert_eq!(
-            duration("1h5M"),
-            Err(UnitError::Month { number: "5".into() })
-        );
+        assert_eq!(duration("1h5M"), Err(UnitError::Month { number: "5".into() }));
         assert_eq!(duration("2y"), Err(UnitError::Year { number: "2".into() }));
-        for text in [
-            "",
-            "fast",
-            "-5s",
-            "1e3s",
-            "5 parsecs",
-            "99999999999999999999s",
-        ] {
-            assert!(
-                matches!(duration(text), Err(UnitError::Syntax { .. })),
-                "{text}"
-            );
+        for text in ["", "fast", "-5s", "1e3s", "5 parsecs", "99999999999999999999s"] {
+            assert!(matches!(duration(text), Err(UnitError::Syntax { .. })), "{text}");
         }
     }
 
@@ -563,10 +507,7 @@ mod tests {
             let parsed: HumanDuration = text.parse().unwrap();
             assert_eq!(parsed.to_string().parse::<HumanDuration>().unwrap(), parsed);
         }
-        assert_eq!(
-            HumanDuration(Duration::from_secs(1_209_600)).to_string(),
-            "2w"
-        );
+        assert_eq!(HumanDuration(Duration::from_secs(1_209_600)).to_string(), "2w");
     }
 
     #[test]
@@ -574,10 +515,7 @@ mod tests {
         assert_eq!("never".parse(), Ok(Life::Never));
         assert_eq!("none".parse(), Ok(Life::Never));
         assert_eq!("5s".parse(), Ok(Life::For(Duration::from_secs(5))));
-        assert_eq!(
-            Life::Never.min(Life::For(Duration::ZERO)),
-            Life::For(Duration::ZERO)
-        );
+        assert_eq!(Life::Never.min(Life::For(Duration::ZERO)), Life::For(Duration::ZERO));
     }
 
     #[test]
@@ -586,18 +524,10 @@ mod tests {
         assert_eq!("256MB".parse(), Ok(ByteSize(256_000_000)));
         assert_eq!("1.5KiB".parse(), Ok(ByteSize(1536)));
         assert_eq!("10 kB".parse(), Ok(ByteSize(10_000)));
-        let ambiguous = UnitError::AmbiguousSize {
-            number: "256".into(),
-            unit: 'M',
-        };
+        let ambiguous = UnitError::AmbiguousSize { number: "256".into(), unit: 'M' };
         assert_eq!("256M".parse::<ByteSize>(), Err(ambiguous.clone()));
         assert_eq!("256m".parse::<ByteSize>(), Err(ambiguous));
-        assert_eq!(
-            "64".parse::<ByteSize>(),
-            Err(UnitError::NoUnit {
-                number: "64".into()
-            })
-        );
+        assert_eq!("64".parse::<ByteSize>(), Err(UnitError::NoUnit { number: "64".into() }));
         assert!("64mib".parse::<ByteSize>().is_err());
         assert_eq!(ByteSize(64 << 20).to_string(), "64MiB");
     }

@@ -38,11 +38,7 @@ impl WarmKey {
     /// A key whose value the loader makes.
     #[must_use]
     pub fn new(key: impl Into<String>) -> Self {
-        Self {
-            key: key.into(),
-            value: None,
-            priority: 0,
-        }
+        Self { key: key.into(), value: None, priority: 0 }
     }
 
     /// Brings the value along.

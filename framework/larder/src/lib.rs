@@ -1,1 +1,93 @@
 //! Named caches from a config file, assembled from plugins at run time.
+//!
+//! ```toml
+//! # caches.toml
+//! [caches.users]
+//! ttl = "10m"
+//! l1.backend = { kind = "memory", capacity = 10_000 }
+//! l2.backend = { kind = "file", dir = "/var/cache/app/users" }
+//! ```
+//!
+//! ```no_run
+//! # #[derive(Clone, serde::Serialize, serde::Deserialize)] struct User;
+//! # async fn load_user(id: u64) -> std::io::Result<User> { Ok(User) }
+//! # async fn example() -> larder::Result<()> {
+//! let caches = larder::CacheManager::from_file("caches.toml").await?;
+//! let users = caches.cache::<u64, User>("users")?;
+//! let user = users.get_or_load(&42, || load_user(42)).await?;
+//! # Ok(()) }
+//! ```
+//!
+//! What a cache is made of stands in the file: memory, files, servers, in up to three tiers;
+//! which entries have to go when it is full; how values become bytes; how long they live. The
+//! code only knows the name.
+//!
+//! | for | start at |
+//! |---|---|
+//! | applications | [`CacheManager`], [`Cache`], [`get_cache`] |
+//! | programs without a runtime | [`Cache::blocking`] |
+//! | operators | [`CacheStats`], the `larder` command |
+//! | plugin authors | [`larder_core`], re-exported as [`plugin`] |
+//!
+//! # Features
+//!
+//! | feature | default | what |
+//! |---|---|---|
+//! | `file` | yes | the backend that keeps entries as files |
+
+mod assemble;
+mod block;
+mod blocking;
+mod cache;
+mod codec;
+mod core;
+mod deferred;
+mod dynamic;
+mod engine;
+mod fence;
+mod flight;
+mod manager;
+mod namespace;
+mod open;
+mod settings;
+mod stats;
+mod stored;
+mod tags;
+mod tier;
+mod ttl;
+
+pub use larder_config::parse::Format;
+pub use larder_config::render::ConfigError;
+pub use larder_core::{self as plugin};
+pub use larder_core::{
+    ByteSize, CacheError, CacheKey, Clock, ErrorKind, Life, ManualClock, Registry, Result,
+    SystemClock,
+};
+
+pub use crate::blocking::Blocking;
+pub use crate::cache::{Cache, Lookup};
+pub use crate::core::{CacheValue, Key, KeyRef};
+pub use crate::dynamic::{DynamicCache, default_manager, get_cache};
+pub use crate::manager::{CacheManager, CacheManagerBuilder, CacheSummary};
+pub use crate::namespace::{NamespaceStats, NamespacedCache};
+pub use crate::open::{CacheOptions, RemovalReason, Removed};
+pub use crate::settings::SetOptions;
+pub use crate::stats::{CacheStats, MissCause, StatsSnapshot, TierStats};
+pub use crate::ttl::TtlManager;
+
+/// All plugins that come with this crate, and all that are linked into the program.
+///
+/// The first-party plugins are named one by one, so that they are there even where a linker
+/// drops what `inventory` needs.
+#[must_use]
+pub fn registry() -> Registry {
+    let registry = Registry::linked().with(larder_memory::MEMORY);
+    #[cfg(feature = "file")]
+    let registry = registry.with(larder_file::FILE);
+    let policies = {
+        use larder_policies::{CLOCK, FIFO, LFU, LRU, RANDOM, S3_FIFO, SIEVE, TTL};
+        [CLOCK, FIFO, LFU, LRU, RANDOM, S3_FIFO, SIEVE, TTL]
+    };
+    let serializers = [larder_serializers::JSON, larder_serializers::MESSAGEPACK];
+    policies.into_iter().chain(serializers).fold(registry, Registry::with)
+}

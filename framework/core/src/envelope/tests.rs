@@ -10,14 +10,8 @@ const FULL: &str = concat!(
 );
 
 fn hex(text: &str) -> Vec<u8> {
-    let digits: Vec<u8> = text
-        .chars()
-        .map(|c| c.to_digit(16).unwrap() as u8)
-        .collect();
-    digits
-        .chunks(2)
-        .map(|pair| pair[0] << 4 | pair[1])
-        .collect()
+    let digits: Vec<u8> = text.chars().map(|c| c.to_digit(16).unwrap() as u8).collect();
+    digits.chunks(2).map(|pair| pair[0] << 4 | pair[1]).collect()
 }
 
 fn micros(micros: u64) -> Timestamp {
@@ -28,10 +22,7 @@ fn full_entry() -> Entry {
     Entry {
         value: Bytes::from_static(b"value"),
         meta: EntryMeta {
-            stamp: Stamp {
-                time: micros(0x0006_47a8_dd4d_4000),
-                origin: 0xdead_beef,
-            },
+            stamp: Stamp { time: micros(0x0006_47a8_dd4d_4000), origin: 0xdead_beef },
             epoch: 7,
             soft_deadline: Some(micros(0x0006_47a8_dd4d_4001)),
             hard_deadline: Some(micros(0x0006_47a8_dd4d_4002)),
@@ -74,13 +65,8 @@ fn frozen_bytes_of_a_full_entry() {
 
 #[test]
 fn frozen_bytes_of_an_empty_tombstone() {
-    let entry = Entry {
-        value: Bytes::new(),
-        meta: EntryMeta {
-            tombstone: true,
-            ..EntryMeta::default()
-        },
-    };
+    let entry =
+        Entry { value: Bytes::new(), meta: EntryMeta { tombstone: true, ..EntryMeta::default() } };
     let mut expected = hex("c45e010100000006");
     expected.resize(44, 0);
     expected.extend_from_slice(&hex("6365c97e"));
@@ -94,10 +80,7 @@ fn every_field_survives_a_round_trip() {
     for (negative, tombstone) in [(false, true), (true, false), (true, true)] {
         entry.meta.negative = negative;
         entry.meta.tombstone = tombstone;
-        entry.meta.tags.push(TagStamp {
-            tag: u64::MAX,
-            version: u64::MAX - 1,
-        });
+        entry.meta.tags.push(TagStamp { tag: u64::MAX, version: u64::MAX - 1 });
         entry.meta.soft_deadline = None;
         entry.meta.format = u16::MAX;
         assert_eq!(decode_anything(&encoded(&entry)), Some(entry.clone()));
@@ -176,43 +159,28 @@ fn each_way_to_be_foreign_has_its_own_error() {
         bytes[index] = value;
         decode(&Bytes::from(bytes)).unwrap_err()
     };
-    assert_eq!(
-        changed(0, b'{').to_string(),
-        "the bytes start with `7b 5e`, which no entry does"
-    );
+    assert_eq!(changed(0, b'{').to_string(), "the bytes start with `7b 5e`, which no entry does");
     assert_eq!(changed(2, 2), EnvelopeError::Version { found: 2 });
     assert_eq!(changed(3, 32), EnvelopeError::Flags { found: 32 });
     assert_eq!(changed(6, 1), EnvelopeError::Codec { found: 1 });
     for (units, found) in [(0, 0), (5, 40), (7, 56), (72, 576), (255, 2040)] {
         assert_eq!(changed(7, units), EnvelopeError::HeaderLength { found });
     }
-    let needed = EnvelopeError::TooShort {
-        needed: 560,
-        found: 69,
-    };
+    let needed = EnvelopeError::TooShort { needed: 560, found: 69 };
     assert_eq!(changed(7, 70), needed);
 }
 
 #[test]
 fn patched_deadlines_keep_the_checksum_right() {
     let mut bytes = encoded(&full_entry());
-    let deadlines = Deadlines {
-        soft: None,
-        hard: Some(micros(99)),
-    };
+    let deadlines = Deadlines { soft: None, hard: Some(micros(99)) };
     patch_deadlines(&mut bytes, deadlines).unwrap();
     let mut expected = full_entry();
     expected.meta.soft_deadline = None;
     expected.meta.hard_deadline = Some(micros(99));
     assert_eq!(decode_anything(&bytes), Some(expected));
     let too_short = patch_deadlines(&mut bytes[..39], deadlines);
-    assert_eq!(
-        too_short,
-        Err(EnvelopeError::TooShort {
-            needed: 48,
-            found: 39
-        })
-    );
+    assert_eq!(too_short, Err(EnvelopeError::TooShort { needed: 48, found: 39 }));
 }
 
 #[test]

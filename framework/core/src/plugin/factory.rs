@@ -131,14 +131,11 @@ fn decode<C: serde::de::DeserializeOwned>(
 }
 
 fn problem_of(error: &serde_path_to_error::Error<serde_json::Error>, at: &KeyPath) -> Problem {
-    let path = error
-        .path()
-        .iter()
-        .fold(at.clone(), |path, segment| match segment {
-            serde_path_to_error::Segment::Seq { index } => path.join(index.to_string()),
-            serde_path_to_error::Segment::Map { key } => path.join(key),
-            _ => path,
-        });
+    let path = error.path().iter().fold(at.clone(), |path, segment| match segment {
+        serde_path_to_error::Segment::Seq { index } => path.join(index.to_string()),
+        serde_path_to_error::Segment::Map { key } => path.join(key),
+        _ => path,
+    });
     Problem::new(path, error.inner().to_string())
 }
 
@@ -147,14 +144,11 @@ fn undecodable(
     kind: &'static str,
     error: serde_path_to_error::Error<serde_json::Error>,
 ) -> CacheError {
-    CacheError::new(
-        ErrorKind::Config,
-        "the options of the plugin cannot be decoded",
-    )
-    .with("slot", slot)
-    .with("kind", kind)
-    .with("option", error.path())
-    .caused_by(error.into_inner())
+    CacheError::new(ErrorKind::Config, "the options of the plugin cannot be decoded")
+        .with("slot", slot)
+        .with("kind", kind)
+        .with("option", error.path())
+        .caused_by(error.into_inner())
 }
 
 impl<C: PluginConfig> ConfigCheck for Typed<C> {
@@ -168,9 +162,7 @@ impl<C: PluginConfig> ConfigCheck for Typed<C> {
     }
 
     fn resources(&self, options: &Value) -> Vec<Resource> {
-        decode::<C>(options)
-            .map(|config| config.resources())
-            .unwrap_or_default()
+        decode::<C>(options).map(|config| config.resources()).unwrap_or_default()
     }
 }
 

@@ -1,0 +1,363 @@
+//! From a checked config to running caches.
+//!
+//! All plugins of all caches are built first, then all are started. When one cannot be, those
+//! that were built are closed again, and nothing is left half-started.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::sync::Arc;
+
+use larder_config::model::{CacheSpec, PluginNode, TierSource, TierSpec};
+use larder_core::backend::InProcess;
+use larder_core::plugin::Factory;
+use larder_core::{
+    Backend, BuildContext, CacheError, Capabilities, Clock, ErrorKind, Life, PolicyFactory,
+    Registry, Result, Serializer, Slot, Tier, telemetry,
+};
+use larder_store::{Store, StoreOptions};
+use tracing::Instrument;
+
+use crate::codec::Codec;
+use crate::core::{CacheValue, Core, Key, StoreTier, Weigh};
+use crate::deferred::when_free;
+use crate::engine::{Engine, Readers};
+use crate::flight::Flights;
+use crate::open::{CacheOptions, Listener, Removed};
+use crate::settings::Settings;
+use crate::stored::Stored;
+use crate::tier::{ByteTier, TierCounters};
+
+mod cache_backend;
+
+use cache_backend::CacheBackend;
+
+/// The policy of a store when the config names none.
+const DEFAULT_POLICY: &str = "s3-fifo";
+
+/// What caches are assembled with.
+#[derive(Debug)]
+pub(crate) struct Assembler {
+    registry: Registry,
+    clock: Arc<dyn Clock>,
+    readers: Readers,
+}
+
+/// A cache without its types: the engine, and what its store will be.
+#[derive(Debug)]
+pub(crate) struct Assembled {
+    pub(crate) engine: Arc<Engine>,
+    pub(crate) description: Option<String>,
+    front: Option<Front>,
+    serializer: Arc<dyn Serializer>,
+}
+
+/// The first tier of a cache, when it holds values as they are.
+#[derive(Clone, Debug)]
+struct Front {
+    settings: InProcess,
+    kind: String,
+    ttl: Option<Life>,
+}
+
+impl Assembler {
+    pub(crate) async fn new(registry: Registry, clock: Arc<dyn Clock>) -> Result<Self> {
+        let mut assembler = Self { registry, clock, readers: Readers::default() };
+        let mut readers = std::collections::HashMap::new();
+        for registered in assembler.registry.of_slot(Slot::Serializer) {
+            let kind = registered.descriptor.kind;
+            // One that needs options cannot be built without; its entries need it configured.
+            if let Ok(serializer) =
+                assembler.serializer(&PluginNode::bare(Slot::Serializer, kind)).await
+            {
+                readers.insert(serializer.format(), serializer);
+            }
+        }
+        assembler.readers = Arc::new(readers);
+        Ok(assembler)
+    }
+
+    pub(crate) fn clock(&self) -> &Arc<dyn Clock> {
+        &self.clock
+    }
+
+    pub(crate) fn registry(&self) -> &Registry {
+        &self.registry
+    }
+
+    /// Builds and starts all caches, or none.
+    pub(crate) async fn assemble_all(
+        &self,
+        specs: BTreeMap<String, CacheSpec>,
+    ) -> Result<BTreeMap<String, Assembled>> {
+        let mut built = BTreeMap::new();
+        let outcome = self.build_all(&specs, &mut built).await;
+        let span = tracing::info_span!(target: telemetry::TARGET, "manager.start");
+        let outcome = match outcome {
+            Ok(()) => async { start_all(built.values()).await }.instrument(span).await,
+            Err(error) => Err(error),
+        };
+        if let Err(error) = outcome {
+            for assembled in built.values() {
+                // The first error is what the operator needs; closing says its own in the log.
+                assembled.engine.close().await.ok();
+            }
+            return Err(error);
+        }
+        Ok(built)
+    }
+
+    async fn build_all(
+        &self,
+        specs: &BTreeMap<String, CacheSpec>,
+        built: &mut BTreeMap<String, Assembled>,
+    ) -> Result<()> {
+        let below: BTreeSet<&str> = specs.values().flat_map(caches_below).collect();
+        for spec in in_order(specs) {
+            let assembled = self.build(spec, below.contains(spec.name.as_str()), built).await?;
+            built.insert(spec.name.clone(), assembled);
+        }
+        Ok(())
+    }
+
+    /// Builds and starts one more cache.
+    pub(crate) async fn assemble_one(&self, spec: &CacheSpec) -> Result<Assembled> {
+        let mut all = self.assemble_all([(spec.name.clone(), spec.clone())].into()).await?;
+        all.remove(&spec.name).ok_or_else(|| {
+            CacheError::new(ErrorKind::Config, "the cache was not built").with("cache", &spec.name)
+        })
+    }
+
+    async fn build(
+        &self,
+        spec: &CacheSpec,
+        is_tier_of_another: bool,
+        others: &BTreeMap<String, Assembled>,
+    ) -> Result<Assembled> {
+        let span = tracing::info_span!(
+            target: telemetry::TARGET, "cache.build", cache = %spec.name
+        );
+        async {
+            let name: Arc<str> = spec.name.as_str().into();
+            let serializer = self.serializer(&spec.serializer).await?;
+            let (mut front, mut tiers) = (None, Vec::new());
+            for tier in &spec.tiers {
+                let backend = self.backend(spec, tier, others).await?;
+                let kind = kind_of(tier);
+                match backend.in_process() {
+                    // A cache that is a tier of another one is used by both as bytes.
+                    Some(settings) if tier.tier == Tier::L1 && !is_tier_of_another => {
+                        front = Some(Front { settings, kind, ttl: tier.ttl });
+                    }
+                    _ => {
+                        let serializer = match &tier.serializer {
+                            Some(node) => self.serializer(node).await?,
+                            None => Arc::clone(&serializer),
+                        };
+                        tiers.push(ByteTier {
+                            tier: tier.tier,
+                            kind,
+                            cache: Arc::clone(&name),
+                            backend,
+                            serializer,
+                            ttl: tier.ttl,
+                            clock: Arc::clone(&self.clock),
+                            owned: matches!(tier.source, TierSource::Backend(_)),
+                            counters: TierCounters::default(),
+                        });
+                    }
+                }
+            }
+            let readers = Arc::clone(&self.readers);
+            let clock = Arc::clone(&self.clock);
+            let engine = Engine::new(name, Settings::new(spec), tiers, readers, clock);
+            let engine = Arc::new(engine);
+            Ok(Assembled { engine, description: spec.description.clone(), front, serializer })
+        }
+        .instrument(span)
+        .await
+    }
+
+    async fn backend(
+        &self,
+        spec: &CacheSpec,
+        tier: &TierSpec,
+        others: &BTreeMap<String, Assembled>,
+    ) -> Result<Arc<dyn Backend>> {
+        let node = match &tier.source {
+            TierSource::Backend(node) => node,
+            TierSource::Cache(other) => {
+                let other = others.get(other).ok_or_else(|| {
+                    CacheError::new(ErrorKind::Config, "a tier names a cache that is not there")
+                        .with("cache", &spec.name)
+                        .with("tier", tier.tier)
+                        .with("names", other)
+                })?;
+                return Ok(Arc::new(CacheBackend::new(Arc::clone(&other.engine))));
+            }
+        };
+        let (factory, capabilities) = match self.registry.find(Slot::Backend, &node.kind) {
+            Some(found) => match found.descriptor.factory {
+                Factory::Backend(factory) => (factory, found.descriptor.capabilities),
+                _ => return Err(unregistered(node)),
+            },
+            None => return Err(unregistered(node)),
+        };
+        let policy = match &tier.policy {
+            Some(policy) => Some(self.policy(policy)?),
+            None if capabilities.contains(Capabilities::TYPED) => {
+                Some(self.policy(&PluginNode::bare(Slot::Policy, DEFAULT_POLICY))?)
+            }
+            None => None,
+        };
+        let context = BuildContext::new(&spec.name)
+            .clock(Arc::clone(&self.clock))
+            .tier(tier.tier)
+            .path(node.path.clone())
+            .policy(policy)
+            .max_value_bytes(spec.max_value_bytes);
+        let built = factory.build(node.options.clone(), &context).await;
+        built.map_err(|error| {
+            error.with("cache", &spec.name).with("tier", tier.tier).with("option", &node.path)
+        })
+    }
+
+    fn policy(&self, node: &PluginNode) -> Result<Arc<dyn PolicyFactory>> {
+        match self.registry.find(Slot::Policy, &node.kind).map(|found| found.descriptor.factory) {
+            Some(Factory::Policy(factory)) => factory.build(node.options.clone()),
+            _ => Err(unregistered(node)),
+        }
+    }
+
+    async fn serializer(&self, node: &PluginNode) -> Result<Arc<dyn Serializer>> {
+        let found = self.registry.find(Slot::Serializer, &node.kind);
+        match found.map(|found| found.descriptor.factory) {
+            Some(Factory::Serializer(factory)) => {
+                let context = BuildContext::new("").clock(Arc::clone(&self.clock));
+                factory.build(node.options.clone(), &context).await
+            }
+            _ => Err(unregistered(node)),
+        }
+    }
+}
+
+/// Starts the backends of all caches; the caller closes all when one fails.
+async fn start_all(built: impl Iterator<Item = &Assembled>) -> Result<()> {
+    for assembled in built {
+        for tier in assembled.engine.tiers.iter().filter(|tier| tier.owned) {
+            tier.bounded("start", tier.backend.start()).await?;
+        }
+        tracing::debug!(
+            target: telemetry::TARGET,
+            cache = %assembled.engine.name,
+            tiers = assembled.tier_names().join(", "),
+            "{}", telemetry::CACHE_READY
+        );
+    }
+    Ok(())
+}
+
+fn unregistered(node: &PluginNode) -> CacheError {
+    CacheError::new(ErrorKind::Config, "there is no such plugin")
+        .with("slot", node.slot)
+        .with("kind", &node.kind)
+        .with("option", &node.path)
+        .hint("see `larder plugins list` for what is linked into the program")
+}
+
+fn kind_of(tier: &TierSpec) -> String {
+    match &tier.source {
+        TierSource::Backend(node) => node.kind.clone(),
+        TierSource::Cache(name) => format!("cache {name}"),
+    }
+}
+
+/// The caches that a cache uses as tiers.
+fn caches_below(spec: &CacheSpec) -> impl Iterator<Item = &str> {
+    spec.tiers.iter().filter_map(|tier| match &tier.source {
+        TierSource::Cache(name) => Some(name.as_str()),
+        TierSource::Backend(_) => None,
+    })
+}
+
+/// Caches after those they use as tiers. The config has no cycles; were there one, its caches
+/// would come last and fail to find each other.
+fn in_order(specs: &BTreeMap<String, CacheSpec>) -> Vec<&CacheSpec> {
+    let mut ordered: Vec<&CacheSpec> = Vec::with_capacity(specs.len());
+    let mut waiting: Vec<&CacheSpec> = specs.values().collect();
+    loop {
+        let is_ready = |spec: &&CacheSpec| {
+            caches_below(spec).all(|name| ordered.iter().any(|done| done.name == name))
+        };
+        let (ready, rest): (Vec<_>, Vec<_>) = waiting.into_iter().partition(is_ready);
+        if ready.is_empty() {
+            ordered.extend(rest);
+            return ordered;
+        }
+        ordered.extend(ready);
+        waiting = rest;
+    }
+}
+
+impl Assembled {
+    /// The tiers and their backends, such as `l1 memory`.
+    pub(crate) fn tier_names(&self) -> Vec<String> {
+        let front = self.front.iter().map(|front| format!("{} {}", Tier::L1, front.kind));
+        let tiers = self.engine.tiers.iter().map(|tier| format!("{} {}", tier.tier, tier.kind));
+        front.chain(tiers).collect()
+    }
+
+    /// The cache with its types.
+    pub(crate) fn core<K: Key, V: CacheValue>(
+        &self,
+        options: CacheOptions<K, V>,
+        codec: Option<Codec<V>>,
+    ) -> Core<K, V> {
+        let CacheOptions { listener, weigher } = options;
+        let is_weighed =
+            self.front.as_ref().is_some_and(|front| front.settings.capacity.weight.is_some());
+        let weigh = match (weigher, codec) {
+            (Some(weigher), _) => Weigh::By(weigher),
+            (None, _) if !is_weighed => Weigh::One,
+            (None, Some(codec)) => Weigh::Serialized(codec, Arc::clone(&self.serializer)),
+            (None, None) => Weigh::Shallow,
+        };
+        let store = self.front.clone().map(|front| self.store(front, listener));
+        Core {
+            engine: Arc::clone(&self.engine),
+            store,
+            codec,
+            flights: Flights::new(),
+            weigh,
+            heat: crate::stats::Heat::new(),
+            hasher: std::hash::RandomState::new(),
+        }
+    }
+    fn store<K: Key, V: CacheValue>(
+        &self,
+        front: Front,
+        listener: Option<Listener<K, V>>,
+    ) -> StoreTier<K, V> {
+        let options = StoreOptions::new(front.settings, Arc::clone(&self.engine.clock))
+            .idle_ttl(self.engine.settings.idle_ttl.duration());
+        let table = Store::new(options);
+        let table = match listener {
+            Some(listener) => {
+                table.with_listener(Arc::new(move |removed| tell(&listener, removed)))
+            }
+            None => table,
+        };
+        StoreTier { table, kind: front.kind, ttl: front.ttl }
+    }
+}
+
+/// Tells the application of a removal once no lock is held. It does not hear of a remembered
+/// "there is none".
+fn tell<K: Key, V: CacheValue>(
+    listener: &Listener<K, V>,
+    removed: larder_store::Removed<K, Stored<V>>,
+) {
+    let larder_store::Removed { key, value, reason, .. } = removed;
+    if let Some(value) = value.value {
+        let listener = Arc::clone(listener);
+        when_free(move || listener(Removed { key, value, reason }));
+    }
+}

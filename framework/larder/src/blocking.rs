@@ -1,0 +1,293 @@
+//! [`Blocking`], a cache for programs without a runtime.
+
+use std::borrow::Borrow;
+use std::fmt;
+use std::future::ready;
+
+use larder_core::{Life, Result};
+
+use crate::block::block_on;
+use crate::cache::{Cache, Lookup};
+use crate::core::{BoxError, CacheValue, Key, KeyRef, Loader, boxed};
+use crate::settings::SetOptions;
+
+/// The calls of a [`Cache`], made to wait. What each does and how it fails is said there.
+///
+/// A hit in memory costs the same as the asynchronous call. A call that has to wait parks the
+/// thread, so do not use it on the threads of a runtime for caches with remote tiers. Backends
+/// that need a runtime say so when they are built.
+pub struct Blocking<K: Key, V: CacheValue> {
+    cache: Cache<K, V>,
+}
+
+impl<K: Key, V: CacheValue> Blocking<K, V> {
+    pub(crate) fn new(cache: Cache<K, V>) -> Self {
+        Self { cache }
+    }
+
+    /// See [`Cache::get`].
+    ///
+    /// # Errors
+    ///
+    /// As [`Cache::get`].
+    #[inline]
+    pub fn get<Q>(&self, key: &Q) -> Result<Option<V>>
+    where
+        K: Borrow<Q>,
+        Q: KeyRef<K> + ?Sized,
+    {
+        match self.cache.core.fast(key) {
+            Ok(answer) => Ok(answer),
+            Err(_) => block_on(self.cache.get(key)),
+        }
+    }
+
+    /// See [`Cache::lookup`].
+    ///
+    /// # Errors
+    ///
+    /// As [`Cache::lookup`].
+    pub fn lookup<Q>(&self, key: &Q) -> Result<Lookup<V>>
+    where
+        K: Borrow<Q>,
+        Q: KeyRef<K> + ?Sized,
+    {
+        block_on(self.cache.lookup(key))
+    }
+
+    /// See [`Cache::get_strict`].
+    ///
+    /// # Errors
+    ///
+    /// As [`Cache::get_strict`].
+    pub fn get_strict<Q>(&self, key: &Q) -> Result<V>
+    where
+        K: Borrow<Q>,
+        Q: KeyRef<K> + ?Sized,
+    {
+        block_on(self.cache.get_strict(key))
+    }
+
+    /// See [`Cache::get_many`].
+    ///
+    /// # Errors
+    ///
+    /// As [`Cache::get_many`].
+    pub fn get_many<'q, Q>(&self, keys: impl IntoIterator<Item = &'q Q>) -> Result<Vec<Option<V>>>
+    where
+        K: Borrow<Q>,
+        Q: KeyRef<K> + ?Sized + 'q,
+    {
+        block_on(self.cache.get_many(keys))
+    }
+
+    /// See [`Cache::set`].
+    ///
+    /// # Errors
+    ///
+    /// As [`Cache::set`].
+    pub fn set<Q>(&self, key: &Q, value: V) -> Result<()>
+    where
+        K: Borrow<Q>,
+        Q: KeyRef<K> + ?Sized,
+    {
+        block_on(self.cache.set(key, value))
+    }
+
+    /// See [`Cache::set_with`].
+    ///
+    /// # Errors
+    ///
+    /// As [`Cache::set_with`].
+    pub fn set_with<Q>(&self, key: &Q, value: V, options: &SetOptions) -> Result<()>
+    where
+        K: Borrow<Q>,
+        Q: KeyRef<K> + ?Sized,
+    {
+        block_on(self.cache.set_with(key, value, options))
+    }
+
+    /// See [`Cache::set_negative`].
+    ///
+    /// # Errors
+    ///
+    /// As [`Cache::set_negative`].
+    pub fn set_negative<Q>(&self, key: &Q) -> Result<()>
+    where
+        K: Borrow<Q>,
+        Q: KeyRef<K> + ?Sized,
+    {
+        block_on(self.cache.set_negative(key))
+    }
+
+    /// See [`Cache::set_many`].
+    ///
+    /// # Errors
+    ///
+    /// As [`Cache::set_many`].
+    pub fn set_many(&self, entries: impl IntoIterator<Item = (K, V)>) -> Result<()> {
+        block_on(self.cache.set_many(entries))
+    }
+
+    /// See [`Cache::delete`].
+    ///
+    /// # Errors
+    ///
+    /// As [`Cache::delete`].
+    pub fn delete<Q>(&self, key: &Q) -> Result<bool>
+    where
+        K: Borrow<Q>,
+        Q: KeyRef<K> + ?Sized,
+    {
+        block_on(self.cache.delete(key))
+    }
+
+    /// See [`Cache::delete_many`].
+    ///
+    /// # Errors
+    ///
+    /// As [`Cache::delete_many`].
+    pub fn delete_many<'q, Q>(&self, keys: impl IntoIterator<Item = &'q Q>) -> Result<u64>
+    where
+        K: Borrow<Q>,
+        Q: KeyRef<K> + ?Sized + 'q,
+    {
+        block_on(self.cache.delete_many(keys))
+    }
+
+    /// See [`Cache::delete_pattern`].
+    ///
+    /// # Errors
+    ///
+    /// As [`Cache::delete_pattern`].
+    pub fn delete_pattern(&self, pattern: &str) -> Result<u64> {
+        block_on(self.cache.delete_pattern(pattern))
+    }
+
+    /// See [`Cache::clear`].
+    ///
+    /// # Errors
+    ///
+    /// As [`Cache::clear`].
+    pub fn clear(&self) -> Result<()> {
+        block_on(self.cache.clear())
+    }
+
+    /// See [`Cache::invalidate_tag`].
+    ///
+    /// # Errors
+    ///
+    /// As [`Cache::invalidate_tag`].
+    pub fn invalidate_tag(&self, tag: &str) -> Result<()> {
+        block_on(self.cache.invalidate_tag(tag))
+    }
+
+    /// See [`Cache::exists`].
+    ///
+    /// # Errors
+    ///
+    /// As [`Cache::exists`].
+    pub fn exists<Q>(&self, key: &Q) -> Result<bool>
+    where
+        K: Borrow<Q>,
+        Q: KeyRef<K> + ?Sized,
+    {
+        block_on(self.cache.exists(key))
+    }
+
+    /// See [`Cache::touch`].
+    ///
+    /// # Errors
+    ///
+    /// As [`Cache::touch`].
+    pub fn touch<Q>(&self, key: &Q, ttl: impl Into<Life>) -> Result<bool>
+    where
+        K: Borrow<Q>,
+        Q: KeyRef<K> + ?Sized,
+    {
+        block_on(self.cache.touch(key, ttl))
+    }
+
+    /// See [`Cache::ttl`].
+    ///
+    /// # Errors
+    ///
+    /// As [`Cache::ttl`].
+    pub fn ttl<Q>(&self, key: &Q) -> Result<Option<Life>>
+    where
+        K: Borrow<Q>,
+        Q: KeyRef<K> + ?Sized,
+    {
+        block_on(self.cache.ttl(key))
+    }
+
+    /// See [`Cache::get_or_load`]. The loader runs on this thread, while the others wait for it;
+    /// `resilience.hard_timeout` does not stop it.
+    ///
+    /// # Errors
+    ///
+    /// As [`Cache::get_or_load`].
+    pub fn get_or_load<Q, E>(
+        &self,
+        key: &Q,
+        loader: impl FnOnce() -> Result<V, E> + Send,
+    ) -> Result<V>
+    where
+        K: Borrow<Q>,
+        Q: KeyRef<K> + ?Sized,
+        E: Into<BoxError> + Send,
+    {
+        let loaded = self.load(key, || loader().map(Some), false)?;
+        loaded.ok_or_else(|| self.cache.without_value())
+    }
+
+    /// See [`Cache::get_or_load_optional`]. The loader runs on this thread.
+    ///
+    /// # Errors
+    ///
+    /// As [`Cache::get_or_load_optional`].
+    pub fn get_or_load_optional<Q, E>(
+        &self,
+        key: &Q,
+        loader: impl FnOnce() -> Result<Option<V>, E> + Send,
+    ) -> Result<Option<V>>
+    where
+        K: Borrow<Q>,
+        Q: KeyRef<K> + ?Sized,
+        E: Into<BoxError> + Send,
+    {
+        self.load(key, loader, true)
+    }
+
+    fn load<Q, E>(
+        &self,
+        key: &Q,
+        loader: impl FnOnce() -> Result<Option<V>, E> + Send,
+        takes_negative: bool,
+    ) -> Result<Option<V>>
+    where
+        K: Borrow<Q>,
+        Q: KeyRef<K> + ?Sized,
+        E: Into<BoxError> + Send,
+    {
+        match self.cache.core.fast(key) {
+            Ok(answer) if answer.is_some() || takes_negative => return Ok(answer),
+            _ => {}
+        }
+        let options = SetOptions::new();
+        let run = boxed(move || ready(loader()));
+        block_on(self.cache.core.load_here(key, Loader { run, options, takes_negative }))
+    }
+}
+
+impl<K: Key, V: CacheValue> Clone for Blocking<K, V> {
+    fn clone(&self) -> Self {
+        Self { cache: self.cache.clone() }
+    }
+}
+
+impl<K: Key, V: CacheValue> fmt::Debug for Blocking<K, V> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "Blocking({:?})", self.cache)
+    }
+}

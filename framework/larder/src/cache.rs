@@ -1,0 +1,484 @@
+//! [`Cache`], the typed handle that an application works with.
+
+use std::any::type_name;
+use std::borrow::Borrow;
+use std::fmt;
+use std::future::Future;
+use std::sync::Arc;
+
+use larder_core::{CacheError, ErrorKind, Life, Result};
+
+use crate::blocking::Blocking;
+use crate::core::{BoxError, CacheValue, Core, Key, KeyRef, Loader, boxed};
+use crate::settings::SetOptions;
+use crate::stats::{CacheStats, MissCause};
+
+/// A named cache with keys `K` and values `V`. Cheap to clone; all clones are one cache.
+///
+/// A hit in the first tier, when that is memory, neither allocates nor waits; the future is ready
+/// at its first poll. What lies below (files, servers) is asked only after a miss there, for a
+/// bounded time, and a tier that fails is skipped and reported, never returned as an error of
+/// `get`.
+///
+/// ```
+/// # async fn example() -> larder::Result<()> {
+/// let caches = larder::CacheManager::from_str(
+///     larder::Format::Toml,
+///     "[caches.users]\nttl = \"10m\"\nbackend = { kind = \"memory\", capacity = 1000 }",
+/// )
+/// .await?;
+/// let users = caches.cache::<u64, String>("users")?;
+/// let user = users.get_or_load(&42, || async { std::io::Result::Ok("Ada".to_owned()) }).await?;
+/// assert_eq!(user, "Ada");
+/// assert_eq!(users.get(&42).await?, Some("Ada".to_owned()));
+/// # Ok(())
+/// # }
+/// # tokio::runtime::Runtime::new().unwrap().block_on(example()).unwrap();
+/// ```
+pub struct Cache<K: Key, V: CacheValue> {
+    pub(crate) core: Arc<Core<K, V>>,
+}
+
+/// The answer to [`Cache::lookup`].
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[expect(
+    clippy::exhaustive_enums,
+    reason = "there is a value, it is known that none is, or neither"
+)]
+pub enum Lookup<V> {
+    /// The value.
+    Hit(V),
+    /// Nothing is known, and why.
+    Miss(MissCause),
+    /// It is remembered that there is no value.
+    Negative,
+}
+
+impl<K: Key, V: CacheValue> Cache<K, V> {
+    pub(crate) fn new(core: Arc<Core<K, V>>) -> Self {
+        Self { core }
+    }
+
+    /// The name of the cache.
+    #[must_use]
+    pub fn name(&self) -> &str {
+        &self.core.engine.name
+    }
+
+    /// The value of a key, if there is one.
+    ///
+    /// # Errors
+    ///
+    /// [`ErrorKind::Key`] for a key that no cache takes, [`ErrorKind::Closed`] after the cache was
+    /// closed; neither is noticed on a hit.
+    ///
+    /// # Cancellation
+    ///
+    /// Dropping the future changes nothing.
+    pub async fn get<Q>(&self, key: &Q) -> Result<Option<V>>
+    where
+        K: Borrow<Q>,
+        Q: KeyRef<K> + ?Sized,
+    {
+        Ok(self.core.look_up(key).await?.unwrap_or(None))
+    }
+
+    /// Like [`get`](Self::get), and says why there is no value.
+    ///
+    /// # Errors
+    ///
+    /// As [`get`](Self::get).
+    ///
+    /// # Cancellation
+    ///
+    /// Dropping the future changes nothing.
+    pub async fn lookup<Q>(&self, key: &Q) -> Result<Lookup<V>>
+    where
+        K: Borrow<Q>,
+        Q: KeyRef<K> + ?Sized,
+    {
+        Ok(match self.core.look_up(key).await? {
+            Ok(Some(value)) => Lookup::Hit(value),
+            Ok(None) => Lookup::Negative,
+            Err(cause) => Lookup::Miss(cause),
+        })
+    }
+
+    /// Like [`get`](Self::get), but a missing value is an error.
+    ///
+    /// # Errors
+    ///
+    /// [`ErrorKind::Expired`] when the entry was there and its life is over (as far as the store
+    /// remembers), [`ErrorKind::Key`] when it is missing for any other reason.
+    ///
+    /// # Cancellation
+    ///
+    /// Dropping the future changes nothing.
+    pub async fn get_strict<Q>(&self, key: &Q) -> Result<V>
+    where
+        K: Borrow<Q>,
+        Q: KeyRef<K> + ?Sized,
+    {
+        let (kind, message, cause) = match self.lookup(key).await? {
+            Lookup::Hit(value) => return Ok(value),
+            Lookup::Miss(MissCause::Expired) => {
+                (ErrorKind::Expired, "the entry expired", "expired")
+            }
+            Lookup::Miss(cause) => (ErrorKind::Key, "there is no such entry", cause.as_str()),
+            Lookup::Negative => (ErrorKind::Key, "there is no such value", "negative"),
+        };
+        Err(CacheError::new(kind, message)
+            .during("get")
+            .with("cache", self.name())
+            .with("key", key.text())
+            .with("cause", cause))
+    }
+
+    /// The values of many keys, in the order of the keys. Tiers below the store are asked once
+    /// for all keys that the store does not have.
+    ///
+    /// # Errors
+    ///
+    /// As [`get`](Self::get), for the first key that fails.
+    ///
+    /// # Cancellation
+    ///
+    /// Dropping the future changes nothing.
+    pub async fn get_many<'q, Q>(
+        &self,
+        keys: impl IntoIterator<Item = &'q Q>,
+    ) -> Result<Vec<Option<V>>>
+    where
+        K: Borrow<Q>,
+        Q: KeyRef<K> + ?Sized + 'q,
+    {
+        let keys: Vec<&Q> = keys.into_iter().collect();
+        let answers = self.core.look_up_many(&keys).await?;
+        Ok(answers.into_iter().map(|answer| answer.unwrap_or(None)).collect())
+    }
+
+    /// Stores a value in every tier, with the life that the config says.
+    ///
+    /// When the cache has a store in front, a tier below it that fails is skipped and reported.
+    ///
+    /// # Errors
+    ///
+    /// [`ErrorKind::Key`], [`ErrorKind::Capacity`] (too large, or full with
+    /// `on_full = "reject"`), [`ErrorKind::Serialization`], [`ErrorKind::Closed`]; and what the
+    /// last tier says when no tier took the value. In every case the old value is gone or, for
+    /// the first three, untouched.
+    ///
+    /// # Cancellation
+    ///
+    /// Dropping the future leaves the old value, the new one, or none; never one in the store and
+    /// another in a tier below.
+    pub async fn set<Q>(&self, key: &Q, value: V) -> Result<()>
+    where
+        K: Borrow<Q>,
+        Q: KeyRef<K> + ?Sized,
+    {
+        self.core.set(key.to_owned(), Some(value), &SetOptions::new()).await
+    }
+
+    /// Stores a value with options of its own.
+    ///
+    /// # Errors
+    ///
+    /// As [`set`](Self::set).
+    ///
+    /// # Cancellation
+    ///
+    /// As [`set`](Self::set).
+    pub async fn set_with<Q>(&self, key: &Q, value: V, options: &SetOptions) -> Result<()>
+    where
+        K: Borrow<Q>,
+        Q: KeyRef<K> + ?Sized,
+    {
+        self.core.set(key.to_owned(), Some(value), options).await
+    }
+
+    /// Remembers that there is no value, for the `negative_ttl` of the config. Without one it is
+    /// the same as [`delete`](Self::delete).
+    ///
+    /// # Errors
+    ///
+    /// As [`set`](Self::set).
+    ///
+    /// # Cancellation
+    ///
+    /// As [`set`](Self::set).
+    pub async fn set_negative<Q>(&self, key: &Q) -> Result<()>
+    where
+        K: Borrow<Q>,
+        Q: KeyRef<K> + ?Sized,
+    {
+        self.core.set(key.to_owned(), None, &SetOptions::new()).await
+    }
+
+    /// Stores many values.
+    ///
+    /// # Errors
+    ///
+    /// As [`set`](Self::set), for the first one that fails; those before it are stored.
+    ///
+    /// # Cancellation
+    ///
+    /// Dropping the future leaves some of them stored.
+    pub async fn set_many(&self, entries: impl IntoIterator<Item = (K, V)>) -> Result<()> {
+        let options = SetOptions::new();
+        for (key, value) in entries {
+            self.core.set(key, Some(value), &options).await?;
+        }
+        Ok(())
+    }
+
+    /// Removes a key from every tier; whether it was there.
+    ///
+    /// # Errors
+    ///
+    /// [`ErrorKind::Key`], [`ErrorKind::Closed`], and what a tier says that may still have the
+    /// entry.
+    ///
+    /// # Cancellation
+    ///
+    /// Dropping the future leaves the entry, or none.
+    pub async fn delete<Q>(&self, key: &Q) -> Result<bool>
+    where
+        K: Borrow<Q>,
+        Q: KeyRef<K> + ?Sized,
+    {
+        self.core.delete(key).await
+    }
+
+    /// Removes many keys; how many were there.
+    ///
+    /// # Errors
+    ///
+    /// As [`delete`](Self::delete), for the first one that fails; those before it are removed.
+    ///
+    /// # Cancellation
+    ///
+    /// Dropping the future leaves some of them removed.
+    pub async fn delete_many<'q, Q>(&self, keys: impl IntoIterator<Item = &'q Q>) -> Result<u64>
+    where
+        K: Borrow<Q>,
+        Q: KeyRef<K> + ?Sized + 'q,
+    {
+        let mut deleted = 0;
+        for key in keys {
+            deleted += u64::from(self.core.delete(key).await?);
+        }
+        Ok(deleted)
+    }
+
+    /// Removes every key whose text matches a glob such as `user:*`; how many there were.
+    ///
+    /// Cost: goes through all keys. For groups that are known beforehand use tags.
+    ///
+    /// # Errors
+    ///
+    /// [`ErrorKind::Unsupported`] when a tier cannot list its keys; as [`delete`](Self::delete)
+    /// otherwise. The store is empty of the keys in every case.
+    ///
+    /// # Cancellation
+    ///
+    /// Dropping the future leaves some of them removed.
+    pub async fn delete_pattern(&self, pattern: &str) -> Result<u64> {
+        self.core.delete_pattern(pattern).await
+    }
+
+    /// Removes every entry of this cache from every tier.
+    ///
+    /// # Errors
+    ///
+    /// [`ErrorKind::Closed`], and what a tier says that may still have entries.
+    ///
+    /// # Cancellation
+    ///
+    /// Dropping the future leaves the store empty and some tiers cleared.
+    pub async fn clear(&self) -> Result<()> {
+        self.core.clear_all().await
+    }
+
+    /// Makes every entry that was stored with this tag unusable, in constant time.
+    ///
+    /// # Errors
+    ///
+    /// [`ErrorKind::Invalidation`] when the last tier could not be told, so that other processes,
+    /// and this one after a restart, may still serve such entries.
+    ///
+    /// # Cancellation
+    ///
+    /// This process does not serve such entries any more once the future was polled.
+    pub async fn invalidate_tag(&self, tag: &str) -> Result<()> {
+        self.core.invalidate_tag(tag).await
+    }
+
+    /// Whether [`get`](Self::get) would return a value. Counts neither as hit nor as miss.
+    ///
+    /// # Errors
+    ///
+    /// As [`get`](Self::get).
+    ///
+    /// # Cancellation
+    ///
+    /// Dropping the future changes nothing.
+    pub async fn exists<Q>(&self, key: &Q) -> Result<bool>
+    where
+        K: Borrow<Q>,
+        Q: KeyRef<K> + ?Sized,
+    {
+        self.core.exists(key).await
+    }
+
+    /// Gives an entry a new life from now on; whether there was one.
+    ///
+    /// # Errors
+    ///
+    /// As [`delete`](Self::delete).
+    ///
+    /// # Cancellation
+    ///
+    /// Dropping the future leaves some tiers with the new life and some with the old one.
+    pub async fn touch<Q>(&self, key: &Q, ttl: impl Into<Life>) -> Result<bool>
+    where
+        K: Borrow<Q>,
+        Q: KeyRef<K> + ?Sized,
+    {
+        self.core.touch(key, ttl.into()).await
+    }
+
+    /// How long an entry will live yet; `None` when there is none.
+    ///
+    /// # Errors
+    ///
+    /// As [`get`](Self::get).
+    ///
+    /// # Cancellation
+    ///
+    /// Dropping the future changes nothing.
+    pub async fn ttl<Q>(&self, key: &Q) -> Result<Option<Life>>
+    where
+        K: Borrow<Q>,
+        Q: KeyRef<K> + ?Sized,
+    {
+        self.core.remaining(key).await
+    }
+
+    /// The value of a key, loaded if it is not there: one load per key at a time, however many
+    /// callers, unless the config says `single_flight = false`.
+    ///
+    /// The load runs on a task of its own, so a caller that goes away neither cancels it nor
+    /// strands the others. Its value is stored only if the key was not set, deleted, cleared or
+    /// matched by a pattern since the load began; the callers get it in any case. A remembered
+    /// "there is none" does not count as an answer here; see
+    /// [`get_or_load_optional`](Self::get_or_load_optional).
+    ///
+    /// # Errors
+    ///
+    /// [`ErrorKind::Load`] with the loader's error as its source (or the text of its panic in the
+    /// context), the same for all who waited; [`ErrorKind::Timeout`] when the loader took longer
+    /// than `resilience.hard_timeout`; [`ErrorKind::Key`]; [`ErrorKind::Closed`]. A failed load is
+    /// not remembered.
+    ///
+    /// # Cancellation
+    ///
+    /// Dropping the future leaves the load running, inside of a tokio runtime. Outside of one the
+    /// load stops and one of those who wait starts theirs.
+    pub async fn get_or_load<Q, F, Fut, E>(&self, key: &Q, loader: F) -> Result<V>
+    where
+        K: Borrow<Q>,
+        Q: KeyRef<K> + ?Sized,
+        F: FnOnce() -> Fut + Send + 'static,
+        Fut: Future<Output = Result<V, E>> + Send + 'static,
+        E: Into<BoxError>,
+    {
+        self.get_or_load_with(key, SetOptions::new(), loader).await
+    }
+
+    /// Like [`get_or_load`](Self::get_or_load), storing with options of its own.
+    ///
+    /// # Errors
+    ///
+    /// As [`get_or_load`](Self::get_or_load).
+    ///
+    /// # Cancellation
+    ///
+    /// As [`get_or_load`](Self::get_or_load).
+    pub async fn get_or_load_with<Q, F, Fut, E>(
+        &self,
+        key: &Q,
+        options: SetOptions,
+        loader: F,
+    ) -> Result<V>
+    where
+        K: Borrow<Q>,
+        Q: KeyRef<K> + ?Sized,
+        F: FnOnce() -> Fut + Send + 'static,
+        Fut: Future<Output = Result<V, E>> + Send + 'static,
+        E: Into<BoxError>,
+    {
+        if let Ok(Some(value)) = self.core.fast(key) {
+            return Ok(value);
+        }
+        let run = boxed(move || async move { loader().await.map(Some) });
+        let loader = Loader { run, options, takes_negative: false };
+        let loaded = Box::pin(self.core.load(key, loader)).await?;
+        loaded.ok_or_else(|| self.without_value())
+    }
+
+    /// Like [`get_or_load`](Self::get_or_load), for a loader that may find out that there is no
+    /// value. That is remembered for the `negative_ttl` of the config.
+    ///
+    /// # Errors
+    ///
+    /// As [`get_or_load`](Self::get_or_load).
+    ///
+    /// # Cancellation
+    ///
+    /// As [`get_or_load`](Self::get_or_load).
+    pub async fn get_or_load_optional<Q, F, Fut, E>(&self, key: &Q, loader: F) -> Result<Option<V>>
+    where
+        K: Borrow<Q>,
+        Q: KeyRef<K> + ?Sized,
+        F: FnOnce() -> Fut + Send + 'static,
+        Fut: Future<Output = Result<Option<V>, E>> + Send + 'static,
+        E: Into<BoxError>,
+    {
+        if let Ok(answer) = self.core.fast(key) {
+            return Ok(answer);
+        }
+        let options = SetOptions::new();
+        let loader = Loader { run: boxed(loader), options, takes_negative: true };
+        Box::pin(self.core.load(key, loader)).await
+    }
+
+    pub(crate) fn without_value(&self) -> CacheError {
+        CacheError::new(ErrorKind::Load, "the load ended without a value")
+            .with("cache", self.name())
+    }
+
+    /// The statistics of the cache, live.
+    #[must_use]
+    pub fn stats(&self) -> CacheStats {
+        self.core.stats()
+    }
+
+    /// The same cache for programs without a runtime.
+    #[must_use]
+    pub fn blocking(&self) -> Blocking<K, V> {
+        Blocking::new(self.clone())
+    }
+}
+
+impl<K: Key, V: CacheValue> Clone for Cache<K, V> {
+    fn clone(&self) -> Self {
+        Self { core: Arc::clone(&self.core) }
+    }
+}
+
+impl<K: Key, V: CacheValue> fmt::Debug for Cache<K, V> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "Cache<{}, {}>({})", type_name::<K>(), type_name::<V>(), self.name())
+    }
+}

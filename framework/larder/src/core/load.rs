@@ -1,0 +1,252 @@
+//! Loading: one load per key, on a task of its own, stored only if nothing changed meanwhile.
+
+use std::borrow::Borrow;
+use std::error::Error as StdError;
+use std::future::Future;
+use std::panic::AssertUnwindSafe;
+use std::sync::Arc;
+
+use futures_util::FutureExt;
+use futures_util::future::BoxFuture;
+use larder_core::{CacheError, ErrorKind, HumanDuration, Result, telemetry};
+use tracing::Instrument;
+
+use super::{CacheValue, Core, Key, KeyRef};
+use crate::fence::Ticket;
+use crate::flight::{Join, Lead};
+use crate::settings::SetOptions;
+use crate::stored::Stored;
+use crate::tags::Tags;
+use crate::tier::{count, limit};
+
+/// What all callers of a flight get.
+pub(crate) type Outcome<V> = Result<Option<V>>;
+
+/// Any error of an application's loader.
+pub(crate) type BoxError = Box<dyn StdError + Send + Sync>;
+
+/// The loader of an application, ready to run once.
+pub(crate) struct Loader<'a, V> {
+    pub(crate) run: BoxFuture<'a, Result<Option<V>, BoxError>>,
+    pub(crate) options: SetOptions,
+    /// Whether a remembered "there is none" is an answer.
+    pub(crate) takes_negative: bool,
+}
+
+impl<K: Key, V: CacheValue> Core<K, V> {
+    /// Looks a key up, or loads it on a task of its own.
+    pub(crate) async fn load<Q>(self: &Arc<Self>, key: &Q, loader: Loader<'static, V>) -> Outcome<V>
+    where
+        K: Borrow<Q>,
+        Q: KeyRef<K> + ?Sized,
+    {
+        let lead = match self.join(key, loader.takes_negative).await? {
+            Step::Answer(answer) => return Ok(answer),
+            Step::Lead(lead) => lead,
+        };
+        let flight = Arc::clone(self).fly(key.to_owned(), loader, lead);
+        match tokio::runtime::Handle::try_current() {
+            // A caller that goes away drops the handle; the task runs on.
+            Ok(runtime) => runtime.spawn(flight).await.unwrap_or_else(|error| {
+                Err(CacheError::new(ErrorKind::Closed, "the runtime shut down during the load")
+                    .with("cache", &self.engine.name)
+                    .caused_by(error))
+            }),
+            // Without a runtime there are no tasks: the caller loads, and a waiter takes over if
+            // it goes away.
+            Err(_) => flight.await,
+        }
+    }
+
+    /// Looks a key up, or loads it in this very future.
+    pub(crate) async fn load_here<Q>(self: &Arc<Self>, key: &Q, loader: Loader<'_, V>) -> Outcome<V>
+    where
+        K: Borrow<Q>,
+        Q: KeyRef<K> + ?Sized,
+    {
+        match self.join(key, loader.takes_negative).await? {
+            Step::Answer(answer) => Ok(answer),
+            Step::Lead(lead) => Arc::clone(self).fly(key.to_owned(), loader, lead).await,
+        }
+    }
+
+    /// Answers from the store or from the load of another, or makes the caller the leader.
+    async fn join<Q>(&self, key: &Q, takes_negative: bool) -> Result<Step<K, V>>
+    where
+        K: Borrow<Q>,
+        Q: KeyRef<K> + ?Sized,
+    {
+        loop {
+            let cause = match self.fast(key) {
+                Ok(answer) if answer.is_some() || takes_negative => {
+                    return Ok(Step::Answer(answer));
+                }
+                Ok(_) => crate::MissCause::Cold,
+                Err(cause) => cause,
+            };
+            self.check(key)?;
+            if !self.engine.settings.single_flight {
+                return Ok(Step::Lead(None));
+            }
+            match self.flights.join(&key.to_owned()) {
+                Join::Lead(lead) => return Ok(Step::Lead(Some(lead))),
+                Join::Follow(wait) => {
+                    count(&self.engine.counters.coalesced);
+                    match wait.await {
+                        Ok(Ok(None)) if !takes_negative => {}
+                        Ok(outcome) => {
+                            self.count_miss(cause);
+                            return outcome.map(Step::Answer);
+                        }
+                        // The leader went away: perhaps it is our turn.
+                        Err(_) => {}
+                    }
+                }
+            }
+        }
+    }
+
+    /// Looks everywhere once more, then loads, stores and lands the flight.
+    async fn fly(
+        self: Arc<Self>,
+        key: K,
+        loader: Loader<'_, V>,
+        lead: Option<Lead<K, Outcome<V>>>,
+    ) -> Outcome<V> {
+        let outcome = self.find_or_load(&key, loader).await;
+        if let Some(lead) = lead {
+            lead.land(outcome.clone());
+        }
+        outcome
+    }
+
+    async fn find_or_load(&self, key: &K, loader: Loader<'_, V>) -> Outcome<V> {
+        let ticket = self.engine.fence.ticket(self.place(key));
+        let Loader { run, options, takes_negative } = loader;
+        // Another flight may have landed between our look and our lead.
+        let peeked = self.store.as_ref().and_then(|store| store.table.peek(key));
+        match peeked.and_then(|stored| stored.read()) {
+            Some(answer) if answer.is_some() || takes_negative => return Ok(answer),
+            _ => {}
+        }
+        let mut cause = crate::MissCause::Cold;
+        if !self.engine.tiers.is_empty() {
+            match self.fetch(key, cause).await {
+                Ok(answer) if answer.is_some() || takes_negative => return Ok(answer),
+                Ok(_) => {}
+                Err(other) => cause = other,
+            }
+        }
+        self.count_miss(cause);
+        let tags = self.engine.capture_tags(&options.tags).await?;
+        let span = tracing::info_span!(
+            target: telemetry::TARGET, "cache.load", cache = %self.engine.name
+        );
+        let value = self.run(run).instrument(span).await?;
+        self.keep(key, value.clone(), tags, &options, ticket).await;
+        Ok(value)
+    }
+
+    /// Runs the loader within the limit of the cache.
+    async fn run(&self, run: BoxFuture<'_, Result<Option<V>, BoxError>>) -> Outcome<V> {
+        count(&self.engine.counters.loads);
+        // A panic must not strand those who wait; the loader is not used again after one.
+        let guarded = AssertUnwindSafe(run).catch_unwind();
+        let ended = match self.engine.settings.load_limit {
+            None => Some(guarded.await),
+            Some(longest) => limit(&*self.engine.clock, longest, guarded).await,
+        };
+        let failed =
+            |kind, message| CacheError::new(kind, message).with("cache", &self.engine.name);
+        let outcome =
+            match ended {
+                Some(Ok(Ok(value))) => Ok(value),
+                Some(Ok(Err(error))) => {
+                    Err(failed(ErrorKind::Load, "the loader failed").caused_by_any(error))
+                }
+                Some(Err(panic)) => Err(failed(ErrorKind::Load, "the loader panicked")
+                    .with("panic", panic_text(&*panic))),
+                None => Err(failed(ErrorKind::Timeout, "the loader took too long")
+                    .with(
+                        "limit",
+                        self.engine
+                            .settings
+                            .load_limit
+                            .map_or_else(String::new, |longest| HumanDuration(longest).to_string()),
+                    )
+                    .hint("raise `resilience.hard_timeout` of the cache")),
+            };
+        outcome.inspect_err(|error| {
+            count(&self.engine.counters.load_failures);
+            tracing::warn!(
+                target: telemetry::TARGET,
+                cache = %self.engine.name, %error, "{}", telemetry::LOAD_FAILED
+            );
+        })
+    }
+
+    /// Stores what was loaded, unless its key changed since the ticket. What cannot be stored is
+    /// reported, not returned: the caller has its value.
+    async fn keep(
+        &self,
+        key: &K,
+        value: Option<V>,
+        tags: Option<Arc<Tags>>,
+        options: &SetOptions,
+        ticket: Ticket,
+    ) {
+        let settings = &self.engine.settings;
+        let lives = match &value {
+            Some(_) => Some(settings.lives(options, &*self.engine.clock)),
+            None => settings.negative_lives(&*self.engine.clock),
+        };
+        let Some(lives) = lives.filter(|lives| !lives.is_over) else {
+            return;
+        };
+        // A tag that was invalidated during the load makes the value old before it is stored.
+        let tags_hold = tags.as_ref().is_none_or(|tags| tags.hold());
+        let stored = Stored { value, tags };
+        let payloads = self.encode(&stored).inspect_err(|error| {
+            tracing::warn!(
+                target: telemetry::TARGET,
+                cache = %self.engine.name, %error, "{}", telemetry::STORE_FAILED
+            );
+        });
+        let Ok(payloads) = payloads else { return };
+        let meta = self.engine.meta(&lives, stored.tags.as_deref(), stored.value.is_none());
+        let bytes = payloads.len();
+        if !tags_hold || !self.fill_store(key.clone(), stored, lives, bytes, ticket) {
+            count(&self.engine.counters.fenced);
+            tracing::debug!(
+                target: telemetry::TARGET, cache = %self.engine.name, "{}", telemetry::LOAD_FENCED
+            );
+            return;
+        }
+        if !self.engine.tiers.is_empty() {
+            self.engine.put_loaded(&key.text(), self.place(key), payloads, &meta, ticket).await;
+        }
+    }
+}
+
+/// What a caller of `load` does next.
+enum Step<K: Key, V> {
+    Answer(Option<V>),
+    /// Load; without a flight when the cache does not want single flight.
+    Lead(Option<Lead<K, Outcome<V>>>),
+}
+
+fn panic_text(panic: &(dyn std::any::Any + Send)) -> &str {
+    let text = panic.downcast_ref::<&str>().copied();
+    text.or_else(|| panic.downcast_ref::<String>().map(String::as_str)).unwrap_or("no message")
+}
+
+/// Boxes a loader of an application.
+pub(crate) fn boxed<'a, V, F, Fut, E>(loader: F) -> BoxFuture<'a, Result<Option<V>, BoxError>>
+where
+    F: FnOnce() -> Fut + Send + 'a,
+    Fut: Future<Output = Result<Option<V>, E>> + Send + 'a,
+    E: Into<BoxError>,
+    V: Send,
+{
+    Box::pin(async move { loader().await.map_err(Into::into) })
+}

@@ -1,0 +1,200 @@
+//! What happens after a miss in the store: the byte tiers, and the way back up.
+
+use std::borrow::Borrow;
+
+use larder_core::{CacheError, ErrorKind, Life, Result};
+use larder_store::Insert;
+
+use super::{CacheValue, Core, Key, KeyRef};
+use crate::engine::Found;
+use crate::fence::Ticket;
+use crate::settings::Lives;
+use crate::stats::MissCause;
+use crate::stored::Stored;
+use crate::tier::count;
+
+/// An answer, or why there is none.
+pub(crate) type Answer<V> = Result<Option<V>, MissCause>;
+
+impl<K: Key, V: CacheValue> Core<K, V> {
+    /// Looks a key up in all tiers.
+    pub(crate) async fn look_up<Q>(&self, key: &Q) -> Result<Answer<V>>
+    where
+        K: Borrow<Q>,
+        Q: KeyRef<K> + ?Sized,
+    {
+        let cause = match self.fast(key) {
+            Ok(answer) => return Ok(Ok(answer)),
+            Err(cause) => cause,
+        };
+        self.check(key)?;
+        let answer = if self.engine.tiers.is_empty() {
+            Err(cause)
+        } else {
+            // Boxed, so that the future of a hit stays small.
+            Box::pin(self.fetch(key, cause)).await
+        };
+        if let Err(cause) = answer {
+            self.count_miss(cause);
+        }
+        Ok(answer)
+    }
+
+    /// Looks many keys up, the byte tiers in batches.
+    pub(crate) async fn look_up_many<Q>(&self, keys: &[&Q]) -> Result<Vec<Answer<V>>>
+    where
+        K: Borrow<Q>,
+        Q: KeyRef<K> + ?Sized,
+    {
+        let mut answers = Vec::with_capacity(keys.len());
+        let mut missing = Vec::new();
+        for (index, key) in keys.iter().enumerate() {
+            let answer = self.fast(*key);
+            if answer.is_err() {
+                self.check(*key)?;
+                missing.push(index);
+            }
+            answers.push(answer);
+        }
+        if !self.engine.tiers.is_empty() && !missing.is_empty() {
+            let tickets: Vec<Ticket> = missing
+                .iter()
+                .map(|&index| self.engine.fence.ticket(self.place(keys[index])))
+                .collect();
+            let texts: Vec<_> = missing.iter().map(|&index| keys[index].text()).collect();
+            let texts: Vec<&str> = texts.iter().map(AsRef::as_ref).collect();
+            let found = self.engine.find_many(&texts).await;
+            for ((&index, ticket), found) in missing.iter().zip(tickets).zip(found) {
+                if let Ok(found) = found {
+                    answers[index] = self.take_up(keys[index], found, ticket).await;
+                }
+            }
+        }
+        for answer in &answers {
+            if let Err(cause) = answer {
+                self.count_miss(*cause);
+            }
+        }
+        Ok(answers)
+    }
+
+    /// Looks a key up in the byte tiers and fills the tiers above. Not counted as a miss.
+    pub(super) async fn fetch<Q>(&self, key: &Q, cause: MissCause) -> Answer<V>
+    where
+        K: Borrow<Q>,
+        Q: KeyRef<K> + ?Sized,
+    {
+        let ticket = self.engine.fence.ticket(self.place(key));
+        let text = key.text();
+        // An entry that makes no value is removed from its tier, so each round gets further.
+        let mut cause = cause;
+        for _ in 0..self.engine.tiers.len() {
+            match self.engine.find(&text).await {
+                Ok(found) => match self.take_up(key, found, ticket).await {
+                    Ok(answer) => return Ok(answer),
+                    Err(undecodable) => cause = undecodable,
+                },
+                Err(MissCause::Cold) => break,
+                Err(other) => {
+                    cause = other;
+                    break;
+                }
+            }
+        }
+        Err(cause)
+    }
+
+    /// Decodes an entry of a byte tier and copies it into the tiers above.
+    async fn take_up<Q>(&self, key: &Q, found: Found, ticket: Ticket) -> Answer<V>
+    where
+        K: Borrow<Q>,
+        Q: KeyRef<K> + ?Sized,
+    {
+        let answer = match self.decode(&found) {
+            Ok(answer) => answer,
+            Err(error) => {
+                self.engine.drop_undecodable(&key.text(), &found, &error).await;
+                return Err(MissCause::Decode);
+            }
+        };
+        count(&self.engine.counters.tier_hits);
+        let lives = Lives::until(
+            found.entry.meta.hard_deadline,
+            self.engine.settings.idle_ttl.duration(),
+            &*self.engine.clock,
+        );
+        let stored = Stored { value: answer.clone(), tags: found.tags.clone() };
+        let bytes = Some(found.entry.value.len());
+        self.fill_store(key.to_owned(), stored, lives, bytes, ticket);
+        self.engine.back_fill(&key.text(), &found, ticket).await;
+        Ok(answer)
+    }
+
+    fn decode(&self, found: &Found) -> Result<Option<V>> {
+        if found.entry.meta.negative {
+            return Ok(None);
+        }
+        let Some(codec) = &self.codec else {
+            return Err(CacheError::new(
+                ErrorKind::Unsupported,
+                "the type of the value has no serde",
+            ));
+        };
+        let tier = &self.engine.tiers[found.tier];
+        let serializer = self.engine.reader(tier, &found.entry)?;
+        codec.decode(&found.entry.value, serializer).map(Some)
+    }
+
+    /// Puts an entry into the store unless its key changed since the ticket; whether it did not.
+    pub(super) fn fill_store(
+        &self,
+        key: K,
+        stored: Stored<V>,
+        lives: Lives,
+        bytes: Option<usize>,
+        ticket: Ticket,
+    ) -> bool {
+        let Some(store) = &self.store else {
+            return self.engine.fence.holds(ticket);
+        };
+        let lives = lives.at_most(store.ttl, &*self.engine.clock);
+        let weight = self.weigh.weigh(&key, stored.value.as_ref(), bytes);
+        let insert = Insert::default().deadline(lives.deadline).idle_ttl(lives.idle).weight(weight);
+        // A store that is full is a slower cache, not a failure.
+        let filled =
+            self.engine.fence.fill(ticket, || store.table.insert(key, stored, insert).ok());
+        filled.is_some()
+    }
+
+    /// Whether there is a value.
+    pub(crate) async fn exists<Q>(&self, key: &Q) -> Result<bool>
+    where
+        K: Borrow<Q>,
+        Q: KeyRef<K> + ?Sized,
+    {
+        self.check(key)?;
+        let peeked = self.store.as_ref().and_then(|store| store.table.peek(key));
+        if let Some(answer) = peeked.and_then(|stored| stored.read()) {
+            return Ok(answer.is_some());
+        }
+        let found = self.engine.find(&key.text()).await;
+        Ok(found.is_ok_and(|found| !found.entry.meta.negative))
+    }
+
+    /// How long an entry will live yet; `None` when there is none.
+    pub(crate) async fn remaining<Q>(&self, key: &Q) -> Result<Option<Life>>
+    where
+        K: Borrow<Q>,
+        Q: KeyRef<K> + ?Sized,
+    {
+        self.check(key)?;
+        let clock = &self.engine.clock;
+        // A lower tier knows better: the store may be told to keep entries for a shorter time.
+        if let Ok(found) = self.engine.find(&key.text()).await {
+            let deadline = found.entry.meta.soft_deadline;
+            return Ok(Some(deadline.map(|deadline| deadline.since(clock.wall())).into()));
+        }
+        let deadline = self.store.as_ref().and_then(|store| store.table.deadline(key));
+        Ok(deadline.map(|deadline| deadline.map(|deadline| deadline.since(clock.now())).into()))
+    }
+}

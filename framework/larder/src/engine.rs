@@ -1,0 +1,179 @@
+//! The part of a cache that does not depend on its key and value types: byte tiers, fence, tags,
+//! counters.
+//!
+//! A hit in the store never comes here. Everything here works on the text of a key and on
+//! [`Entry`]s; [`read`] looks entries up, [`write`] stores and removes them.
+
+use std::collections::HashMap;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+
+use larder_core::{
+    CacheError, Capabilities, Clock, Entry, ErrorKind, Result, Serializer, Stamp, Timestamp,
+    telemetry,
+};
+use tokio::sync::{Mutex, MutexGuard};
+
+use crate::fence::Fence;
+use crate::settings::Settings;
+use crate::stats::Counters;
+use crate::tags::TagTable;
+use crate::tier::ByteTier;
+
+mod read;
+mod write;
+
+pub(crate) use read::Found;
+pub(crate) use write::Payloads;
+
+/// Writes of one key are kept in order down all tiers by a lock; two keys that share one of these
+/// only wait for each other.
+const WRITE_STRIPES: usize = 256;
+
+/// Serializers by format, so that entries stay readable after the config chose another one.
+pub(crate) type Readers = Arc<HashMap<u16, Arc<dyn Serializer>>>;
+
+/// The non-generic half of a cache.
+#[derive(Debug)]
+pub(crate) struct Engine {
+    pub(crate) name: Arc<str>,
+    pub(crate) settings: Settings,
+    pub(crate) tiers: Vec<ByteTier>,
+    pub(crate) readers: Readers,
+    pub(crate) clock: Arc<dyn Clock>,
+    pub(crate) fence: Fence,
+    pub(crate) tags: TagTable,
+    pub(crate) counters: Counters,
+    writes: Box<[Mutex<()>]>,
+    origin: u32,
+    last_stamp: AtomicU64,
+    closed: AtomicBool,
+}
+
+impl Engine {
+    pub(crate) fn new(
+        name: Arc<str>,
+        settings: Settings,
+        tiers: Vec<ByteTier>,
+        readers: Readers,
+        clock: Arc<dyn Clock>,
+    ) -> Self {
+        let stripes = if tiers.is_empty() { 0 } else { WRITE_STRIPES };
+        Self {
+            name,
+            settings,
+            readers,
+            counters: Counters::new(Arc::clone(&clock)),
+            clock,
+            fence: Fence::new(),
+            tags: TagTable::default(),
+            writes: (0..stripes).map(|_| Mutex::new(())).collect(),
+            origin: fastrand::u32(..),
+            last_stamp: AtomicU64::new(0),
+            closed: AtomicBool::new(false),
+            tiers,
+        }
+    }
+
+    /// Refuses calls after the cache was closed.
+    pub(crate) fn check_open(&self) -> Result<()> {
+        if self.closed.load(Ordering::Acquire) {
+            return Err(
+                CacheError::new(ErrorKind::Closed, "the cache is closed").with("cache", &self.name)
+            );
+        }
+        Ok(())
+    }
+
+    /// Flushes and closes the backends that belong to this cache. The first error is returned,
+    /// after all were tried.
+    pub(crate) async fn close(&self) -> Result<()> {
+        if self.closed.swap(true, Ordering::AcqRel) {
+            return Ok(());
+        }
+        let mut outcome = Ok(());
+        for tier in self.tiers.iter().filter(|tier| tier.owned) {
+            if let Err(error) = tier.bounded("close", tier.backend.close()).await {
+                tracing::warn!(
+                    target: telemetry::TARGET,
+                    cache = %self.name, tier = %tier.tier, %error, "{}", telemetry::CLOSE_FAILED
+                );
+                outcome = outcome.and(Err(error));
+            }
+        }
+        outcome
+    }
+
+    /// A version greater than any this process gave out before.
+    pub(crate) fn stamp(&self) -> Stamp {
+        let now = self.clock.wall().as_micros();
+        let next = |last: u64| Some(now.max(last + 1));
+        let last = self
+            .last_stamp
+            .fetch_update(Ordering::AcqRel, Ordering::Acquire, next)
+            .unwrap_or_else(|last| last);
+        Stamp { time: Timestamp::from_micros(now.max(last + 1)), origin: self.origin }
+    }
+
+    /// Holds back other writes of the same key, in caches where a write takes several steps.
+    async fn write_turn(&self, hash: u64) -> Option<MutexGuard<'_, ()>> {
+        let stripes = self.writes.len();
+        if stripes == 0 {
+            return None;
+        }
+        Some(self.writes[hash as usize % stripes].lock().await)
+    }
+
+    /// The serializer that wrote an entry: the tier's own, or any that is linked.
+    pub(crate) fn reader<'a>(
+        &'a self,
+        tier: &'a ByteTier,
+        entry: &Entry,
+    ) -> Result<&'a dyn Serializer> {
+        let format = entry.meta.format;
+        if tier.serializer.format() == format {
+            return Ok(&*tier.serializer);
+        }
+        self.readers.get(&format).map(|serializer| &**serializer).ok_or_else(|| {
+            CacheError::new(ErrorKind::Serialization, "no linked serializer wrote this entry")
+                .with("format", format)
+        })
+    }
+
+    /// The keys of the entries in the byte tiers that match, without those of Larder itself.
+    pub(crate) async fn scan(
+        &self,
+        prefix: &str,
+        matches: &(dyn Fn(&str) -> bool + Sync),
+    ) -> Result<Vec<String>> {
+        let mut keys = Vec::new();
+        for tier in &self.tiers {
+            if !tier.can(Capabilities::SCAN) {
+                return Err(CacheError::new(
+                    ErrorKind::Unsupported,
+                    "the tier cannot list its keys",
+                )
+                .with("cache", &self.name)
+                .with("tier", tier.tier)
+                .with("backend", &tier.kind)
+                .hint("use a backend that can `scan` (see `larder plugins list`), or tags"));
+            }
+            let mut request = larder_core::backend::ScanRequest::all().prefix(prefix);
+            loop {
+                let page = tier.bounded("scan", tier.backend.scan(request.clone())).await?;
+                keys.extend(
+                    page.keys
+                        .into_iter()
+                        .filter(|key| !key.starts_with(crate::tags::RESERVED) && matches(key)),
+                );
+                if page.next.is_none() {
+                    break;
+                }
+                request = request.from_cursor(page.next);
+            }
+        }
+        keys.sort_unstable();
+        keys.dedup();
+        Ok(keys)
+    }
+}

@@ -1,0 +1,148 @@
+//! Single flight: one load per key, however many callers.
+//!
+//! A flight is opened by the first caller of a key and joined by the others. Its outcome is a
+//! shared future over a one-shot channel, so nobody is stranded: when the side that owes the
+//! outcome goes away without giving one, every waiter hears of it and one of them opens the next
+//! flight.
+
+use std::collections::HashMap;
+use std::hash::{BuildHasher, Hash, RandomState};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+
+use futures_util::FutureExt;
+use futures_util::future::Shared;
+use tokio::sync::oneshot;
+
+/// Shards of the table of flights: enough that callers of different keys rarely meet.
+const SHARDS: usize = 32;
+
+/// The outcome of a flight, or that nobody will give one any more.
+pub(crate) type Wait<T> = Shared<oneshot::Receiver<T>>;
+
+/// The flights of one cache.
+#[derive(Debug)]
+pub(crate) struct Flights<K, T> {
+    hasher: RandomState,
+    shards: Box<[Shard<K, T>]>,
+}
+
+type Shard<K, T> = Mutex<HashMap<K, Running<T>>>;
+
+#[derive(Debug)]
+struct Running<T> {
+    wait: Wait<T>,
+    id: u64,
+}
+
+/// What a caller has to do.
+pub(crate) enum Join<K: Hash + Eq, T> {
+    /// Somebody loads already: wait.
+    Follow(Wait<T>),
+    /// Load, and land the flight.
+    Lead(Lead<K, T>),
+}
+
+/// The duty to land a flight. Dropping it without landing wakes the waiters empty-handed.
+#[derive(Debug)]
+pub(crate) struct Lead<K: Hash + Eq, T> {
+    flights: Arc<Flights<K, T>>,
+    key: K,
+    id: u64,
+    sender: Option<oneshot::Sender<T>>,
+}
+
+impl<K: Hash + Eq + Clone, T: Clone> Flights<K, T> {
+    pub(crate) fn new() -> Arc<Self> {
+        let shards = (0..SHARDS).map(|_| Mutex::default()).collect();
+        Arc::new(Self { hasher: RandomState::new(), shards })
+    }
+
+    /// Joins the flight of a key, or opens one.
+    pub(crate) fn join(self: &Arc<Self>, key: &K) -> Join<K, T> {
+        let mut shard = self.shard(key);
+        if let Some(running) = shard.get(key) {
+            return Join::Follow(running.wait.clone());
+        }
+        let (sender, receiver) = oneshot::channel();
+        let id = fastrand::u64(..);
+        shard.insert(key.clone(), Running { wait: receiver.shared(), id });
+        drop(shard);
+        Join::Lead(Lead { flights: Arc::clone(self), key: key.clone(), id, sender: Some(sender) })
+    }
+}
+
+impl<K: Hash + Eq, T> Flights<K, T> {
+    fn shard(&self, key: &K) -> MutexGuard<'_, HashMap<K, Running<T>>> {
+        let index = self.hasher.hash_one(key) as usize % SHARDS;
+        self.shards[index].lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+impl<K: Hash + Eq, T> Lead<K, T> {
+    /// Ends the flight with an outcome for everybody.
+    pub(crate) fn land(mut self, outcome: T) {
+        self.leave();
+        if let Some(sender) = self.sender.take() {
+            // Without waiters there is nobody to tell.
+            sender.send(outcome).ok();
+        }
+    }
+
+    /// From here on a new caller opens a new flight.
+    fn leave(&self) {
+        let mut shard = self.flights.shard(&self.key);
+        if shard.get(&self.key).is_some_and(|running| running.id == self.id) {
+            shard.remove(&self.key);
+        }
+    }
+}
+
+impl<K: Hash + Eq, T> Drop for Lead<K, T> {
+    fn drop(&mut self) {
+        if self.sender.is_some() {
+            self.leave();
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn lead(flights: &Arc<Flights<u8, u8>>) -> Lead<u8, u8> {
+        match flights.join(&1) {
+            Join::Lead(lead) => lead,
+            Join::Follow(_) => panic!("somebody else leads"),
+        }
+    }
+
+    fn follow(flights: &Arc<Flights<u8, u8>>) -> Wait<u8> {
+        match flights.join(&1) {
+            Join::Follow(wait) => wait,
+            Join::Lead(_) => panic!("nobody leads"),
+        }
+    }
+
+    #[test]
+    fn followers_get_the_outcome_of_the_leader() {
+        let flights = Flights::new();
+        let leader = lead(&flights);
+        let followers = [follow(&flights), follow(&flights)];
+        leader.land(7);
+        for follower in followers {
+            assert_eq!(follower.now_or_never(), Some(Ok(7)));
+        }
+        lead(&flights).land(8);
+    }
+
+    #[test]
+    fn a_leader_that_goes_away_frees_the_followers() {
+        let flights = Flights::new();
+        let leader = lead(&flights);
+        let follower = follow(&flights);
+        assert_eq!(follower.clone().now_or_never(), None);
+        drop(leader);
+        assert!(matches!(follower.now_or_never(), Some(Err(_))));
+        lead(&flights).land(9);
+    }
+}

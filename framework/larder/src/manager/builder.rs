@@ -1,0 +1,156 @@
+//! [`CacheManagerBuilder`], every choice there is before caches are built.
+
+use std::path::PathBuf;
+use std::sync::Arc;
+
+use larder_config::check::{CheckEnvironment, check};
+use larder_config::loader::Loader;
+use larder_core::{
+    CacheError, Clock, Descriptor, ErrorKind, Registry, Result, SystemClock, telemetry,
+};
+use tracing::Instrument;
+
+use super::CacheManager;
+use crate::assemble::Assembler;
+
+/// Chooses files, layers, plugins and the clock of a [`CacheManager`].
+///
+/// ```
+/// # async fn example() -> larder::Result<()> {
+/// let caches = larder::CacheManager::builder()
+///     .text("caches.toml", larder::Format::Toml, "[caches.users]\nbackend = \"memory\"")
+///     .set("caches.users.ttl=30s")
+///     .build()
+///     .await?;
+/// assert_eq!(caches.list(), ["users"]);
+/// # Ok(())
+/// # }
+/// # tokio::runtime::Runtime::new().unwrap().block_on(example()).unwrap();
+/// ```
+#[derive(Debug)]
+#[must_use = "call `build`"]
+pub struct CacheManagerBuilder {
+    loader: Loader,
+    registry: Registry,
+    clock: Arc<dyn Clock>,
+    file: Option<PathBuf>,
+}
+
+impl CacheManagerBuilder {
+    pub(super) fn new() -> Self {
+        Self {
+            loader: Loader::new(),
+            registry: crate::registry(),
+            clock: SystemClock::shared(),
+            file: None,
+        }
+    }
+
+    /// Reads a file: TOML, YAML or JSON, by its ending. Files are read in the order in which they
+    /// are added.
+    pub fn file(mut self, path: impl Into<PathBuf>) -> Self {
+        let path = path.into();
+        self.file.get_or_insert_with(|| path.clone());
+        self.loader = self.loader.file(path);
+        self
+    }
+
+    /// Reads a text; messages name it `name`.
+    pub fn text(
+        mut self,
+        name: impl Into<String>,
+        format: crate::Format,
+        text: impl Into<String>,
+    ) -> Self {
+        self.loader = self.loader.text(name, format, text);
+        self
+    }
+
+    /// Lays a provider of figment over the files.
+    pub fn provider(mut self, provider: impl figment::Provider) -> Self {
+        self.loader = self.loader.provider(provider);
+        self
+    }
+
+    /// Applies the section `[profile.NAME]`.
+    pub fn profile(mut self, profile: impl Into<String>) -> Self {
+        self.loader = self.loader.profile(Some(profile.into()));
+        self
+    }
+
+    /// Uses these environment variables, for `LARDER__…`, `LARDER_PROFILE` and `${env:…}`.
+    /// Without this call there are none.
+    pub fn environment(mut self, variables: impl IntoIterator<Item = (String, String)>) -> Self {
+        self.loader = self.loader.environment(variables);
+        self
+    }
+
+    /// Uses the environment variables of the process; those that are not UTF-8 are left out.
+    pub fn process_environment(self) -> Self {
+        let utf8 = |(name, value): (std::ffi::OsString, std::ffi::OsString)| {
+            Some((name.into_string().ok()?, value.into_string().ok()?))
+        };
+        self.environment(std::env::vars_os().filter_map(utf8))
+    }
+
+    /// Sets one option, over everything else: `caches.users.ttl=1h`.
+    pub fn set(mut self, argument: impl Into<String>) -> Self {
+        self.loader = self.loader.set(argument);
+        self
+    }
+
+    /// Adds a plugin by hand; see [`descriptor!`](larder_core::descriptor).
+    pub fn plugin(mut self, descriptor: Descriptor) -> Self {
+        self.registry = self.registry.with(descriptor);
+        self
+    }
+
+    /// Uses these plugins and no others. Default: [`registry`](crate::registry).
+    pub fn registry(mut self, registry: Registry) -> Self {
+        self.registry = registry;
+        self
+    }
+
+    /// Uses this clock. Default: the time of the system.
+    pub fn clock(mut self, clock: Arc<dyn Clock>) -> Self {
+        self.clock = clock;
+        self
+    }
+
+    /// Checks the config, builds all caches and starts them.
+    ///
+    /// # Errors
+    ///
+    /// As [`CacheManager::from_file`]; and [`ErrorKind::Config`] when two plugins register the
+    /// same kind.
+    ///
+    /// # Cancellation
+    ///
+    /// Dropping the future leaves nothing running.
+    pub async fn build(self) -> Result<CacheManager> {
+        if let Some(conflict) = self.registry.conflicts().first() {
+            return Err(CacheError::transparent(ErrorKind::Config, conflict.clone()));
+        }
+        let file = self.file.as_deref().map(|path| path.display().to_string()).unwrap_or_default();
+        let span = tracing::info_span!(target: telemetry::TARGET, "config.load", file);
+        let config = span.in_scope(|| checked(self.loader, &self.registry))?;
+        let assembler = Assembler::new(self.registry, self.clock).await?;
+        CacheManager::assemble(assembler, config.caches, config.patterns).instrument(span).await
+    }
+}
+
+/// The config, when it can be used; its warnings go to the log.
+pub(super) fn checked(loader: Loader, registry: &Registry) -> Result<larder_config::model::Config> {
+    let resolved = loader.resolve();
+    let checked = check(&resolved, registry, &CheckEnvironment::detect());
+    let (config, report) =
+        checked.into_config().map_err(|error| CacheError::transparent(ErrorKind::Config, error))?;
+    for warning in report.diagnostics() {
+        let path = warning.path.as_ref().map(ToString::to_string).unwrap_or_default();
+        tracing::warn!(
+            target: telemetry::TARGET,
+            code = warning.code, path, message = warning.message, "{}", telemetry::CONFIG_WARNING
+        );
+    }
+    Ok(config)
+}

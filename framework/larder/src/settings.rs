@@ -1,0 +1,200 @@
+//! What a cache was told by its config, and the lives of entries that follow from it.
+
+use std::time::Duration;
+
+use larder_config::model::CacheSpec;
+use larder_core::{Clock, Life, Moment, Share, Timestamp};
+
+/// Options of one `set`. What is left out is taken from the config of the cache.
+///
+/// ```
+/// use std::time::Duration;
+/// use larder::SetOptions;
+///
+/// let options = SetOptions::new().ttl(Duration::from_secs(60)).tag("org:7").weight(3);
+/// ```
+#[derive(Clone, Debug, Default)]
+#[must_use = "hand it to `set_with`"]
+pub struct SetOptions {
+    pub(crate) ttl: Option<Life>,
+    pub(crate) idle_ttl: Option<Life>,
+    pub(crate) tags: Vec<String>,
+    pub(crate) weight: Option<u32>,
+}
+
+impl SetOptions {
+    /// Everything as the config says.
+    pub fn new() -> Self {
+        Self::default()
+    }
+
+    /// How long the entry lives: a `Duration`, or [`Life::Never`]. A life of zero stores nothing
+    /// and removes what was there.
+    pub fn ttl(mut self, ttl: impl Into<Life>) -> Self {
+        self.ttl = Some(ttl.into());
+        self
+    }
+
+    /// How long the entry lives when nobody reads it.
+    pub fn idle_ttl(mut self, ttl: impl Into<Life>) -> Self {
+        self.idle_ttl = Some(ttl.into());
+        self
+    }
+
+    /// Adds a tag; see [`Cache::invalidate_tag`](crate::Cache::invalidate_tag). At most 32.
+    pub fn tag(mut self, tag: impl Into<String>) -> Self {
+        self.tags.push(tag.into());
+        self
+    }
+
+    /// Adds tags.
+    pub fn tags<I, S>(mut self, tags: I) -> Self
+    where
+        I: IntoIterator<Item = S>,
+        S: Into<String>,
+    {
+        self.tags.extend(tags.into_iter().map(Into::into));
+        self
+    }
+
+    /// What the entry weighs against `max_bytes`. Default: its size in serialized form.
+    pub const fn weight(mut self, weight: u32) -> Self {
+        self.weight = Some(weight);
+        self
+    }
+}
+
+/// The part of the config that is asked while the cache works.
+#[derive(Clone, Debug)]
+pub(crate) struct Settings {
+    pub(crate) ttl: Life,
+    pub(crate) idle_ttl: Life,
+    pub(crate) jitter: Share,
+    pub(crate) negative_ttl: Option<Duration>,
+    pub(crate) max_value_bytes: Option<u64>,
+    pub(crate) single_flight: bool,
+    pub(crate) load_limit: Option<Duration>,
+}
+
+impl Settings {
+    pub(crate) fn new(spec: &CacheSpec) -> Self {
+        Self {
+            ttl: spec.ttl,
+            idle_ttl: spec.idle_ttl,
+            jitter: spec.ttl_jitter,
+            negative_ttl: spec.negative_ttl,
+            max_value_bytes: spec.max_value_bytes,
+            single_flight: spec.resilience.single_flight,
+            load_limit: spec.resilience.hard_timeout,
+        }
+    }
+
+    /// The lives of an entry that is stored now. Reads no clock when nothing expires.
+    pub(crate) fn lives(&self, options: &SetOptions, clock: &dyn Clock) -> Lives {
+        let ttl = match options.ttl.unwrap_or(self.ttl) {
+            Life::For(ttl) => Life::For(self.jittered(ttl)),
+            life => life,
+        };
+        let idle = options.idle_ttl.unwrap_or(self.idle_ttl).duration();
+        Lives::new(ttl.duration(), idle, clock)
+    }
+
+    /// The lives of a remembered "there is none"; `None` when it is not remembered.
+    pub(crate) fn negative_lives(&self, clock: &dyn Clock) -> Option<Lives> {
+        Some(Lives::new(Some(self.negative_ttl?), None, clock))
+    }
+
+    /// Spreads expiry up and down, so that entries stored together do not expire together.
+    fn jittered(&self, ttl: Duration) -> Duration {
+        let share = self.jitter.get();
+        if share <= 0.0 || ttl.is_zero() {
+            return ttl;
+        }
+        let factor = share.mul_add(fastrand::f64().mul_add(2.0, -1.0), 1.0);
+        ttl.mul_f64(factor.max(0.0)).max(Duration::from_nanos(1))
+    }
+}
+
+/// When an entry ends, on both clocks.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub(crate) struct Lives {
+    pub(crate) deadline: Option<Moment>,
+    pub(crate) wall: Option<Timestamp>,
+    pub(crate) idle: Option<Duration>,
+    /// Stored for no time at all.
+    pub(crate) is_over: bool,
+}
+
+impl Lives {
+    fn new(ttl: Option<Duration>, idle: Option<Duration>, clock: &dyn Clock) -> Self {
+        let is_over = ttl.is_some_and(|ttl| ttl.is_zero());
+        Self {
+            deadline: ttl.map(|ttl| clock.now().after(ttl)),
+            wall: ttl.map(|ttl| clock.wall().after(ttl)),
+            idle,
+            is_over,
+        }
+    }
+
+    /// The lives of an entry that a tier knows to end at `wall`.
+    pub(crate) fn until(
+        wall: Option<Timestamp>,
+        idle: Option<Duration>,
+        clock: &dyn Clock,
+    ) -> Self {
+        let deadline = wall.map(|wall| clock.now().after(wall.since(clock.wall())));
+        Self { deadline, wall, idle, is_over: false }
+    }
+
+    /// The same, but not longer than a tier allows.
+    pub(crate) fn at_most(mut self, tier: Option<Life>, clock: &dyn Clock) -> Self {
+        if let Some(Life::For(limit)) = tier {
+            let (deadline, wall) = (clock.now().after(limit), clock.wall().after(limit));
+            self.deadline = Some(self.deadline.map_or(deadline, |own| own.min(deadline)));
+            self.wall = Some(self.wall.map_or(wall, |own| own.min(wall)));
+        }
+        self
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use larder_core::ManualClock;
+
+    use super::*;
+
+    fn settings(jitter: f64) -> Settings {
+        Settings {
+            ttl: Life::For(Duration::from_secs(100)),
+            idle_ttl: Life::Never,
+            jitter: Share::new(jitter).unwrap(),
+            negative_ttl: None,
+            max_value_bytes: None,
+            single_flight: true,
+            load_limit: None,
+        }
+    }
+
+    #[test]
+    fn jitter_spreads_the_ttl_within_its_share() {
+        let clock = ManualClock::new();
+        let lives: Vec<_> = (0..200)
+            .map(|_| {
+                settings(0.1).lives(&SetOptions::new(), &clock).deadline.unwrap().since(clock.now())
+            })
+            .collect();
+        let (low, high) = (Duration::from_secs(90), Duration::from_secs(110));
+        assert!(lives.iter().all(|life| (low..=high).contains(life)), "{lives:?}");
+        assert!(lives.iter().any(|life| *life != lives[0]), "drawn once per entry");
+    }
+
+    #[test]
+    fn the_call_wins_over_the_config_and_the_tier_bounds_both() {
+        let clock = ManualClock::new();
+        let options = SetOptions::new().ttl(Life::Never);
+        let lives = settings(0.0).lives(&options, &clock);
+        assert_eq!(lives.deadline, None);
+        let limited = lives.at_most(Some(Life::For(Duration::from_secs(5))), &clock);
+        assert_eq!(limited.deadline, Some(clock.now().after(Duration::from_secs(5))));
+    }
+}

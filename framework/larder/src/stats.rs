@@ -1,0 +1,383 @@
+//! Statistics of a cache: [`CacheStats`], live, and [`StatsSnapshot`], the numbers of one moment.
+
+use std::fmt;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::time::Duration;
+
+use larder_core::{Clock, HumanDuration, Moment, Tier};
+use serde::Serialize;
+
+mod heat;
+mod window;
+
+pub(crate) use heat::Heat;
+use window::Window;
+
+use crate::tier::count;
+
+/// Why a key was not found.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+#[non_exhaustive]
+pub enum MissCause {
+    /// It was never there, as far as is known.
+    Cold,
+    /// Its bytes could not be decoded.
+    Decode,
+    /// The policy made room.
+    Evicted,
+    /// Its life was over.
+    Expired,
+    /// It was deleted, cleared or matched a pattern.
+    Invalidated,
+    /// One of its tags was invalidated.
+    Tag,
+    /// A tier that might have it could not be asked.
+    TierDown,
+}
+
+impl MissCause {
+    /// All causes, in the order in which statistics list them.
+    pub const ALL: [Self; 7] = [
+        Self::Cold,
+        Self::Decode,
+        Self::Evicted,
+        Self::Expired,
+        Self::Invalidated,
+        Self::Tag,
+        Self::TierDown,
+    ];
+
+    /// The cause as one lower-case word.
+    #[must_use]
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::Cold => "cold",
+            Self::Decode => "decode",
+            Self::Evicted => "evicted",
+            Self::Expired => "expired",
+            Self::Invalidated => "invalidated",
+            Self::Tag => "tag",
+            Self::TierDown => "tier_down",
+        }
+    }
+}
+
+impl fmt::Display for MissCause {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(self.as_str())
+    }
+}
+
+/// What the engine counts. Hits in the store are counted by the store itself.
+#[derive(Debug)]
+pub(crate) struct Counters {
+    pub(crate) tier_hits: AtomicU64,
+    pub(crate) negative_hits: AtomicU64,
+    pub(crate) stale_tags: AtomicU64,
+    pub(crate) sets: AtomicU64,
+    pub(crate) deletes: AtomicU64,
+    pub(crate) loads: AtomicU64,
+    pub(crate) load_failures: AtomicU64,
+    pub(crate) coalesced: AtomicU64,
+    pub(crate) fenced: AtomicU64,
+    pub(crate) rejections: AtomicU64,
+    misses: [AtomicU64; MissCause::ALL.len()],
+    window: Window,
+    since: AtomicU64,
+    clock: Arc<dyn Clock>,
+}
+
+impl Counters {
+    pub(crate) fn new(clock: Arc<dyn Clock>) -> Self {
+        let zero = || AtomicU64::new(0);
+        Self {
+            tier_hits: zero(),
+            negative_hits: zero(),
+            stale_tags: zero(),
+            sets: zero(),
+            deletes: zero(),
+            loads: zero(),
+            load_failures: zero(),
+            coalesced: zero(),
+            fenced: zero(),
+            rejections: zero(),
+            misses: std::array::from_fn(|_| zero()),
+            window: Window::new(clock.now()),
+            since: AtomicU64::new(clock.now().as_nanos()),
+            clock,
+        }
+    }
+
+    /// Counts a miss. `hits` is asked only when a new second has begun.
+    pub(crate) fn miss(&self, cause: MissCause, hits: impl FnOnce() -> u64) {
+        count(&self.misses[cause as usize]);
+        self.window.observe(self.clock.now(), || (hits(), self.misses()));
+    }
+
+    pub(crate) fn misses(&self) -> u64 {
+        self.misses.iter().map(|misses| misses.load(Ordering::Relaxed)).sum()
+    }
+
+    fn misses_of(&self, cause: MissCause) -> u64 {
+        self.misses[cause as usize].load(Ordering::Relaxed)
+    }
+
+    fn reset(&self) {
+        let plain = [
+            &self.tier_hits,
+            &self.negative_hits,
+            &self.stale_tags,
+            &self.sets,
+            &self.deletes,
+            &self.loads,
+            &self.load_failures,
+            &self.coalesced,
+            &self.fenced,
+            &self.rejections,
+        ];
+        for counter in plain.into_iter().chain(&self.misses) {
+            counter.store(0, Ordering::Relaxed);
+        }
+        let now = self.clock.now();
+        self.window.reset(now);
+        self.since.store(now.as_nanos(), Ordering::Relaxed);
+    }
+}
+
+/// What statistics need to know of a cache, whatever its types.
+pub(crate) trait StatsSource: Send + Sync {
+    fn snapshot(&self) -> StatsSnapshot;
+    fn hits(&self) -> u64;
+    fn counters(&self) -> &Counters;
+    fn hottest(&self, count: usize) -> Vec<(String, u64)>;
+    fn reset(&self);
+}
+
+/// The statistics of a cache, live: asks the cache each time. Cheap to clone; keeping it keeps
+/// the cache alive.
+///
+/// Counting costs a hit one relaxed add on a counter of its shard. Nothing is exact to the last
+/// access while other threads work on the cache.
+#[derive(Clone)]
+pub struct CacheStats {
+    source: Arc<dyn StatsSource>,
+}
+
+impl CacheStats {
+    pub(crate) fn new(source: Arc<dyn StatsSource>) -> Self {
+        Self { source }
+    }
+
+    /// The numbers of this moment.
+    #[must_use]
+    pub fn snapshot(&self) -> StatsSnapshot {
+        self.source.snapshot()
+    }
+
+    /// The share of look-ups that were answered, since the start or the last reset; 0 when there
+    /// were none.
+    #[must_use]
+    pub fn hit_rate(&self) -> f64 {
+        self.snapshot().hit_rate
+    }
+
+    /// The share of look-ups of the last `window` that were answered; `None` when there were none.
+    ///
+    /// Counters are looked at once a second, when something misses or asks for statistics, and
+    /// kept for ten minutes; the answer is for the shortest kept span that covers the window, or
+    /// else for the longest.
+    #[must_use]
+    pub fn hit_rate_window(&self, window: Duration) -> Option<f64> {
+        let counters = self.source.counters();
+        let now = counters.clock.now();
+        let totals = (self.source.hits(), counters.misses());
+        counters.window.rate(now, window, totals)
+    }
+
+    /// The keys that are read most, most first, with about how often: at most `count`, at most
+    /// 128. Estimated by a Space-Saving sketch (Metwally et al., 2005) over a sample of the hits;
+    /// only keys that are in the store now are named.
+    ///
+    /// Cost: goes through all keys of the store.
+    #[must_use]
+    pub fn hottest_keys(&self, count: usize) -> Vec<(String, u64)> {
+        self.source.hottest(count)
+    }
+
+    /// The share of the capacity that is used; `None` without a limit.
+    #[must_use]
+    pub fn usage(&self) -> Option<f64> {
+        self.snapshot().usage
+    }
+
+    /// Evictions per second since the start or the last reset.
+    #[must_use]
+    pub fn eviction_rate(&self) -> f64 {
+        let snapshot = self.snapshot();
+        let seconds = snapshot.span_seconds;
+        if seconds > 0.0 { snapshot.evictions as f64 / seconds } else { 0.0 }
+    }
+
+    /// Sets all counters to zero; entries stay.
+    pub fn reset(&self) {
+        self.source.reset();
+    }
+}
+
+impl fmt::Debug for CacheStats {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        self.snapshot().fmt(f)
+    }
+}
+
+impl fmt::Display for CacheStats {
+    /// The snapshot as text, several lines.
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        fmt::Display::fmt(&self.snapshot(), f)
+    }
+}
+
+/// The numbers of a cache at one moment. Serializes to what the original's `to_dict` gave.
+#[derive(Clone, Debug, Default, PartialEq, Serialize)]
+#[non_exhaustive]
+pub struct StatsSnapshot {
+    /// The cache.
+    pub name: String,
+    /// Look-ups that were answered, from any tier.
+    pub hits: u64,
+    /// Look-ups that were not.
+    pub misses: u64,
+    /// `hits / (hits + misses)`; 0 when there were no look-ups.
+    pub hit_rate: f64,
+    /// Misses by cause.
+    pub miss_causes: Vec<(String, u64)>,
+    /// Hits that said "there is none".
+    pub negative_hits: u64,
+    /// Values stored by `set`.
+    pub sets: u64,
+    /// Entries removed by `delete`.
+    pub deletes: u64,
+    /// Loaders that ran.
+    pub loads: u64,
+    /// Loaders that failed or panicked.
+    pub load_failures: u64,
+    /// Callers that waited for the load of another.
+    pub coalesced: u64,
+    /// Loaded values that were not stored, for their key changed meanwhile.
+    pub fenced: u64,
+    /// Values refused, for they were too large or the cache was full.
+    pub rejections: u64,
+    /// Entries that made room for others.
+    pub evictions: u64,
+    /// Entries removed because their life was over.
+    pub expirations: u64,
+    /// Entries in the store.
+    pub entries: u64,
+    /// Their weight.
+    pub weight: u64,
+    /// The share of the capacity that is used; `None` without a limit.
+    pub usage: Option<f64>,
+    /// How long has been counted.
+    pub span_seconds: f64,
+    /// The tiers, in the order in which they are looked up.
+    pub tiers: Vec<TierStats>,
+}
+
+/// The numbers of one tier.
+#[derive(Clone, Debug, Default, PartialEq, Serialize)]
+#[non_exhaustive]
+pub struct TierStats {
+    /// `l1`, `l2` or `l3`.
+    pub tier: String,
+    /// The kind of its backend.
+    pub backend: String,
+    /// Look-ups that it answered.
+    pub hits: u64,
+    /// Look-ups that it did not answer.
+    pub misses: u64,
+    /// Entries written to it.
+    pub writes: u64,
+    /// Calls that failed.
+    pub failures: u64,
+    /// Entries whose bytes made no value.
+    pub undecodable: u64,
+}
+
+impl TierStats {
+    pub(crate) fn new(tier: Tier, backend: &str) -> Self {
+        Self { tier: tier.to_string(), backend: backend.to_owned(), ..Self::default() }
+    }
+}
+
+impl StatsSnapshot {
+    /// Fills in what the engine counts.
+    pub(crate) fn with_counters(mut self, counters: &Counters, hits: u64) -> Self {
+        let read = |counter: &AtomicU64| counter.load(Ordering::Relaxed);
+        self.hits = hits;
+        self.misses = counters.misses();
+        let lookups = self.hits + self.misses;
+        self.hit_rate = if lookups == 0 { 0.0 } else { hits as f64 / lookups as f64 };
+        self.miss_causes = MissCause::ALL
+            .into_iter()
+            .map(|cause| (cause.to_string(), counters.misses_of(cause)))
+            .collect();
+        self.negative_hits = read(&counters.negative_hits);
+        self.sets = read(&counters.sets);
+        self.deletes = read(&counters.deletes);
+        self.loads = read(&counters.loads);
+        self.load_failures = read(&counters.load_failures);
+        self.coalesced = read(&counters.coalesced);
+        self.fenced = read(&counters.fenced);
+        self.rejections += read(&counters.rejections);
+        let since = Moment::from_nanos(counters.since.load(Ordering::Relaxed));
+        self.span_seconds = counters.clock.now().since(since).as_secs_f64();
+        self
+    }
+}
+
+pub(crate) fn reset(counters: &Counters) {
+    counters.reset();
+}
+
+impl fmt::Display for StatsSnapshot {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let span = HumanDuration(Duration::from_secs(self.span_seconds as u64));
+        let percent = self.hit_rate * 100.0;
+        writeln!(f, "{} (last {span})", self.name)?;
+        writeln!(f, "  hits        {} of {} ({percent:.1}%)", self.hits, self.hits + self.misses)?;
+        let causes: Vec<String> = self
+            .miss_causes
+            .iter()
+            .filter(|(_, misses)| *misses > 0)
+            .map(|(cause, misses)| format!("{misses} {cause}"))
+            .collect();
+        if !causes.is_empty() {
+            writeln!(f, "  misses      {}", causes.join(", "))?;
+        }
+        write!(f, "  entries     {}", self.entries)?;
+        if let Some(usage) = self.usage {
+            write!(f, " ({:.1}% of the capacity)", usage * 100.0)?;
+        }
+        writeln!(f)?;
+        writeln!(
+            f,
+            "  removed     {} evicted, {} expired, {} deleted",
+            self.evictions, self.expirations, self.deletes
+        )?;
+        writeln!(
+            f,
+            "  loads       {} ({} failed, {} callers waited along)",
+            self.loads, self.load_failures, self.coalesced
+        )?;
+        for tier in &self.tiers {
+            let name = format!("{} {}", tier.tier, tier.backend);
+            write!(f, "  {name:<11} {} hits, {} misses", tier.hits, tier.misses)?;
+            if tier.failures + tier.undecodable > 0 {
+                write!(f, ", {} failures, {} undecodable", tier.failures, tier.undecodable)?;
+            }
+            writeln!(f)?;
+        }
+        Ok(())
+    }
+}

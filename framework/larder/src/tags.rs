@@ -1,0 +1,143 @@
+//! Tags: every entry that carries a tag becomes unusable at once, in constant time.
+//!
+//! A tag has a version. An entry remembers the versions its tags had *before* its value was
+//! loaded, and is valid while they are still the versions of today. Invalidating a tag moves its
+//! version, so entries need not be found. In a cache with tiers that outlive the process the
+//! version is kept there as an entry of its own (a *marker*), and a marker that is missing makes
+//! every entry of the tag a miss: the scheme fails closed.
+
+use std::collections::HashMap;
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+
+use larder_core::entry::TagStamp;
+use xxhash_rust::xxh3::xxh3_64;
+
+/// Keys that start with this belong to Larder; no key of an application may.
+pub(crate) const RESERVED: char = '\u{1}';
+
+/// Cells that no entry refers to are dropped when there are more than this.
+const PRUNE_AT: usize = 4096;
+
+/// The version of one tag; 0 while it is not known.
+#[derive(Debug)]
+pub(crate) struct TagCell {
+    hash: u64,
+    version: AtomicU64,
+}
+
+impl TagCell {
+    pub(crate) fn version(&self) -> u64 {
+        self.version.load(Ordering::Acquire)
+    }
+
+    /// Moves the version forward, never back.
+    pub(crate) fn advance(&self, version: u64) {
+        self.version.fetch_max(version, Ordering::AcqRel);
+    }
+
+    /// The key under which a tier keeps the version.
+    pub(crate) fn marker_key(&self) -> String {
+        format!("{RESERVED}tag:{:016x}", self.hash)
+    }
+}
+
+/// The tags of an entry, each with the version it had when the entry was made.
+#[derive(Clone, Debug)]
+pub(crate) struct Tags(Box<[(Arc<TagCell>, u64)]>);
+
+impl Tags {
+    /// The tags as they are now; `None` for none.
+    pub(crate) fn capture(cells: Vec<Arc<TagCell>>) -> Option<Arc<Self>> {
+        if cells.is_empty() {
+            return None;
+        }
+        let with_version = |cell: Arc<TagCell>| {
+            let version = cell.version();
+            (cell, version)
+        };
+        Some(Arc::new(Self(cells.into_iter().map(with_version).collect())))
+    }
+
+    /// The tags of an entry that was read from a tier.
+    pub(crate) fn restore(tags: Vec<(Arc<TagCell>, u64)>) -> Option<Arc<Self>> {
+        (!tags.is_empty()).then(|| Arc::new(Self(tags.into())))
+    }
+
+    /// Whether no tag was invalidated since.
+    pub(crate) fn hold(&self) -> bool {
+        self.0.iter().all(|(cell, version)| cell.version() == *version)
+    }
+
+    /// The tags as the envelope keeps them.
+    pub(crate) fn stamps(&self) -> Vec<TagStamp> {
+        let stamp =
+            |(cell, version): &(Arc<TagCell>, u64)| TagStamp { tag: cell.hash, version: *version };
+        self.0.iter().map(stamp).collect()
+    }
+}
+
+/// The tags of one cache.
+#[derive(Debug, Default)]
+pub(crate) struct TagTable {
+    cells: Mutex<HashMap<u64, Arc<TagCell>>>,
+}
+
+impl TagTable {
+    /// The cell of a tag by name.
+    pub(crate) fn cell(&self, name: &str) -> Arc<TagCell> {
+        self.cell_of(xxh3_64(name.as_bytes()))
+    }
+
+    /// The cell of a tag by the hash of its name.
+    pub(crate) fn cell_of(&self, hash: u64) -> Arc<TagCell> {
+        let mut cells = self.lock();
+        if cells.len() >= PRUNE_AT && !cells.contains_key(&hash) {
+            cells.retain(|_, cell| Arc::strong_count(cell) > 1);
+        }
+        let cell = cells
+            .entry(hash)
+            .or_insert_with(|| Arc::new(TagCell { hash, version: AtomicU64::new(0) }));
+        Arc::clone(cell)
+    }
+
+    /// Forgets all tags, so that their versions are read or made anew. Whoever holds a cell of
+    /// before holds one that nobody moves: entries of before must be gone.
+    pub(crate) fn forget(&self) {
+        self.lock().clear();
+    }
+
+    fn lock(&self) -> MutexGuard<'_, HashMap<u64, Arc<TagCell>>> {
+        self.cells.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn tags_hold_until_one_is_advanced() {
+        let table = TagTable::default();
+        let (a, b) = (table.cell("a"), table.cell("b"));
+        a.advance(10);
+        b.advance(20);
+        let tags = Tags::capture(vec![Arc::clone(&a), b]).unwrap();
+        assert!(tags.hold());
+        a.advance(5);
+        assert!(tags.hold(), "a version never goes back");
+        a.advance(11);
+        assert!(!tags.hold());
+    }
+
+    #[test]
+    fn cells_that_nobody_uses_are_dropped() {
+        let table = TagTable::default();
+        let kept = table.cell("kept");
+        for index in 0..3 * PRUNE_AT {
+            table.cell(&index.to_string());
+        }
+        assert!(table.lock().len() <= PRUNE_AT + 1);
+        assert!(Arc::ptr_eq(&kept, &table.cell("kept")));
+    }
+}

@@ -1,0 +1,162 @@
+//! What the integration tests share: a backend that fails, hangs and counts on command.
+
+use std::collections::{BTreeMap, HashMap};
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+use std::sync::{Arc, LazyLock, Mutex, PoisonError};
+
+use larder_core::backend::{Deadlines, ScanPage, ScanRequest};
+use larder_core::{
+    Backend, BuildContext, CacheError, Capabilities, Clock, Entry, ErrorKind, PluginConfig, Result,
+    async_trait, register,
+};
+use schemars::JsonSchema;
+use serde::Deserialize;
+use tokio::sync::Notify;
+
+/// A backend of tests: `kind = "test.puppet"`. Puppets of one name share their [`Strings`].
+#[derive(Debug, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+#[expect(clippy::exhaustive_structs, reason = "only tests use it")]
+pub struct PuppetConfig {
+    /// Which puppet; see [`strings`].
+    pub name: String,
+}
+
+/// What a test holds of a puppet.
+#[derive(Debug, Default)]
+#[expect(clippy::exhaustive_structs, reason = "only tests use it")]
+pub struct Strings {
+    /// Every call fails with a connection error.
+    pub fails: AtomicBool,
+    /// Building it fails.
+    pub fails_to_build: AtomicBool,
+    /// Starting it fails.
+    pub fails_to_start: AtomicBool,
+    /// A `set` stops before it stores, until `go_on` is told.
+    pub hangs_in_set: AtomicBool,
+    /// Ends the wait of a `set`.
+    pub go_on: Notify,
+    /// Told when a `set` has begun to hang.
+    pub is_hanging: Notify,
+    /// Calls of `get`.
+    pub gets: AtomicU64,
+    /// Calls of `set`.
+    pub sets: AtomicU64,
+    /// Instances that were built and not closed.
+    pub alive: AtomicU64,
+    /// The entries.
+    pub entries: Mutex<BTreeMap<String, Entry>>,
+}
+
+static PUPPETS: LazyLock<Mutex<HashMap<String, Arc<Strings>>>> = LazyLock::new(Mutex::default);
+
+/// The strings of a puppet; use a name that no other test uses.
+#[must_use]
+pub fn strings(name: &str) -> Arc<Strings> {
+    let mut puppets = PUPPETS.lock().unwrap_or_else(PoisonError::into_inner);
+    Arc::clone(puppets.entry(name.to_owned()).or_default())
+}
+
+/// The backend of [`PuppetConfig`].
+#[derive(Debug)]
+pub struct Puppet {
+    strings: Arc<Strings>,
+    clock: Arc<dyn Clock>,
+}
+
+impl Strings {
+    fn check(&self) -> Result<()> {
+        if self.fails.load(Ordering::SeqCst) {
+            return Err(CacheError::new(ErrorKind::Connection, "the puppet was told to fail"));
+        }
+        Ok(())
+    }
+
+    fn entries(&self) -> std::sync::MutexGuard<'_, BTreeMap<String, Entry>> {
+        self.entries.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+#[async_trait]
+impl PluginConfig for PuppetConfig {
+    const KIND: &'static str = "test.puppet";
+    const SUMMARY: &'static str = "fails, hangs and counts on command";
+    const CAPABILITIES: Capabilities =
+        Capabilities::TTL.union(Capabilities::SCAN).union(Capabilities::TOUCH);
+    type Plugin = Puppet;
+
+    async fn build(self, context: &BuildContext) -> Result<Puppet> {
+        let strings = strings(&self.name);
+        if strings.fails_to_build.load(Ordering::SeqCst) {
+            return Err(CacheError::new(ErrorKind::Plugin, "the puppet was told not to be built"));
+        }
+        strings.alive.fetch_add(1, Ordering::SeqCst);
+        Ok(Puppet { strings, clock: Arc::clone(&context.clock) })
+    }
+}
+
+#[async_trait]
+impl Backend for Puppet {
+    fn capabilities(&self) -> Capabilities {
+        PuppetConfig::CAPABILITIES
+    }
+
+    async fn start(&self) -> Result<()> {
+        if self.strings.fails_to_start.load(Ordering::SeqCst) {
+            return Err(CacheError::new(ErrorKind::Plugin, "the puppet was told not to start"));
+        }
+        Ok(())
+    }
+
+    async fn get(&self, key: &str) -> Result<Option<Entry>> {
+        self.strings.gets.fetch_add(1, Ordering::SeqCst);
+        self.strings.check()?;
+        let now = self.clock.wall();
+        Ok(self.strings.entries().get(key).filter(|entry| !entry.meta.is_dead(now)).cloned())
+    }
+
+    async fn set(&self, key: &str, entry: Entry) -> Result<()> {
+        self.strings.sets.fetch_add(1, Ordering::SeqCst);
+        self.strings.check()?;
+        if self.strings.hangs_in_set.load(Ordering::SeqCst) {
+            self.strings.is_hanging.notify_one();
+            self.strings.go_on.notified().await;
+        }
+        self.strings.entries().insert(key.to_owned(), entry);
+        Ok(())
+    }
+
+    async fn delete(&self, key: &str) -> Result<bool> {
+        self.strings.check()?;
+        Ok(self.strings.entries().remove(key).is_some())
+    }
+
+    async fn clear(&self) -> Result<()> {
+        self.strings.check()?;
+        self.strings.entries().clear();
+        Ok(())
+    }
+
+    async fn touch(&self, key: &str, deadlines: Deadlines) -> Result<bool> {
+        self.strings.check()?;
+        let mut entries = self.strings.entries();
+        let Some(entry) = entries.get_mut(key) else {
+            return Ok(false);
+        };
+        entry.meta.soft_deadline = deadlines.soft;
+        entry.meta.hard_deadline = deadlines.hard;
+        Ok(true)
+    }
+
+    async fn scan(&self, _: ScanRequest) -> Result<ScanPage> {
+        self.strings.check()?;
+        Ok(ScanPage { keys: self.strings.entries().keys().cloned().collect(), next: None })
+    }
+
+    async fn close(&self) -> Result<()> {
+        self.strings.alive.fetch_sub(1, Ordering::SeqCst);
+        self.strings.check()
+    }
+}
+
+register!(backend: PuppetConfig);

@@ -1,0 +1,139 @@
+//! Statistics, and what a hit costs.
+
+#![expect(clippy::unwrap_used, reason = "a test may panic, its helpers too")]
+
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::time::Duration;
+
+use larder::{Cache, CacheManager, Clock, Format, ManualClock};
+use larder_core::clock::{Moment, Sleep, Timestamp};
+
+/// Counts how often it is asked.
+#[derive(Debug, Default)]
+struct CountingClock {
+    clock: ManualClock,
+    reads: AtomicU64,
+}
+
+impl Clock for CountingClock {
+    fn now(&self) -> Moment {
+        self.reads.fetch_add(1, Ordering::SeqCst);
+        self.clock.now()
+    }
+
+    fn wall(&self) -> Timestamp {
+        self.reads.fetch_add(1, Ordering::SeqCst);
+        self.clock.wall()
+    }
+
+    fn sleep(&self, duration: Duration) -> Sleep {
+        self.clock.sleep(duration)
+    }
+}
+
+async fn users(text: &str, clock: Arc<dyn Clock>) -> Cache<String, Arc<str>> {
+    let text = format!("[caches.users]\n{text}");
+    let builder = CacheManager::builder().text("caches.toml", Format::Toml, text).clock(clock);
+    builder.build().await.unwrap().cache("users").unwrap()
+}
+
+#[tokio::test]
+async fn a_hit_neither_allocates_nor_reads_the_clock() {
+    let clock = Arc::new(CountingClock::default());
+    let policies = ["lru", "lfu", "fifo", "ttl", "random", "clock", "sieve", "s3-fifo"];
+    for policy in policies {
+        let text = format!("backend = \"memory\"\npolicy = \"{policy}\"");
+        let users = users(&text, Arc::clone(&clock) as _).await;
+        users.set("a", "Ada".into()).await.unwrap();
+        let blocking = users.blocking();
+        clock.reads.store(0, Ordering::SeqCst);
+        let mut hits = 0;
+        // More than the sketch of hot keys looks at one by one.
+        let allocated = allocation_counter::measure(|| {
+            for _ in 0..10_000 {
+                hits += u64::from(blocking.get("a").unwrap().is_some());
+            }
+        });
+        assert_eq!((hits, allocated.count_total), (10_000, 0), "{policy}");
+        assert_eq!(clock.reads.load(Ordering::SeqCst), 0, "{policy}");
+        let allocated = allocation_counter::measure(|| {
+            let mut get = std::pin::pin!(users.get("a"));
+            let mut context = std::task::Context::from_waker(std::task::Waker::noop());
+            assert!(get.as_mut().poll(&mut context).is_ready(), "at the first poll");
+        });
+        assert_eq!(allocated.count_total, 0, "{policy}, asynchronous");
+    }
+    let mortal = users("backend = \"memory\"\nttl = \"1m\"", Arc::clone(&clock) as _).await;
+    mortal.set("a", "Ada".into()).await.unwrap();
+    clock.reads.store(0, Ordering::SeqCst);
+    mortal.blocking().get("a").unwrap();
+    assert_eq!(clock.reads.load(Ordering::SeqCst), 1, "a life is looked at");
+}
+
+#[tokio::test]
+async fn statistics_tell_what_happened() {
+    let clock = ManualClock::new();
+    let text = "backend = { kind = \"memory\", capacity = 100 }\npolicy = \"lru\"";
+    let users = users(text, Arc::new(clock.clone())).await;
+    for key in 0..110 {
+        users.set(&key.to_string(), "x".into()).await.unwrap();
+    }
+    for key in 105..110 {
+        for _ in 0..=key {
+            users.get(&key.to_string()).await.unwrap();
+        }
+    }
+    users.get("0").await.unwrap();
+    users.get("never").await.unwrap();
+    users.delete("50").await.unwrap();
+    clock.advance(Duration::from_secs(5));
+    let stats = users.stats();
+    let numbers = stats.snapshot();
+    assert_eq!((numbers.hits, numbers.misses), (540, 2));
+    assert_eq!((numbers.sets, numbers.deletes, numbers.evictions), (110, 1, 10));
+    assert_eq!((numbers.entries, numbers.usage), (99, Some(0.99)));
+    assert_eq!(stats.eviction_rate(), 2.0);
+    let causes: Vec<_> = numbers.miss_causes.iter().filter(|(_, misses)| *misses > 0).collect();
+    assert_eq!(causes, [&("cold".to_owned(), 1), &("evicted".to_owned(), 1)]);
+    let hottest = stats.hottest_keys(2);
+    assert_eq!(hottest, [("109".to_owned(), 110), ("108".to_owned(), 109)]);
+    let text = stats.to_string();
+    let expected = "users (last 5s)\n  \
+                    hits        540 of 542 (99.6%)\n  \
+                    misses      1 cold, 1 evicted\n  \
+                    entries     99 (99.0% of the capacity)\n  \
+                    removed     10 evicted, 0 expired, 1 deleted\n  \
+                    loads       0 (0 failed, 0 callers waited along)\n  \
+                    l1 memory   540 hits, 2 misses\n";
+    assert_eq!(text, expected);
+    let dict = serde_json::to_value(&numbers).unwrap();
+    assert_eq!((&dict["hits"], &dict["tiers"][0]["backend"]), (&540.into(), &"memory".into()));
+    stats.reset();
+    let numbers = stats.snapshot();
+    assert_eq!((numbers.hits, numbers.misses, numbers.evictions, numbers.entries), (0, 0, 0, 99));
+}
+
+#[tokio::test]
+async fn the_hit_rate_of_a_window_forgets_what_was_before() {
+    let clock = ManualClock::new();
+    let users = users("backend = \"memory\"", Arc::new(clock.clone())).await;
+    users.set("a", "x".into()).await.unwrap();
+    for _ in 0..30 {
+        users.get("a").await.unwrap();
+    }
+    clock.advance(Duration::from_secs(60));
+    for _ in 0..10 {
+        users.get("a").await.unwrap();
+        users.get("b").await.unwrap();
+    }
+    clock.advance(Duration::from_secs(30));
+    let stats = users.stats();
+    assert_eq!(stats.hit_rate(), 0.8);
+    // The window begins at the first miss after the minute, the first thing that was written down.
+    let recent = stats.hit_rate_window(Duration::from_secs(30)).unwrap();
+    assert!((0.45..=0.55).contains(&recent), "{recent}");
+    assert_eq!(stats.hit_rate_window(Duration::from_secs(3600)), Some(0.8));
+    clock.advance(Duration::from_secs(60));
+    assert_eq!(stats.hit_rate_window(Duration::from_secs(1)), None, "nobody asked since");
+}

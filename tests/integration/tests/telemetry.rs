@@ -1,0 +1,105 @@
+//! Spans and events: every name is in the table, and a hit has none.
+
+#![expect(clippy::unwrap_used, reason = "a test may panic, its helpers too")]
+
+use std::collections::BTreeSet;
+use std::sync::atomic::Ordering::SeqCst;
+use std::sync::{Arc, Mutex};
+
+use larder::{CacheManager, Format};
+use larder_core::telemetry;
+use larder_integration::strings;
+use tracing::field::{Field, Visit};
+use tracing_subscriber::layer::{Context, Layer, SubscriberExt};
+
+/// Writes down the names of spans and events of Larder.
+#[derive(Clone, Default)]
+struct Names(Arc<Mutex<Vec<String>>>);
+
+struct Message(String);
+
+impl Visit for Message {
+    fn record_debug(&mut self, field: &Field, value: &dyn std::fmt::Debug) {
+        if field.name() == "message" {
+            self.0 = format!("{value:?}");
+        }
+    }
+}
+
+impl<S: tracing::Subscriber> Layer<S> for Names {
+    fn on_new_span(
+        &self,
+        attributes: &tracing::span::Attributes<'_>,
+        _: &tracing::span::Id,
+        _: Context<'_, S>,
+    ) {
+        if attributes.metadata().target() == telemetry::TARGET {
+            self.0.lock().unwrap().push(attributes.metadata().name().to_owned());
+        }
+    }
+
+    fn on_event(&self, event: &tracing::Event<'_>, _: Context<'_, S>) {
+        if event.metadata().target() == telemetry::TARGET {
+            let mut message = Message(String::new());
+            event.record(&mut message);
+            self.0.lock().unwrap().push(message.0);
+        }
+    }
+}
+
+impl Names {
+    fn take(&self) -> BTreeSet<String> {
+        self.0.lock().unwrap().drain(..).collect()
+    }
+}
+
+fn set(names: &[&str]) -> BTreeSet<String> {
+    names.iter().map(|name| (*name).to_owned()).collect()
+}
+
+#[test]
+fn every_step_is_heard_of_and_a_hit_is_not() {
+    let names = Names::default();
+    let subscriber = tracing_subscriber::registry().with(names.clone());
+    let _guard = tracing::subscriber::set_default(subscriber);
+    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
+    runtime.block_on(async {
+        let puppet = strings("heard");
+        let text = "[caches.users]\nrefresh_ahead = 0.8\nl1.backend = \"memory\"\n\
+                    l2.backend = { kind = \"test.puppet\", name = \"heard\" }\n";
+        let manager = CacheManager::from_str(Format::Toml, text).await.unwrap();
+        let built =
+            ["config.load", "cache.build", "manager.start", "cache.ready", "config.warning"];
+        assert_eq!(names.take(), set(&built));
+
+        let users = manager.cache::<u64, String>("users").unwrap();
+        users.set(&1, "Ada".into()).await.unwrap();
+        users.get(&1).await.unwrap();
+        users.get(&2).await.unwrap();
+        assert_eq!(names.take(), set(&[]), "neither on a hit nor on a plain miss");
+
+        users.get_or_load(&3, || async { Err::<String, _>("away") }).await.unwrap_err();
+        assert_eq!(names.take(), set(&["cache.load", "load.failed"]));
+
+        puppet.fails.store(true, SeqCst);
+        users.get(&4).await.unwrap();
+        assert_eq!(names.take(), set(&["tier.failed"]));
+        users.set(&5, "x".into()).await.unwrap();
+        assert_eq!(names.take(), set(&["tier.failed", "store.failed"]));
+        manager.ttl_manager().cleanup();
+        assert_eq!(names.take(), set(&["ttl.sweep"]));
+        manager.close().await.unwrap_err();
+        assert_eq!(names.take(), set(&["manager.close", "tier.failed", "close.failed"]));
+    });
+}
+
+#[test]
+fn the_table_in_the_docs_has_every_name() {
+    let table = include_str!("../../../docs/telemetry.md");
+    for (name, description) in telemetry::ALL {
+        assert!(
+            table.contains(&format!("`{name}`")),
+            "docs/telemetry.md lacks `{name}`: {description}"
+        );
+    }
+}
