@@ -1,4 +1,5 @@
-//! [`Diagnostic`], one thing that is wrong with a config, and [`ConfigError`], all of them.
+//! [`Diagnostic`], one thing that is wrong with a config, and
+//! [`ConfigError`](crate::render::ConfigError), all of them.
 
 use larder_core::KeyPath;
 

@@ -312,10 +312,19 @@ pub(crate) fn looks_secret(option: &str) -> bool {
     words.iter().any(|word| name.contains(word)) || name == "key" || name.ends_with("_key")
 }
 
+/// Whether a value is an address with a user or a password in it.
+pub(crate) fn has_credentials(value: &str) -> bool {
+    let authority = value.split_once("://").map(|(_, rest)| rest);
+    authority.is_some_and(|rest| {
+        rest.split('/')
+            .next()
+            .is_some_and(|host| host.contains('@'))
+    })
+}
+
 /// The written value, unless nobody should see it: messages show the text of sources.
 fn masked<'a>(option: &str, value: &'a str) -> &'a str {
-    let has_credentials = value.contains("://") && value.contains('@');
-    if looks_secret(option) || has_credentials {
+    if looks_secret(option) || has_credentials(value) {
         "•••"
     } else {
         value

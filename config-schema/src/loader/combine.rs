@@ -117,7 +117,8 @@ impl Combiner<'_> {
         };
         let help = match what.split_once(" `") {
             Some(("cache", name)) => format!(
-                "rename one of them; to change a cache per environment use `[profile.NAME.caches.{}]`",
+                "rename one of them; to change a cache per environment use \
+                 `[profile.NAME.caches.{}]`",
                 name.trim_end_matches('`')
             ),
             Some(("section" | "profile", _)) => "put both into one file".to_owned(),

@@ -299,3 +299,16 @@ fn formats_are_told_by_extension() {
     assert_eq!(of("b.json"), Some(Format::Json));
     assert_eq!((of("b.conf"), of("toml")), (None, None));
 }
+
+#[test]
+fn a_byte_order_mark_and_windows_line_breaks_are_taken() {
+    for (format, text) in [
+        (Format::Toml, "\u{feff}[a]\r\nb = \"c\"\r\n"),
+        (Format::Yaml, "\u{feff}a:\r\n  b: \"c\"\r\n"),
+        (Format::Json, "\u{feff}{\"a\": {\r\n\"b\": \"c\"}}"),
+    ] {
+        assert_eq!(Parsed::of(format, text).written(&["a", "b"]).1, "\"c\"");
+    }
+    let parsed = Parsed::of(Format::Json, "\u{feff}{\"a\": x}");
+    assert_eq!(parsed.report(), [("expected value", "x", "")]);
+}

@@ -211,7 +211,8 @@ fn begun_with_dots(
     let mut diagnostic = Diagnostic::error("C0101", message)
         .at(at, "TOML allows only one of the two forms")
         .help(format!(
-            "write all of `{key}` as `{key}.… =` under `[{section}]`, or all of it under `[{name}]`"
+            "write all of `{key}` as `{key}.… =` under `[{section}]`, \
+             or all of it under `[{name}]`"
         ));
     diagnostic.secondary.push(Label::new(
         begun,

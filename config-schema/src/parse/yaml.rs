@@ -54,12 +54,14 @@ pub(super) fn parse_json(
     text: &str,
     diagnostics: &mut Vec<Diagnostic>,
 ) -> Option<Node> {
-    if let Err(error) = serde_json::from_str::<serde::de::IgnoredAny>(text) {
+    // Some editors begin files with a byte order mark, which YAML allows and JSON does not.
+    let body = text.strip_prefix('\u{feff}').unwrap_or(text);
+    if let Err(error) = serde_json::from_str::<serde::de::IgnoredAny>(body) {
         let message = error.to_string();
         let message = message
             .rsplit_once(" at line ")
             .map_or(&*message, |(text, _)| text);
-        let offset = offset_of(text, error.line(), error.column());
+        let offset = offset_of(body, error.line(), error.column()) + text.len() - body.len();
         let at = Location::new(source, in_bounds(text, offset..offset + 1));
         diagnostics.push(Diagnostic::error("C0102", message).at(at, ""));
         return None;

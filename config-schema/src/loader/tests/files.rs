@@ -82,7 +82,8 @@ fn files_that_include_each_other_are_refused() {
         ("caches.toml", "include = 'b.toml'\n"),
         ("b.toml", "include = 'caches.toml'\n"),
     ]);
-    let message = "C0104: files include each other in a cycle: caches.toml → b.toml → caches.toml";
+    let message = "C0104: files include each other in a cycle: \
+                   caches.toml → b.toml → caches.toml";
     let resolved = load(&folder);
     assert_eq!(
         short(&folder, &resolved),
@@ -133,7 +134,9 @@ fn one_cache_in_two_files_is_refused() {
         short(&folder, &resolved),
         [
             format!("C0405: cache `sessions` is defined twice {place}"),
-            "C0405: section `defaults` is defined twice @ d/20-team.toml:4 `defaults` defined again here".to_owned(),
+            "C0405: section `defaults` is defined twice \
+             @ d/20-team.toml:4 `defaults` defined again here"
+                .to_owned(),
         ]
     );
     let first = &resolved.diagnostics[0].secondary[0];
@@ -143,7 +146,8 @@ fn one_cache_in_two_files_is_refused() {
         "{}",
         first.text
     );
-    let help = "rename one of them; to change a cache per environment use `[profile.NAME.caches.sessions]`";
+    let help = "rename one of them; to change a cache per environment use \
+                `[profile.NAME.caches.sessions]`";
     assert_eq!(resolved.diagnostics[0].help, [help]);
 }
 

@@ -8,8 +8,8 @@ use crate::tree::Layer;
 #[test]
 fn later_layers_win_and_remember_what_they_replaced() {
     let resolved = toml(
-        "[defaults]\nttl = '1m'\n[templates.a]\nttl = '2m'\n[templates.b]\nextends = 'a'\nttl = '3m'\n\
-         [caches.x]\nextends = 'b'\n[caches.y]\nextends = ['b', 'a']\nttl = '4m'\n[caches.z]\n",
+        "[defaults]\nttl = '1m'\n[templates.a]\nttl = '2m'\n[templates.b]\nextends = 'a'\n\
+         ttl = '3m'\n[caches.x]\nextends = 'b'\n[caches.y]\nextends = ['b', 'a']\nttl = '4m'\n[caches.z]\n",
     )
     .resolve();
     assert_eq!(report(&resolved), [""; 0]);
@@ -56,7 +56,8 @@ fn another_kind_drops_the_options_of_the_old_one() {
         "[templates.t]\nl1.backend = { kind = 'memory', capacity = 5 }\nl1.policy = 'lru'\n";
     for change in [
         "[caches.x]\nextends = 't'\nl1.backend = { kind = 'file', dir = 'd' }\n",
-        "[caches.x]\nextends = 't'\nl1.backend = 'file'\n[profile.p.caches.x]\nl1.backend.dir = 'd'\n",
+        "[caches.x]\nextends = 't'\nl1.backend = 'file'\n\
+         [profile.p.caches.x]\nl1.backend.dir = 'd'\n",
     ] {
         let profile = change.contains("profile").then(|| "p".to_owned());
         let resolved = toml(&format!("{text_of}{change}"))
@@ -181,7 +182,8 @@ fn the_short_form_alone_stays_as_it_is_written() {
 fn a_profile_changes_defaults_templates_and_the_list_of_caches() {
     let resolved = toml(
         "[defaults]\nttl = '1m'\n[templates.t]\nl1.backend = 'memory'\n[caches.a]\nextends = 't'\n\
-         [caches.b]\n[profile.p.defaults]\nttl = '2m'\n[profile.p.templates.t]\nl1.backend = 'file'\n\
+         [caches.b]\n[profile.p.defaults]\nttl = '2m'\n[profile.p.templates.t]\n\
+         l1.backend = 'file'\n\
          [profile.p.caches]\nunset = ['b']\n[profile.p.caches.c]\nextends = 't'\n",
     )
     .profile(Some("p".to_owned()))

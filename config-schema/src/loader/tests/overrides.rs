@@ -3,7 +3,8 @@
 use super::*;
 use crate::tree::Layer;
 
-const CONFIG: &str = "[caches.products]\nttl = '1h'\nl1.backend = { kind = 'memory', capacity = 5 }\n\
+const CONFIG: &str = "[caches.products]\nttl = '1h'\n\
+    l1.backend = { kind = 'memory', capacity = 5 }\n\
     l1.policy = 'lru'\n[caches.\"api.users\"]\nttl = '1h'\n[caches.build-artifacts]\nttl = '1d'\n\
     [connections.main]\nkind = 'redis'\npassword = 'x'\n";
 

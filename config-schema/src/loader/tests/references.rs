@@ -43,7 +43,8 @@ fn a_variable_that_is_not_set_is_an_error_with_a_hint() {
     assert_eq!(
         one.help,
         [
-            "give a default with `${env:REDIS_EU_PASSWORD:-}`, or read a file: `${file:/run/secrets/redis-eu}`"
+            "give a default with `${env:REDIS_EU_PASSWORD:-}`, or read a file: \
+             `${file:/run/secrets/redis-eu}`"
         ]
     );
     assert!(at(&resolved, "connections.eu.password").unwrap().failed);
