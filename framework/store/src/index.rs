@@ -128,7 +128,7 @@ impl Index {
 
     /// Offers every slot that may belong to the hash to `accept`, until it takes one. Slot numbers
     /// that never were in use may be offered as well.
-    #[inline]
+    #[inline(always)]
     pub(crate) fn find<T>(&self, hash: u64, mut accept: impl FnMut(u32) -> Option<T>) -> Option<T> {
         let tag = tag_of(hash);
         let mut at = self.home(hash);

@@ -234,6 +234,8 @@ where
                 life.hit(now);
             }
         }
+        // Counted before the unlocking, which waits for all stores anyway.
+        self.stripes.hit();
         entry.hit(self.hits_max);
         let result = f(&entry.value);
         let room = self.hearing == Hearing::Never || shard.records.push(slot);
@@ -241,7 +243,6 @@ where
         if !room {
             shard.try_drain();
         }
-        self.stripes.hit();
         Ok(result)
     }
 

@@ -3,8 +3,9 @@
 //! Least frequently used, with the frequency lists of Shah, Mitra and Matani, "An O(1) algorithm
 //! for implementing the LFU cache eviction scheme" (2010), but lazy: the store counts hits in a
 //! byte, and an entry moves to the list of its count only when it is about to be evicted. Counts
-//! are halved from time to time (as in Arlitt et al., "Evaluating content management techniques for
-//! web proxy caches", 1999, entries age), so that what was popular once does not stay for ever.
+//! are halved from time to time (Robinson and Devarakonda, "Data cache management using
+//! frequency-based replacement", SIGMETRICS 1990), so that what was popular once does not stay for
+//! ever.
 
 use larder_core::policy::{Capacity, HitMode, Policy, SlotId, Slots};
 use larder_core::{Descriptor, PolicyConfig, descriptor, register};

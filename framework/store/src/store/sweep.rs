@@ -18,8 +18,8 @@ where
     K: Hash + Eq + Send + Sync + 'static,
     V: Clone + Send + Sync + 'static,
 {
-    /// Removes about `budget` expired entries at most, and goes on next time where it stopped;
-    /// how many it removed. Shards in which nothing can have expired are passed over, and without
+    /// Removes at most `budget` expired entries, and goes on next time where it stopped; how many
+    /// it removed. Shards in which nothing can have expired are passed over, and without
     /// any deadline the clock is not even read.
     pub fn sweep(&self, budget: usize) -> usize {
         let mut out = Outbox::new();
@@ -47,7 +47,8 @@ where
                 if removed >= budget {
                     return removed;
                 }
-                let (more, finished) = self.sweep_chunk(&mut shard.write(), now, out);
+                let most = budget - removed;
+                let (more, finished) = self.sweep_chunk(&mut shard.write(), now, most, out);
                 removed += more;
                 if finished {
                     break;
@@ -63,17 +64,22 @@ where
         &self,
         table: &mut Writing<'_, K, V>,
         now: Moment,
+        most: usize,
         out: &mut Outbox<K, V>,
     ) -> (usize, bool) {
         let begin = table.expiry.cursor;
-        let end = (begin + CHUNK).min(table.slab.slots());
+        let mut end = (begin + CHUNK).min(table.slab.slots());
         if begin == 0 {
             table.expiry.soonest_seen = NEVER;
         }
         let mut soonest = NEVER;
         let mut expired = Vec::new();
         let entries = table.slab.iter_from(begin);
-        for (slot, _) in entries.take_while(|(slot, _)| slot.index() < end) {
+        for (slot, _) in entries.take_while(|(slot, _)| slot.index() < begin + CHUNK) {
+            if expired.len() == most {
+                end = slot.index();
+                break;
+            }
             match table.slab.life(slot) {
                 Some(life) if life.is_over(now) => expired.push(slot),
                 Some(life) => soonest = soonest.min(life.end()),

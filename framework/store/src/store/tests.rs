@@ -4,6 +4,7 @@ mod budget;
 mod life;
 mod listener;
 mod model;
+mod strange_policy;
 mod threads;
 mod user_panics;
 
