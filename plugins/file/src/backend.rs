@@ -49,9 +49,7 @@ impl FileBackend {
     pub async fn open(config: FileConfig, context: &BuildContext) -> Result<Self> {
         let context = context.clone();
         let directory = off_thread(move || Directory::open(&config, &context)).await?;
-        Ok(Self {
-            directory: Arc::new(directory),
-        })
+        Ok(Self { directory: Arc::new(directory) })
     }
 
     async fn run<T, F>(&self, work: F) -> Result<T>
@@ -79,14 +77,12 @@ impl Backend for FileBackend {
 
     async fn set(&self, key: &str, entry: Entry) -> Result<()> {
         let key = key.to_owned();
-        self.run(move |directory, cancelled| directory.set(&key, &entry, cancelled))
-            .await
+        self.run(move |directory, cancelled| directory.set(&key, &entry, cancelled)).await
     }
 
     async fn delete(&self, key: &str) -> Result<bool> {
         let key = key.to_owned();
-        self.run(move |directory, cancelled| directory.delete(&key, cancelled))
-            .await
+        self.run(move |directory, cancelled| directory.delete(&key, cancelled)).await
     }
 
     async fn clear(&self) -> Result<()> {
@@ -95,8 +91,7 @@ impl Backend for FileBackend {
 
     async fn touch(&self, key: &str, deadlines: Deadlines) -> Result<bool> {
         let key = key.to_owned();
-        self.run(move |directory, cancelled| directory.touch(&key, deadlines, cancelled))
-            .await
+        self.run(move |directory, cancelled| directory.touch(&key, deadlines, cancelled)).await
     }
 
     async fn scan(&self, request: ScanRequest) -> Result<ScanPage> {

@@ -86,10 +86,7 @@ impl Amount {
             let part = u128::from(whole) * u128::from(parts) / u128::from(of);
             u64::try_from(part).unwrap_or(u64::MAX)
         };
-        Self {
-            entries: share(self.entries),
-            bytes: share(self.bytes),
-        }
+        Self { entries: share(self.entries), bytes: share(self.bytes) }
     }
 }
 
@@ -286,17 +283,12 @@ impl Candidate {
 }
 
 fn amount(entries: &AtomicU64, bytes: &AtomicU64) -> Amount {
-    Amount {
-        entries: entries.load(Ordering::Relaxed),
-        bytes: bytes.load(Ordering::Relaxed),
-    }
+    Amount { entries: entries.load(Ordering::Relaxed), bytes: bytes.load(Ordering::Relaxed) }
 }
 
 /// Stops at zero: another process may have written what is removed here.
 fn subtract(counter: &AtomicU64, number: u64) {
     let less = |value: u64| Some(value.saturating_sub(number));
     // The closure never declines.
-    counter
-        .fetch_update(Ordering::Relaxed, Ordering::Relaxed, less)
-        .ok();
+    counter.fetch_update(Ordering::Relaxed, Ordering::Relaxed, less).ok();
 }

@@ -62,12 +62,7 @@ impl FileConfig {
     /// A cache in this directory, without limits.
     #[must_use]
     pub fn new(dir: impl Into<PathBuf>) -> Self {
-        Self {
-            dir: dir.into(),
-            max_bytes: None,
-            max_entries: None,
-            fsync: Fsync::None,
-        }
+        Self { dir: dir.into(), max_bytes: None, max_entries: None, fsync: Fsync::None }
     }
 }
 
@@ -103,10 +98,7 @@ impl PluginConfig for FileConfig {
     }
 
     fn resources(&self) -> Vec<Resource> {
-        vec![Resource::Directory {
-            option: "dir".into(),
-            path: self.dir.clone(),
-        }]
+        vec![Resource::Directory { option: "dir".into(), path: self.dir.clone() }]
     }
 
     async fn build(self, context: &BuildContext) -> Result<FileBackend> {

@@ -113,15 +113,9 @@ impl Directory {
         let Some((file, identity)) = self.open_entry(name, &platform::reading(), "get")? else {
             return Ok(None);
         };
-        let read = file
-            .metadata()
-            .map_err(Unreadable::Io)
-            .and_then(|metadata| {
-                Ok((
-                    entry_file::read_entry(&mut &file, metadata.len())?,
-                    metadata,
-                ))
-            });
+        let read = file.metadata().map_err(Unreadable::Io).and_then(|metadata| {
+            Ok((entry_file::read_entry(&mut &file, metadata.len())?, metadata))
+        });
         match read {
             Err(reason) => self.discard(name, identity, &reason),
             Ok(((header, entry), metadata)) => match self.judge(&header, &meta, key, now) {
@@ -217,20 +211,13 @@ impl Directory {
             else {
                 return;
             };
-            if self
-                .read_header(&file)
-                .is_ok_and(|header| header.epoch == next.epoch)
-            {
+            if self.read_header(&file).is_ok_and(|header| header.epoch == next.epoch) {
                 return;
             }
             self.remove_if(name, identity);
         };
         for shard in 0..=u8::MAX {
-            self.layout
-                .names(shard)
-                .map_err(at)?
-                .into_iter()
-                .for_each(remove_older);
+            self.layout.names(shard).map_err(at)?.into_iter().for_each(remove_older);
         }
         Ok(())
     }
@@ -253,10 +240,7 @@ impl Directory {
         };
         let header = self.read_header(&file).ok();
         Ok(header.filter(|header| {
-            matches!(
-                self.judge(header, meta, &header.key, self.now()),
-                Found::Live
-            )
+            matches!(self.judge(header, meta, &header.key, self.now()), Found::Live)
         }))
     }
 

@@ -106,9 +106,7 @@ pub(crate) fn encode(
 
 /// The times a file gets: last use, and hard deadline.
 pub(crate) fn times(used: Timestamp, hard_deadline: Option<Timestamp>) -> FileTimes {
-    FileTimes::new()
-        .set_accessed(used.to_system_time())
-        .set_modified(modified(hard_deadline))
+    FileTimes::new().set_accessed(used.to_system_time()).set_modified(modified(hard_deadline))
 }
 
 /// The time of modification that stands for a hard deadline.
@@ -171,14 +169,8 @@ impl Prefix {
             key_len: u32::from_be_bytes(field(&bytes, 16..20)),
             cache_len: u16::from_be_bytes(field(&bytes, 20..22)),
         };
-        let total = prefix
-            .envelope_len
-            .checked_add(prefix.names_len() + PREFIX_LEN as u64);
-        if total == Some(length) {
-            Ok(prefix)
-        } else {
-            Err(Unreadable::Length)
-        }
+        let total = prefix.envelope_len.checked_add(prefix.names_len() + PREFIX_LEN as u64);
+        if total == Some(length) { Ok(prefix) } else { Err(Unreadable::Length) }
     }
 
     fn names_len(&self) -> u64 {
@@ -218,15 +210,9 @@ impl Prefix {
 fn read_exactly(file: &mut impl Read, length: u64) -> Result<Vec<u8>, Unreadable> {
     let size = usize::try_from(length).map_err(|_| Unreadable::Length)?;
     let mut bytes = Vec::new();
-    bytes
-        .try_reserve_exact(size)
-        .map_err(|_| Unreadable::Io(io::ErrorKind::OutOfMemory.into()))?;
+    bytes.try_reserve_exact(size).map_err(|_| Unreadable::Io(io::ErrorKind::OutOfMemory.into()))?;
     file.take(length).read_to_end(&mut bytes)?;
-    if bytes.len() == size {
-        Ok(bytes)
-    } else {
-        Err(Unreadable::Length)
-    }
+    if bytes.len() == size { Ok(bytes) } else { Err(Unreadable::Length) }
 }
 
 fn checksum(prefix: &[u8], cache: &[u8], key: &[u8]) -> u32 {
@@ -276,10 +262,7 @@ mod tests {
         assert_eq!(bytes[35..], envelope);
         let (header, found) = read(&bytes).unwrap();
         assert_eq!(found, entry());
-        assert_eq!(
-            (&*header.cache, &*header.key, header.epoch),
-            ("users", "42", 7)
-        );
+        assert_eq!((&*header.cache, &*header.key, header.epoch), ("users", "42", 7));
         assert_eq!(header.deadlines_at, 35 + 24);
     }
 

@@ -181,22 +181,11 @@ mod tests {
     #[test]
     fn names_of_others_are_not_ours() {
         let name = EntryName::new(&SALT, "users", "42").to_string();
-        for foreign in [
-            "",
-            "notes.txt",
-            &name[1..],
-            &name.to_uppercase(),
-            &format!("{name}a"),
-        ] {
+        for foreign in ["", "notes.txt", &name[1..], &name.to_uppercase(), &format!("{name}a")] {
             assert_eq!(EntryName::parse(foreign), None, "{foreign}");
         }
         assert_eq!(temporary_begun(&temporary_name(77, 1, 2)), Some(77));
-        for foreign in [
-            "",
-            "a-b-c",
-            "notes.txt",
-            "0000000000000001-0000000000000002",
-        ] {
+        for foreign in ["", "a-b-c", "notes.txt", "0000000000000001-0000000000000002"] {
             assert_eq!(temporary_begun(foreign), None, "{foreign}");
         }
     }

@@ -204,4 +204,22 @@ mod tests {
             Err(BadMeta::Format(found)) if found == "2"
         ));
     }
+
+    #[test]
+    fn the_time_of_modification_is_the_epoch() {
+        let dir = tempfile::tempdir().unwrap();
+        let layout = Layout::new(dir.path());
+        fs::create_dir(layout.version()).unwrap();
+        let mut meta = Meta::new("users");
+        for _ in 0..3 {
+            meta.epoch += 1;
+            write(&layout, &meta).unwrap();
+            let modified = fs::metadata(layout.meta()).unwrap().modified().unwrap();
+            let seconds = modified.duration_since(SystemTime::UNIX_EPOCH).unwrap();
+            assert_eq!(seconds.as_secs(), u64::from(meta.epoch));
+            let (found, fingerprint) = read(&layout).unwrap();
+            assert_eq!(found, meta);
+            assert_eq!(fingerprint, Fingerprint::now(&layout).unwrap());
+        }
+    }
 }

@@ -30,13 +30,7 @@ pub(crate) fn open(layout: &Layout, cache: &str) -> Result<(Meta, Fingerprint)> 
     let at = |error| failed("open", root, error);
     if cache.len() > usize::from(u16::MAX) {
         let hint = "give the cache a shorter name";
-        return Err(refused(
-            root,
-            "the name of the cache is too long",
-            cache.len(),
-            65535,
-            hint,
-        ));
+        return Err(refused(root, "the name of the cache is too long", cache.len(), 65535, hint));
     }
     if stat(root).map_err(at)?.is_none() {
         platform::create_directory(root).map_err(at)?;
@@ -44,12 +38,7 @@ pub(crate) fn open(layout: &Layout, cache: &str) -> Result<(Meta, Fingerprint)> 
     check_directory(root)?;
     check_owner(layout)?;
     write_tag(layout).map_err(at)?;
-    let parts = [
-        layout.version(),
-        layout.temporary(),
-        layout.locks(),
-        layout.entries(),
-    ];
+    let parts = [layout.version(), layout.temporary(), layout.locks(), layout.entries()];
     for part in parts {
         if stat(&part).map_err(at)?.is_none() {
             platform::create_directory(&part).map_err(at)?;
@@ -93,10 +82,7 @@ fn check_directory(path: &Path) -> Result<()> {
     let found_type = found.file_type();
     if !found_type.is_dir() {
         let (kind, hint) = if found_type.is_symlink() {
-            (
-                "a symbolic link",
-                "name the directory that the link points to",
-            )
+            ("a symbolic link", "name the directory that the link points to")
         } else {
             ("a file", OWN_DIRECTORY)
         };

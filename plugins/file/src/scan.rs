@@ -18,20 +18,13 @@ impl Directory {
     /// it is only compared, so one that was made up does no harm.
     pub(crate) fn scan(&self, request: &ScanRequest) -> Result<ScanPage> {
         let meta = self.meta()?;
-        let limit = if request.limit == 0 {
-            PAGE
-        } else {
-            request.limit
-        };
+        let limit = if request.limit == 0 { PAGE } else { request.limit };
         let after = request.cursor.as_deref().unwrap_or_default();
         let mut page = ScanPage::default();
         let mut files = 0;
         for shard in 0..=u8::MAX {
             let shard_text = format!("{shard:02x}");
-            if after
-                .get(..2)
-                .is_some_and(|of_cursor| *shard_text < *of_cursor)
-            {
+            if after.get(..2).is_some_and(|of_cursor| *shard_text < *of_cursor) {
                 continue;
             }
             let names = self.layout.names(shard);
@@ -46,8 +39,7 @@ impl Directory {
                 files += 1;
                 let header = self.live_header(name, &meta)?;
                 let key = header.map(|header| header.key);
-                page.keys
-                    .extend(key.filter(|key| key.starts_with(&request.prefix)));
+                page.keys.extend(key.filter(|key| key.starts_with(&request.prefix)));
                 if page.keys.len() >= limit || files >= limit.saturating_mul(FILES_PER_KEY) {
                     page.next = Some(cursor);
                     return Ok(page);

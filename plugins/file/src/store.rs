@@ -52,9 +52,7 @@ impl Directory {
     ) -> Result<()> {
         let bytes = entry_file::encode(meta.epoch, &self.cache, key, entry).map_err(|error| {
             let message = "the entry cannot be stored";
-            CacheError::new(ErrorKind::Capacity, message)
-                .during("set")
-                .caused_by(error)
+            CacheError::new(ErrorKind::Capacity, message).during("set").caused_by(error)
         })?;
         self.collector.admit(bytes.len())?;
         let mut aside = Aside::new(self.temporary());
@@ -70,12 +68,9 @@ impl Directory {
         if is_cancelled(cancelled) {
             return Ok(());
         }
-        let replaced = fs::symlink_metadata(&path)
-            .ok()
-            .map(|metadata| metadata.len());
+        let replaced = fs::symlink_metadata(&path).ok().map(|metadata| metadata.len());
         let shard = self.layout.shard(name.shard());
-        self.rename(&aside.path, &path, &shard)
-            .map_err(|error| failed("set", &path, error))?;
+        self.rename(&aside.path, &path, &shard).map_err(|error| failed("set", &path, error))?;
         aside.is_renamed = true;
         self.collector.replaced(replaced, bytes.len() as u64);
         Ok(())
@@ -113,10 +108,7 @@ struct Aside {
 
 impl Aside {
     const fn new(path: PathBuf) -> Self {
-        Self {
-            path,
-            is_renamed: false,
-        }
+        Self { path, is_renamed: false }
     }
 }
 

@@ -58,9 +58,6 @@ pub(crate) struct Identity {
 
 impl Identity {
     pub(crate) fn of(metadata: &Metadata) -> Self {
-        Self {
-            length: metadata.len(),
-            created: metadata.created().ok(),
-        }
+        Self { length: metadata.len(), created: metadata.created().ok() }
     }
 }

@@ -29,18 +29,12 @@ pub(crate) fn patching() -> OpenOptions {
 
 /// Options that make a file, which must not exist, that only its owner can read.
 pub(crate) fn creating() -> OpenOptions {
-    with_flags(
-        OpenOptions::new().write(true).create_new(true).mode(0o600),
-        SAFE,
-    )
+    with_flags(OpenOptions::new().write(true).create_new(true).mode(0o600), SAFE)
 }
 
 /// Options that open a lock file, and make it if it is missing.
 pub(crate) fn locking() -> OpenOptions {
-    with_flags(
-        OpenOptions::new().write(true).create(true).mode(0o600),
-        SAFE,
-    )
+    with_flags(OpenOptions::new().write(true).create(true).mode(0o600), SAFE)
 }
 
 fn with_flags(options: &mut OpenOptions, flags: OFlags) -> OpenOptions {
@@ -94,9 +88,6 @@ pub(crate) struct Identity {
 
 impl Identity {
     pub(crate) fn of(metadata: &Metadata) -> Self {
-        Self {
-            inode: metadata.ino(),
-            changed: (metadata.ctime(), metadata.ctime_nsec()),
-        }
+        Self { inode: metadata.ino(), changed: (metadata.ctime(), metadata.ctime_nsec()) }
     }
 }

@@ -46,11 +46,7 @@ fn a_truncated_or_longer_file_is_a_miss_at_every_length() {
     assert_eq!(get(&backend, "42"), None);
     assert_eq!(corrupt(&backend), whole.len() as u64 + 1);
     fs::write(&path, &whole).unwrap();
-    assert_eq!(
-        get(&backend, "42"),
-        Some(entry(b"value")),
-        "the bytes were right"
-    );
+    assert_eq!(get(&backend, "42"), Some(entry(b"value")), "the bytes were right");
 }
 
 #[test]
@@ -86,16 +82,9 @@ fn the_file_of_another_key_is_a_miss_and_stays() {
     set(&backend, "42", b"value");
     let first = only_file(&dir);
     set(&backend, "43", b"other");
-    let second = entry_files(&dir)
-        .into_iter()
-        .find(|path| *path != first)
-        .unwrap();
+    let second = entry_files(&dir).into_iter().find(|path| *path != first).unwrap();
     fs::copy(&first, &second).unwrap();
-    assert_eq!(
-        get(&backend, "43"),
-        None,
-        "as if two keys had the same name"
-    );
+    assert_eq!(get(&backend, "43"), None, "as if two keys had the same name");
     assert!(!now(backend.delete("43")).unwrap());
     assert!(!now(backend.touch("43", Default::default())).unwrap());
     assert!(second.exists(), "it may be right for the other key");
@@ -123,10 +112,7 @@ fn what_is_no_file_is_a_miss_and_its_target_is_not_touched() {
         assert!(!path.is_symlink());
     }
     fs::remove_file(&path).unwrap();
-    let made = std::process::Command::new("mkfifo")
-        .arg(&path)
-        .status()
-        .unwrap();
+    let made = std::process::Command::new("mkfifo").arg(&path).status().unwrap();
     assert!(made.success());
     assert_eq!(get(&backend, "42"), None, "a pipe does not block");
     set(&backend, "42", b"new");

@@ -19,11 +19,7 @@ fn an_entry_comes_back_with_all_its_meta() {
     assert!(now(backend.exists("42")).unwrap());
     drop(backend);
     let reopened = open_at(&dir, &clock);
-    assert_eq!(
-        get(&reopened, "42"),
-        Some(stored),
-        "entries outlive the process"
-    );
+    assert_eq!(get(&reopened, "42"), Some(stored), "entries outlive the process");
     assert_eq!(get(&reopened, "43"), None);
 }
 
@@ -64,10 +60,7 @@ fn an_entry_lives_until_its_hard_deadline() {
     assert!(get(&backend, "42").is_some(), "stale, but alive");
     clock.advance(Duration::from_micros(1));
     assert_eq!(get(&backend, "42"), None);
-    assert!(
-        entry_files(&dir).is_empty(),
-        "a dead entry is removed when it is found"
-    );
+    assert!(entry_files(&dir).is_empty(), "a dead entry is removed when it is found");
     assert_eq!(corrupt(&backend), 0);
 }
 
@@ -76,10 +69,8 @@ fn touch_moves_the_deadlines_and_nothing_else() {
     let (_outer, dir) = temporary();
     let clock = ManualClock::new();
     let backend = open_at(&dir, &clock);
-    let deadlines = Deadlines {
-        soft: None,
-        hard: Some(clock.wall().after(Duration::from_secs(600))),
-    };
+    let deadlines =
+        Deadlines { soft: None, hard: Some(clock.wall().after(Duration::from_secs(600))) };
     assert!(!now(backend.touch("42", deadlines)).unwrap());
     let mut expected = full_entry(&clock);
     now(backend.set("42", expected.clone())).unwrap();
@@ -195,11 +186,7 @@ fn a_set_that_fails_leaves_no_entry_and_no_temporary_file() {
     let error = now(backend.set("42", entry(b"new"))).unwrap_err();
     assert_eq!(error.kind(), ErrorKind::Connection);
     assert_eq!(error.operation(), Some("set"));
-    assert_eq!(
-        get(&backend, "42"),
-        None,
-        "neither the new value nor the old one"
-    );
+    assert_eq!(get(&backend, "42"), None, "neither the new value nor the old one");
     fs::remove_file(&temporary).unwrap();
     fs::create_dir(&temporary).unwrap();
     set(&backend, "42", b"new");
@@ -233,10 +220,8 @@ fn a_directory_that_is_deleted_while_in_use_is_made_anew() {
 
 /// A runtime whose only blocking thread waits until the sender speaks or is gone.
 fn busy_runtime() -> (tokio::runtime::Runtime, mpsc::Sender<()>) {
-    let runtime = tokio::runtime::Builder::new_current_thread()
-        .max_blocking_threads(1)
-        .build()
-        .unwrap();
+    let runtime =
+        tokio::runtime::Builder::new_current_thread().max_blocking_threads(1).build().unwrap();
     let (sender, receiver) = mpsc::channel::<()>();
     runtime.spawn_blocking(move || receiver.recv());
     (runtime, sender)
@@ -251,10 +236,7 @@ fn inside_a_runtime_the_work_goes_to_its_blocking_pool() {
         let mut first = pin!(backend.set("42", entry(b"value")));
         let mut context = Context::from_waker(Waker::noop());
         assert!(first.as_mut().poll(&mut context).is_pending());
-        assert!(
-            entry_files(&dir).is_empty(),
-            "it waits for a thread of the pool"
-        );
+        assert!(entry_files(&dir).is_empty(), "it waits for a thread of the pool");
         drop(release);
         first.await.unwrap();
         assert_eq!(backend.get("42").await.unwrap(), Some(entry(b"value")));
@@ -268,32 +250,12 @@ fn work_whose_future_was_dropped_has_no_effect_later() {
     set(&backend, "42", b"kept");
     let (runtime, release) = busy_runtime();
     runtime.block_on(async {
-        let deadlines = Deadlines {
-            soft: None,
-            hard: Some(larder_core::Timestamp::from_micros(1)),
-        };
+        let deadlines =
+            Deadlines { soft: None, hard: Some(larder_core::Timestamp::from_micros(1)) };
         let mut context = Context::from_waker(Waker::noop());
-        assert!(
-            backend
-                .set("42", entry(b"late"))
-                .as_mut()
-                .poll(&mut context)
-                .is_pending()
-        );
-        assert!(
-            backend
-                .delete("42")
-                .as_mut()
-                .poll(&mut context)
-                .is_pending()
-        );
-        assert!(
-            backend
-                .touch("42", deadlines)
-                .as_mut()
-                .poll(&mut context)
-                .is_pending()
-        );
+        assert!(backend.set("42", entry(b"late")).as_mut().poll(&mut context).is_pending());
+        assert!(backend.delete("42").as_mut().poll(&mut context).is_pending());
+        assert!(backend.touch("42", deadlines).as_mut().poll(&mut context).is_pending());
         drop(release);
         // The pool has one thread, so this comes after all that was dropped.
         assert_eq!(backend.get("42").await.unwrap(), Some(entry(b"kept")));

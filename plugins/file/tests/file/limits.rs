@@ -1,5 +1,6 @@
 use std::fs;
 
+use larder_core::backend::Deadlines;
 use larder_core::policy::{Capacity, Policy, PolicyFactory};
 use larder_core::{ByteSize, ErrorKind, Problems};
 
@@ -19,9 +20,7 @@ impl PolicyFactory for Named {
 }
 
 fn context(policy: &'static str, clock: &ManualClock) -> BuildContext {
-    BuildContext::new("users")
-        .clock(Arc::new(clock.clone()))
-        .policy(Some(Arc::new(Named(policy))))
+    BuildContext::new("users").clock(Arc::new(clock.clone())).policy(Some(Arc::new(Named(policy))))
 }
 
 fn limited(dir: &Path, entries: u64, policy: &'static str, clock: &ManualClock) -> FileBackend {
@@ -93,6 +92,20 @@ fn what_has_expired_goes_first_and_may_be_enough() {
 }
 
 #[test]
+fn an_entry_whose_life_was_prolonged_does_not_count_as_expired() {
+    let (_outer, dir) = temporary();
+    let clock = ManualClock::new();
+    let backend = limited(&dir, 20, "fifo", &clock);
+    now(backend.set("42", full_entry(&clock))).unwrap();
+    now(backend.touch("42", Deadlines::default())).unwrap();
+    clock.advance(Duration::from_secs(100));
+    for number in 0..30 {
+        set(&backend, "again", &[number]);
+    }
+    assert!(get(&backend, "42").is_some(), "every sixth write removes what has expired");
+}
+
+#[test]
 fn bytes_are_limited_counted_and_counted_again_after_a_restart() {
     let (_outer, dir) = temporary();
     let clock = ManualClock::new();
@@ -100,10 +113,7 @@ fn bytes_are_limited_counted_and_counted_again_after_a_restart() {
     config.max_bytes = Some(ByteSize(20_000));
     let on_disk = || {
         let files = entry_files(&dir);
-        let bytes: u64 = files
-            .iter()
-            .map(|file| file.metadata().unwrap().len())
-            .sum();
+        let bytes: u64 = files.iter().map(|file| file.metadata().unwrap().len()).sum();
         (files.len() as u64, bytes)
     };
     for _ in 0..2 {
@@ -113,10 +123,7 @@ fn bytes_are_limited_counted_and_counted_again_after_a_restart() {
             set(&backend, &format!("{}", number % 70), &[1; 1000]);
             assert!(on_disk().1 <= 20_000);
             let health = now(backend.health()).unwrap();
-            assert_eq!(
-                (health.entries, health.bytes),
-                (Some(on_disk().0), Some(on_disk().1))
-            );
+            assert_eq!((health.entries, health.bytes), (Some(on_disk().0), Some(on_disk().1)));
         }
         assert!(on_disk().0 >= 15, "no more than needed is removed");
     }
@@ -139,10 +146,7 @@ fn an_entry_larger_than_the_cache_is_refused_and_the_old_one_goes() {
 fn another_process_is_counted_before_it_can_do_much_harm() {
     let (_outer, dir) = temporary();
     let clock = ManualClock::new();
-    let (first, second) = (
-        limited(&dir, 100, "lru", &clock),
-        limited(&dir, 100, "lru", &clock),
-    );
+    let (first, second) = (limited(&dir, 100, "lru", &clock), limited(&dir, 100, "lru", &clock));
     for number in 0..400 {
         set(&first, &format!("a:{number}"), b"value");
         set(&second, &format!("b:{number}"), b"value");
@@ -171,10 +175,7 @@ fn readers_writers_and_collectors_never_see_a_wrong_value() {
                 1 => clock.advance(Duration::from_secs(1)),
                 2 => {
                     let soon = Some(clock.wall().after(Duration::from_secs(3)));
-                    let deadlines = larder_core::backend::Deadlines {
-                        soft: soon,
-                        hard: soon,
-                    };
+                    let deadlines = Deadlines { soft: soon, hard: soon };
                     now(backend.touch(&key, deadlines)).unwrap();
                 }
                 3..=5 => set(backend, &key, value.as_bytes()),
@@ -219,11 +220,7 @@ fn foreign_files_are_neither_counted_nor_removed() {
     clock.advance(Duration::from_secs(1_000_000));
     drop(limited(&dir, 1, "lru", &clock));
     for file in foreign {
-        assert_eq!(
-            fs::read_to_string(dir.join(file)).unwrap(),
-            "mine",
-            "{file}"
-        );
+        assert_eq!(fs::read_to_string(dir.join(file)).unwrap(), "mine", "{file}");
     }
     assert_eq!(entry_files(&dir).len(), 4, "and nothing else is left");
 }
@@ -261,9 +258,6 @@ fn limits_of_zero_and_an_empty_directory_are_problems() {
     config.max_entries = Some(0);
     config.max_bytes = Some(ByteSize(0));
     let problems: Problems = config.validate(&Default::default()).unwrap_err();
-    let paths: Vec<_> = problems
-        .iter()
-        .map(|problem| problem.path.to_string())
-        .collect();
+    let paths: Vec<_> = problems.iter().map(|problem| problem.path.to_string()).collect();
     assert_eq!(paths, ["dir", "max_bytes", "max_entries"]);
 }

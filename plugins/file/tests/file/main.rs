@@ -46,10 +46,7 @@ fn build(config: FileConfig, context: &BuildContext) -> Result<FileBackend> {
 }
 
 fn entry(value: &[u8]) -> Entry {
-    Entry {
-        value: Bytes::copy_from_slice(value),
-        meta: EntryMeta::default(),
-    }
+    Entry { value: Bytes::copy_from_slice(value), meta: EntryMeta::default() }
 }
 
 /// An entry in which no field has its default.
@@ -57,18 +54,12 @@ fn full_entry(clock: &ManualClock) -> Entry {
     Entry {
         value: Bytes::from_static(b"value"),
         meta: EntryMeta {
-            stamp: Stamp {
-                time: clock.wall(),
-                origin: 7,
-            },
+            stamp: Stamp { time: clock.wall(), origin: 7 },
             epoch: 9,
             soft_deadline: Some(clock.wall().after(Duration::from_secs(30))),
             hard_deadline: Some(clock.wall().after(Duration::from_secs(60))),
             load_cost: Duration::from_millis(3),
-            tags: vec![
-                TagStamp { tag: 1, version: 2 },
-                TagStamp { tag: 3, version: 4 },
-            ],
+            tags: vec![TagStamp { tag: 1, version: 2 }, TagStamp { tag: 3, version: 4 }],
             negative: true,
             tombstone: true,
             format: 2,

@@ -91,10 +91,7 @@ fn after_kill_9_every_entry_is_complete_and_as_new_as_was_said() {
         let clock = ManualClock::new();
         clock.advance(Duration::from_secs(100 * 365 * 86_400));
         open_at(&dir, &clock);
-        assert!(
-            files_below(&dir.join("v1/tmp")).is_empty(),
-            "what it left is removed"
-        );
+        assert!(files_below(&dir.join("v1/tmp")).is_empty(), "what it left is removed");
     }
 }
 
@@ -145,11 +142,7 @@ fn child_meets_a_limit() {
     set(&backend, "42", b"old");
     let error = now(backend.set("42", entry(&[1; 100_000]))).unwrap_err();
     assert_eq!(error.kind(), ErrorKind::Capacity, "{error}");
-    assert_eq!(
-        get(&backend, "42"),
-        None,
-        "neither the old value nor a part of the new one"
-    );
+    assert_eq!(get(&backend, "42"), None, "neither the old value nor a part of the new one");
     assert!(files_below(&dir.join("v1/tmp")).is_empty());
     assert_eq!(
         entry_files(dir).len(),

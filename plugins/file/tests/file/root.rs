@@ -18,10 +18,7 @@ fn a_new_directory_is_marked_and_complete() {
     let tag = fs::read_to_string(dir.join("CACHEDIR.TAG")).unwrap();
     assert!(tag.starts_with("Signature: 8a477f597d28d172789f06886806bc55\n"));
     let meta = fs::read_to_string(dir.join("v1/meta.toml")).unwrap();
-    assert!(
-        meta.contains("format = 1\ncache = \"users\"\nsalt = \""),
-        "{meta}"
-    );
+    assert!(meta.contains("format = 1\ncache = \"users\"\nsalt = \""), "{meta}");
     open(&dir);
     assert_eq!(fs::read_to_string(dir.join("v1/meta.toml")).unwrap(), meta);
 }
@@ -37,10 +34,7 @@ fn a_directory_with_files_of_others_is_refused_and_left_alone() {
     let outer = tempfile::tempdir().unwrap();
     for (name, text) in [
         ("notes.txt", "mine"),
-        (
-            "CACHEDIR.TAG",
-            "Signature: 8a477f597d28d172789f06886806bc55\n# by cargo\n",
-        ),
+        ("CACHEDIR.TAG", "Signature: 8a477f597d28d172789f06886806bc55\n# by cargo\n"),
     ] {
         let dir = outer.path().join(format!("with-{name}"));
         fs::create_dir(&dir).unwrap();
@@ -78,9 +72,7 @@ fn a_directory_of_a_later_version_is_refused() {
     let (_outer, dir) = temporary();
     open(&dir);
     let meta = dir.join("v1/meta.toml");
-    let later = fs::read_to_string(&meta)
-        .unwrap()
-        .replace("format = 1", "format = 2");
+    let later = fs::read_to_string(&meta).unwrap().replace("format = 1", "format = 2");
     fs::write(&meta, &later).unwrap();
     assert_eq!(refusal(&dir).context("found"), Some("format 2"));
     assert_eq!(fs::read_to_string(&meta).unwrap(), later);
@@ -101,18 +93,10 @@ fn a_crash_at_any_point_of_the_first_start_heals() {
     for damage in [&b""[..], b"format = 1\n", b"\xff\xff"] {
         fs::write(dir.join("v1/meta.toml"), damage).unwrap();
         let healed = open(&dir);
-        assert_eq!(
-            get(&healed, "42"),
-            None,
-            "the salt is lost, and the entries with it"
-        );
+        assert_eq!(get(&healed, "42"), None, "the salt is lost, and the entries with it");
         assert!(entry_files(&dir).is_empty());
         set(&healed, "42", b"value");
-        assert_eq!(
-            get(&backend, "42"),
-            Some(entry(b"value")),
-            "others go along"
-        );
+        assert_eq!(get(&backend, "42"), Some(entry(b"value")), "others go along");
     }
 }
 
@@ -149,11 +133,7 @@ mod unix {
             let link = dir.join(inner);
             fs::remove_dir_all(&link).ok();
             symlink(&target, link.components().collect::<PathBuf>()).unwrap();
-            assert_eq!(
-                refusal(&dir).context("found"),
-                Some("a symbolic link"),
-                "{inner}"
-            );
+            assert_eq!(refusal(&dir).context("found"), Some("a symbolic link"), "{inner}");
             fs::remove_file(link.components().collect::<PathBuf>()).unwrap();
         }
         assert_eq!(files_below(&target), Vec::<PathBuf>::new());
