@@ -1,7 +1,7 @@
 //! Plugin kinds that Larder knows of, linked into this program or not, for messages that say more
 //! than "unknown".
 
-use larder_core::Slot;
+use larder_core::{Registry, Slot};
 
 /// A plugin kind and the crate that has it.
 #[derive(Clone, Copy, Debug)]
@@ -15,21 +15,11 @@ pub(crate) struct Known {
 
 impl Known {
     const fn released(slot: Slot, kind: &'static str, crate_name: &'static str) -> Self {
-        Self {
-            slot,
-            kind,
-            crate_name,
-            is_released: true,
-        }
+        Self { slot, kind, crate_name, is_released: true }
     }
 
     const fn planned(slot: Slot, kind: &'static str, crate_name: &'static str) -> Self {
-        Self {
-            slot,
-            kind,
-            crate_name,
-            is_released: false,
-        }
+        Self { slot, kind, crate_name, is_released: false }
     }
 }
 
@@ -80,12 +70,37 @@ const KNOWN: &[Known] = &[
     Known::planned(Slot::Connection, "redis-cluster", "larder-redis"),
 ];
 
+/// A plugin kind that Larder knows of and a program does not have.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct Unlinked {
+    /// Its role.
+    pub slot: Slot,
+    /// Its kind.
+    pub kind: &'static str,
+    /// The crate that has it.
+    pub crate_name: &'static str,
+    /// Whether that crate is part of this release.
+    pub is_released: bool,
+}
+
+/// The known kinds that a program does not have, sorted by slot, those of this release first.
+pub fn unlinked(registry: &Registry) -> impl Iterator<Item = Unlinked> {
+    let missing = KNOWN
+        .iter()
+        .filter(|known| registry.find(known.slot, known.kind).is_none());
+    missing.map(|known| Unlinked {
+        slot: known.slot,
+        kind: known.kind,
+        crate_name: known.crate_name,
+        is_released: known.is_released,
+    })
+}
+
 /// The known kind of this slot and name.
 pub(crate) fn find(slot: Slot, kind: &str) -> Option<Known> {
     let mut known = KNOWN.iter();
-    known
-        .find(|known| known.slot == slot && known.kind == kind)
-        .copied()
+    known.find(|known| known.slot == slot && known.kind == kind).copied()
 }
 
 /// The known kinds of a slot.
@@ -105,4 +120,9 @@ pub(crate) const fn slot_word(slot: Slot) -> &'static str {
 /// The slot of an `x-plugin` mark.
 pub(crate) fn slot_of(mark: &str) -> Option<Slot> {
     Slot::ALL.into_iter().find(|slot| slot.as_str() == mark)
+}
+
+/// Whether the sections that use plugins of a slot are checked and ignored in this release.
+pub(crate) const fn is_ignored(slot: Slot) -> bool {
+    matches!(slot, Slot::Invalidator | Slot::Replicator | Slot::Warmer)
 }

@@ -176,11 +176,7 @@ impl Loader {
             referenced: Vec::new(),
             profile: None,
         };
-        if resolved
-            .diagnostics
-            .iter()
-            .any(|one| one.severity == Severity::Error)
-        {
+        if resolved.diagnostics.iter().any(|one| one.severity == Severity::Error) {
             resolved.root.failed = true;
         } else {
             let stages = Stages {
@@ -206,11 +202,7 @@ struct Stages {
 
 impl Stages {
     fn run(self, roots: Vec<Node>, resolved: &mut Resolved) {
-        let Resolved {
-            sources,
-            diagnostics,
-            ..
-        } = resolved;
+        let Resolved { sources, diagnostics, .. } = resolved;
         let mut files = combine(roots, sources, diagnostics);
         let (profile, named_at) = self.chosen_profile(sources);
         let mut upper: Vec<Table> =
@@ -218,12 +210,7 @@ impl Stages {
                 .into_iter()
                 .collect();
         for figment in &self.figments {
-            upper.extend(provider::tables(
-                figment,
-                profile.as_deref(),
-                sources,
-                diagnostics,
-            ));
+            upper.extend(provider::tables(figment, profile.as_deref(), sources, diagnostics));
         }
         for table in &mut upper {
             refuse_what_only_files_say(table, diagnostics);
@@ -236,11 +223,7 @@ impl Stages {
         for argument in &self.arguments {
             overrides.extend(assignment::of_argument(argument, sources, diagnostics));
         }
-        let layers = Layers {
-            files,
-            upper,
-            overrides,
-        };
+        let layers = Layers { files, upper, overrides };
         resolved.root.value = Value::Table(assemble(layers, sources, diagnostics));
         resolved.profile = profile;
         let mut interpolation = Interpolation {
@@ -301,34 +284,19 @@ fn keep_one_of_each(diagnostics: &mut Vec<Diagnostic>) {
 /// Whether the name of an option says that its value is for nobody's eyes.
 pub(crate) fn looks_secret(option: &str) -> bool {
     let name = option.to_lowercase();
-    let words = [
-        "credential",
-        "passphrase",
-        "passwd",
-        "password",
-        "secret",
-        "token",
-    ];
+    let words = ["credential", "passphrase", "passwd", "password", "secret", "token"];
     words.iter().any(|word| name.contains(word)) || name == "key" || name.ends_with("_key")
 }
 
 /// Whether a value is an address with a user or a password in it.
 pub(crate) fn has_credentials(value: &str) -> bool {
     let authority = value.split_once("://").map(|(_, rest)| rest);
-    authority.is_some_and(|rest| {
-        rest.split('/')
-            .next()
-            .is_some_and(|host| host.contains('@'))
-    })
+    authority.is_some_and(|rest| rest.split('/').next().is_some_and(|host| host.contains('@')))
 }
 
 /// The written value, unless nobody should see it: messages show the text of sources.
 fn masked<'a>(option: &str, value: &'a str) -> &'a str {
-    if looks_secret(option) || has_credentials(value) {
-        "•••"
-    } else {
-        value
-    }
+    if looks_secret(option) || has_credentials(value) { "•••" } else { value }
 }
 
 impl fmt::Debug for Loader {

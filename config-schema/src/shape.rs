@@ -58,9 +58,7 @@ fn unite(object: &mut Map<String, Value>, branches: Vec<Value>) {
         .collect();
     let is_constants = |branch: &Value| branch.get("enum").is_some();
     if !branches.is_empty() && branches.iter().all(is_constants) {
-        let values = branches
-            .iter()
-            .filter_map(|branch| branch["enum"].as_array());
+        let values = branches.iter().filter_map(|branch| branch["enum"].as_array());
         let values: Vec<Value> = values.flatten().cloned().collect();
         object.insert("type".to_owned(), "string".into());
         object.insert("enum".to_owned(), Value::Array(values));
@@ -77,11 +75,8 @@ fn unite(object: &mut Map<String, Value>, branches: Vec<Value>) {
 /// The options of an object and their schemas, sorted by name.
 pub(crate) fn properties(schema: &Value) -> impl Iterator<Item = (&str, &Value)> {
     let properties = schema.get("properties").and_then(Value::as_object);
-    let mut all: Vec<(&str, &Value)> = properties
-        .into_iter()
-        .flatten()
-        .map(|(name, schema)| (name.as_str(), schema))
-        .collect();
+    let mut all: Vec<(&str, &Value)> =
+        properties.into_iter().flatten().map(|(name, schema)| (name.as_str(), schema)).collect();
     all.sort_by_key(|(name, _)| *name);
     all.into_iter()
 }
@@ -94,9 +89,7 @@ pub(crate) fn child<'a>(schema: &'a Value, key: &str) -> Option<&'a Value> {
     if let Some(branches) = schema.get("anyOf").and_then(Value::as_array) {
         return branches.iter().find_map(|branch| child(branch, key));
     }
-    schema
-        .get("additionalProperties")
-        .filter(|any| any.is_object())
+    schema.get("additionalProperties").filter(|any| any.is_object())
 }
 
 /// The JSON types a schema allows; none means all.
@@ -126,15 +119,7 @@ pub(crate) fn is_marked(schema: &Value, key: &str) -> bool {
 /// The texts of a list.
 pub(crate) fn texts<'a>(schema: &'a Value, key: &str) -> Vec<&'a str> {
     let list = schema.get(key).and_then(Value::as_array);
-    list.into_iter()
-        .flatten()
-        .filter_map(Value::as_str)
-        .collect()
-}
-
-/// Whether an option must be given.
-pub(crate) fn is_required(schema: &Value, option: &str) -> bool {
-    texts(schema, "required").contains(&option)
+    list.into_iter().flatten().filter_map(Value::as_str).collect()
 }
 
 /// What values a schema takes, as one word for manuals: `integer`, `size`, `list of strings`.
@@ -182,11 +167,7 @@ pub(crate) fn expectation(schema: &Value) -> String {
         _ => {}
     }
     let name = type_name(schema);
-    let article = if name.starts_with(['a', 'e', 'i', 'o', 'u']) {
-        "an"
-    } else {
-        "a"
-    };
+    let article = if name.starts_with(['a', 'e', 'i', 'o', 'u']) { "an" } else { "a" };
     format!("{article} {name}")
 }
 
@@ -227,9 +208,7 @@ pub(crate) fn limits(schema: &Value) -> Vec<String> {
 
 /// A value as text, strings without quotes.
 pub(crate) fn plain(value: &Value) -> String {
-    value
-        .as_str()
-        .map_or_else(|| value.to_string(), str::to_owned)
+    value.as_str().map_or_else(|| value.to_string(), str::to_owned)
 }
 
 /// The first sentence of the description, in lower case and without full stop.

@@ -36,13 +36,7 @@ impl Mistake {
         toml: &'static [(&'static str, &'static str)],
         yaml: &'static [(&'static str, &'static str)],
     ) -> Self {
-        Self {
-            name,
-            toml,
-            yaml,
-            variables: &[],
-            codes,
-        }
+        Self { name, toml, yaml, variables: &[], codes }
     }
 
     const fn variables(mut self, variables: &'static [(&'static str, &'static str)]) -> Self {
@@ -52,12 +46,10 @@ impl Mistake {
 }
 
 fn replaced(text: &str, replacements: &[(&str, &str)]) -> String {
-    replacements
-        .iter()
-        .fold(text.to_owned(), |text, (from, to)| {
-            assert_eq!(text.matches(from).count(), 1, "{from:?} must occur once");
-            text.replace(from, to)
-        })
+    replacements.iter().fold(text.to_owned(), |text, (from, to)| {
+        assert_eq!(text.matches(from).count(), 1, "{from:?} must occur once");
+        text.replace(from, to)
+    })
 }
 
 fn environment() -> CheckEnvironment {
@@ -65,11 +57,7 @@ fn environment() -> CheckEnvironment {
 }
 
 fn checked(format: Format, text: &str, variables: &[(&str, &str)]) -> Checked {
-    let name = if format == Format::Toml {
-        "caches.toml"
-    } else {
-        "caches.yaml"
-    };
+    let name = if format == Format::Toml { "caches.toml" } else { "caches.yaml" };
     let secrets = [
         ("REDIS_MAIN_PASSWORD", "hunter2-main"),
         ("REDIS_US_PASSWORD", "hunter2-us"),
@@ -79,22 +67,15 @@ fn checked(format: Format, text: &str, variables: &[(&str, &str)]) -> Checked {
     let eu = (!variables.iter().any(|(name, _)| *name == "REDIS_EU_PASSWD")).then_some(eu);
     let variables = secrets.iter().chain(&eu).chain(variables);
     let variables = variables.map(|(name, value)| ((*name).to_owned(), (*value).to_owned()));
-    let resolved = Loader::new()
-        .text(name, format, text)
-        .environment(variables)
-        .resolve();
+    let resolved = Loader::new().text(name, format, text).environment(variables).resolve();
     check(&resolved, &support::registry(), &environment())
 }
 
 /// All but the warnings about sections that this release ignores.
 fn relevant(report: &Report) -> String {
-    let shown = report
-        .diagnostics()
-        .iter()
-        .filter(|one| one.code != "W0201");
-    let texts: Vec<String> = shown
-        .map(|one| report.render_one(one, RenderOptions::default().width(220)))
-        .collect();
+    let shown = report.diagnostics().iter().filter(|one| one.code != "W0201");
+    let texts: Vec<String> =
+        shown.map(|one| report.render_one(one, RenderOptions::default().width(220))).collect();
     texts.join("\n")
 }
 
@@ -125,29 +106,19 @@ fn the_example_is_valid_in_both_languages() {
 #[test]
 fn every_mistake_reads_as_its_golden_file_says() {
     for mistake in MISTAKES {
-        for (format, text, changes) in [
-            (Format::Toml, TOML, mistake.toml),
-            (Format::Yaml, YAML, mistake.yaml),
-        ] {
+        for (format, text, changes) in
+            [(Format::Toml, TOML, mistake.toml), (Format::Yaml, YAML, mistake.yaml)]
+        {
             if changes.is_empty() && mistake.variables.is_empty() {
                 continue;
             }
             let text = replaced(text, changes);
             let checked = checked(format, &text, mistake.variables);
-            let extension = if format == Format::Toml {
-                "toml"
-            } else {
-                "yaml"
-            };
+            let extension = if format == Format::Toml { "toml" } else { "yaml" };
             let text = relevant(&checked.report);
             assert!(!text.contains("hunter2"), "a secret is shown:\n{text}");
             golden(&format!("{}.{extension}", mistake.name), text);
-            assert_eq!(
-                codes(&checked.report),
-                mistake.codes,
-                "{} {extension}",
-                mistake.name
-            );
+            assert_eq!(codes(&checked.report), mistake.codes, "{} {extension}", mistake.name);
             let is_error = mistake.codes.iter().any(|code| code.starts_with('C'));
             assert_eq!(checked.config.is_none(), is_error);
             assert_eq!(checked.report.count(Severity::Error) > 0, is_error);
@@ -161,10 +132,7 @@ fn all_mistakes_are_reported_at_once() {
     let text = replaced(
         TOML,
         &[
-            (
-                "kind = \"memory\", capacity = 100_000",
-                "kind = \"memmory\", capacity = 100_000",
-            ),
+            ("kind = \"memory\", capacity = 100_000", "kind = \"memmory\", capacity = 100_000"),
             ("max_bytes = \"20GiB\"", "max_size  = \"20GiB\""),
             ("pool_size       = 16", "pool_size       = \"16\""),
             ("ttl      = \"30m\"", "ttl      = 1800"),
@@ -175,50 +143,29 @@ fn all_mistakes_are_reported_at_once() {
             ("dir       = \"/var/cache/shop/build\"", "dir       = 7"),
         ],
     );
-    let checked = checked(
-        Format::Toml,
-        &text,
-        &[("LARDER__CACHES__PRODUCT__TTL", "2h")],
-    );
+    let checked = checked(Format::Toml, &text, &[("LARDER__CACHES__PRODUCT__TTL", "2h")]);
     let mut found = codes(&checked.report);
     found.sort_unstable();
-    let expected = [
-        "C0201", "C0203", "C0203", "C0203", "C0204", "C0204", "C0205", "C0206", "C0207", "C0303",
-    ];
+    let expected =
+        ["C0201", "C0203", "C0203", "C0203", "C0204", "C0204", "C0205", "C0206", "C0207", "C0303"];
     assert_eq!(found, expected, "{}", checked.report);
     let summary = checked.report.summary();
     assert!(summary.starts_with("caches.toml: 10 errors, "), "{summary}");
-    golden(
-        "all-at-once",
-        relevant(&checked.report) + "\n" + &summary + "\n",
-    );
+    golden("all-at-once", relevant(&checked.report) + "\n" + &summary + "\n");
 }
 
 #[test]
 fn the_sections_of_later_releases_are_named_and_accepted_on_request() {
     let report = checked(Format::Toml, TOML, &[]).report;
     golden("w3-not-available", report.to_string() + "\n");
-    let accepted = replaced(
-        TOML,
-        &[("version = 1\n", "version = 1\nallow = [\"W0201\"]\n")],
-    );
-    assert_eq!(
-        checked(Format::Toml, &accepted, &[])
-            .report
-            .diagnostics()
-            .len(),
-        0
-    );
+    let accepted = replaced(TOML, &[("version = 1\n", "version = 1\nallow = [\"W0201\"]\n")]);
+    assert_eq!(checked(Format::Toml, &accepted, &[]).report.diagnostics().len(), 0);
 }
 
 #[test]
 fn a_linked_crate_is_what_a_released_kind_needs() {
     let resolved = Loader::new()
-        .text(
-            "caches.toml",
-            Format::Toml,
-            "[caches.a]\nbackend = \"memory\"\n",
-        )
+        .text("caches.toml", Format::Toml, "[caches.a]\nbackend = \"memory\"\n")
         .resolve();
     let checked = check(&resolved, &Registry::empty(), &CheckEnvironment::isolated());
     golden("02-not-linked.toml", relevant(&checked.report));
@@ -226,9 +173,7 @@ fn a_linked_crate_is_what_a_released_kind_needs() {
 
 #[test]
 fn a_connection_that_cannot_be_reached_points_at_its_address() {
-    let resolved = Loader::new()
-        .text("caches.toml", Format::Toml, TOML)
-        .resolve();
+    let resolved = Loader::new().text("caches.toml", Format::Toml, TOML).resolve();
     let error = CacheError::new(ErrorKind::Connection, "cannot reach the server")
         .with("detail", "10.2.0.17:6380 refused; 3 attempts in 1.5 s")
         .caused_by(std::io::Error::other("connection refused (os error 111)"));
@@ -252,47 +197,39 @@ fn library(major: u16, minor: u16) -> Vec<u8> {
 
 /// The report about a config whose library is `bytes`; its folder reads `/opt/shop`.
 fn library_report(bytes: Option<&[u8]>, pin: Option<&str>) -> String {
-    let folder = tempfile::tempdir().unwrap();
+    let folder = tempfile::tempdir().expect("a folder");
     if let Some(bytes) = bytes {
-        std::fs::write(folder.path().join("libacme_lmdb.so"), bytes).unwrap();
+        std::fs::write(folder.path().join("libacme_lmdb.so"), bytes).expect("a file");
     }
-    let pin = pin
-        .map(|pin| format!("sha256   = \"{pin}\"\n"))
-        .unwrap_or_default();
+    let pin = pin.map(|pin| format!("sha256   = \"{pin}\"\n")).unwrap_or_default();
     let text = format!(
         "allow = [\"W0201\"]\n[plugins.acme-lmdb]\nlibrary  = \"libacme_lmdb.so\"\n{pin}\
          provides = [\"backend:acme.lmdb\"]\n"
     );
     let file = folder.path().join("caches.toml");
-    std::fs::write(&file, text).unwrap();
+    std::fs::write(&file, text).expect("a file");
     let resolved = Loader::new().file(&file).resolve();
     let environment = CheckEnvironment::isolated().reads_files(true);
     let checked = check(&resolved, &support::registry(), &environment);
-    let folder = folder.path().to_str().unwrap().to_owned();
+    let folder = folder.path().to_str().expect("a plain path").to_owned();
     relevant(&checked.report).replace(&folder, "/opt/shop")
 }
 
 #[test]
 fn libraries_are_checked_without_running_them() {
     let bytes = library(1, 0);
-    let pin: String = Sha256::digest(&bytes)
-        .iter()
-        .map(|byte| format!("{byte:02x}"))
-        .collect();
+    let pin: String = Sha256::digest(&bytes).iter().map(|byte| format!("{byte:02x}")).collect();
     assert_eq!(library_report(Some(&bytes), Some(&pin)), "");
     let other = pin.replace(char::is_numeric, "0");
     golden("14-pin.toml", library_report(Some(&bytes), Some(&other)));
     golden("15-abi.toml", library_report(Some(&library(2, 1)), None));
-    golden(
-        "15-no-plugin.toml",
-        library_report(Some(b"#!/bin/sh\n"), None),
-    );
+    golden("15-no-plugin.toml", library_report(Some(b"#!/bin/sh\n"), None));
     golden("15-no-library.toml", library_report(None, None));
 }
 
 #[test]
 fn a_cache_in_two_files_is_shown_in_both() {
-    let folder = tempfile::tempdir().unwrap();
+    let folder = tempfile::tempdir().expect("a folder");
     std::fs::create_dir(folder.path().join("caches.d")).unwrap();
     let team = "# team\n[caches.sessions]\nbackend = \"memory\"\n";
     std::fs::write(folder.path().join("caches.d/20-team.toml"), team).unwrap();
@@ -304,9 +241,6 @@ fn a_cache_in_two_files_is_shown_in_both() {
         &support::registry(),
         &CheckEnvironment::isolated(),
     );
-    let folder = format!("{}/", folder.path().to_str().unwrap());
-    golden(
-        "16-two-files.toml",
-        relevant(&checked.report).replace(&folder, ""),
-    );
+    let folder = format!("{}/", folder.path().to_str().expect("a plain path"));
+    golden("16-two-files.toml", relevant(&checked.report).replace(&folder, ""));
 }

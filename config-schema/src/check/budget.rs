@@ -74,12 +74,7 @@ fn max_bytes(backend: &PluginUse<'_>) -> Option<u64> {
 
 /// A size for people: `3.1 GiB`.
 fn human(bytes: u64) -> String {
-    let units = [
-        (1_u64 << 40, "TiB"),
-        (1 << 30, "GiB"),
-        (1 << 20, "MiB"),
-        (1 << 10, "KiB"),
-    ];
+    let units = [(1_u64 << 40, "TiB"), (1 << 30, "GiB"), (1 << 20, "MiB"), (1 << 10, "KiB")];
     for (unit, name) in units {
         if bytes >= unit {
             let tenths = (u128::from(bytes) * 10 + u128::from(unit) / 2) / u128::from(unit);

@@ -1,6 +1,6 @@
 //! From the checked options to the [`Config`].
 
-use larder_core::{KeyPath, Life, Share, Slot, Tier};
+use larder_core::{KeyPath, Life, Slot, Tier};
 use serde_json::{Map, Value as Json};
 
 use crate::grammar::{CacheSection, Picked, ResilienceSection, Root, TierSection};
@@ -17,9 +17,7 @@ pub(super) fn config(json: Json, patterns: &[String]) -> Result<Config, serde_js
     let mut config = Config::default();
     for (name, section) in std::mem::take(&mut root.caches) {
         let path = KeyPath::from_segments(["caches", &name]);
-        config
-            .caches
-            .insert(name.clone(), cache(name, path, section));
+        config.caches.insert(name.clone(), cache(name, path, section));
     }
     for pattern in patterns {
         if let Some(section) = root.patterns.remove(pattern) {
@@ -55,34 +53,19 @@ fn plugin(slot: Slot, picked: Picked, path: KeyPath) -> PluginNode {
         Json::Null => Json::Object(Map::new()),
         options => options,
     };
-    PluginNode {
-        slot,
-        kind: picked.kind,
-        options,
-        path,
-    }
+    PluginNode { slot, kind: picked.kind, options, path }
 }
 
 fn cache(name: String, path: KeyPath, section: CacheSection) -> CacheSpec {
     let serializer = section.serializer.map_or_else(
-        || Picked {
-            kind: DEFAULT_SERIALIZER.to_owned(),
-            options: Json::Null,
-        },
+        || Picked { kind: DEFAULT_SERIALIZER.to_owned(), options: Json::Null },
         |node| node.0,
     );
-    let short = TierSection {
-        backend: section.backend,
-        policy: section.policy,
-        ..TierSection::default()
-    };
+    let short =
+        TierSection { backend: section.backend, policy: section.policy, ..TierSection::default() };
     let is_short = section.l1.is_none() && short.backend.is_some();
     let l1 = if is_short { Some(short) } else { section.l1 };
-    let sections = [
-        (Tier::L1, l1),
-        (Tier::L2, section.l2),
-        (Tier::L3, section.l3),
-    ];
+    let sections = [(Tier::L1, l1), (Tier::L2, section.l2), (Tier::L3, section.l3)];
     let tiers = sections.into_iter().filter_map(|(which, section)| {
         let at = match which {
             Tier::L1 if is_short => path.clone(),
@@ -96,11 +79,11 @@ fn cache(name: String, path: KeyPath, section: CacheSection) -> CacheSpec {
         description: section.description,
         ttl: section.ttl.unwrap_or(Life::Never),
         idle_ttl: section.idle_ttl.unwrap_or(Life::Never),
-        ttl_jitter: section.ttl_jitter.unwrap_or_else(Share::default),
+        ttl_jitter: section.ttl_jitter.unwrap_or_default(),
         negative_ttl: section.negative_ttl.map(|ttl| ttl.0),
         max_value_bytes: section.max_value_size.map(|size| size.0),
         serializer: plugin(Slot::Serializer, serializer, path.join("serializer")),
-        resilience: resilience(section.resilience.unwrap_or_default()),
+        resilience: resilience(&section.resilience.unwrap_or_default()),
         path,
     }
 }
@@ -126,12 +109,10 @@ fn tier(tier: Tier, path: KeyPath, section: TierSection) -> Option<TierSpec> {
     })
 }
 
-fn resilience(section: ResilienceSection) -> ResilienceSpec {
+fn resilience(section: &ResilienceSection) -> ResilienceSpec {
     ResilienceSpec {
         single_flight: section.single_flight.unwrap_or(true),
-        stale_for: section
-            .stale_for
-            .unwrap_or(Life::For(std::time::Duration::ZERO)),
+        stale_for: section.stale_for.unwrap_or(Life::For(std::time::Duration::ZERO)),
         soft_timeout: section.soft_timeout.and_then(Life::duration),
         hard_timeout: section.hard_timeout.and_then(Life::duration),
     }

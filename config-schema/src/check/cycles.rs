@@ -36,12 +36,7 @@ impl<'a> Checker<'a> {
         for view in views.iter().filter(|view| !view.is_pattern) {
             for tier in &view.tiers {
                 if let Some((to, at)) = tier.cache() {
-                    edges.push(Edge {
-                        from: view.name,
-                        to,
-                        tier: tier.tier,
-                        at,
-                    });
+                    edges.push(Edge { from: view.name, to, tier: tier.tier, at });
                 }
             }
         }

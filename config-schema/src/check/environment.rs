@@ -67,9 +67,6 @@ mod tests {
             std::fs::write(&file, text).unwrap();
             assert_eq!(CheckEnvironment::limit_of(&file), limit);
         }
-        assert_eq!(
-            CheckEnvironment::limit_of(&folder.path().join("absent")),
-            None
-        );
+        assert_eq!(CheckEnvironment::limit_of(&folder.path().join("absent")), None);
     }
 }

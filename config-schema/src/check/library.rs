@@ -45,8 +45,7 @@ impl<'a> Checker<'a> {
                 Err(error) => Some(unreadable(item, library, &path, &error)),
             };
             let at = KeyPath::from_segments(["plugins", &item.key]);
-            self.diagnostics
-                .extend(diagnostic.map(|diagnostic| diagnostic.path(at)));
+            self.diagnostics.extend(diagnostic.map(|diagnostic| diagnostic.path(at)));
         }
     }
 }
@@ -88,10 +87,7 @@ fn examine(
     if let Some(pin) = pin
         && let Some(pinned) = pin.as_str()
     {
-        let found: String = Sha256::digest(bytes)
-            .iter()
-            .map(|b| format!("{b:02x}"))
-            .collect();
+        let found: String = Sha256::digest(bytes).iter().map(|b| format!("{b:02x}")).collect();
         if !found.eq_ignore_ascii_case(pinned.trim()) {
             return Some(mismatch(sources, item, pin, path, &found));
         }
@@ -120,9 +116,7 @@ struct Stamp {
 
 /// The first stamp in a library.
 fn stamp(bytes: &[u8]) -> Option<Stamp> {
-    let start = bytes
-        .windows(MAGIC.len())
-        .position(|window| window == MAGIC)?;
+    let start = bytes.windows(MAGIC.len()).position(|window| window == MAGIC)?;
     let stamp = bytes.get(start..)?;
     let number = |at: usize| -> Option<u16> {
         let pair = stamp.get(at..at + 2)?;
@@ -160,10 +154,7 @@ fn foreign_abi(item: &Item, library: &Node, bytes: &[u8]) -> Option<Diagnostic> 
     Some(
         Diagnostic::error("C0602", message)
             .at(library.at.clone(), built)
-            .note(format!(
-                "this program: ABI {needs}.{}, accepts {needs}.x",
-                ABI.1
-            ))
+            .note(format!("this program: ABI {needs}.{}, accepts {needs}.x", ABI.1))
             .help(format!("get a build of {name} for ABI {needs}")),
     )
 }

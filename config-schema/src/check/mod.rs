@@ -22,6 +22,7 @@ mod connection;
 mod cycles;
 mod environment;
 mod library;
+mod missing;
 mod options;
 mod plugins;
 mod policies;
@@ -30,6 +31,7 @@ mod scalars;
 mod secrets;
 mod staleness;
 mod tiers;
+mod unknown;
 mod view;
 mod wording;
 
@@ -64,10 +66,8 @@ impl Checked {
 #[must_use]
 pub fn check(resolved: &Resolved, registry: &Registry, environment: &CheckEnvironment) -> Checked {
     let (root, sources) = (&resolved.root, &resolved.sources);
-    let has_loader_errors = resolved
-        .diagnostics
-        .iter()
-        .any(|diagnostic| diagnostic.severity == Severity::Error);
+    let has_loader_errors =
+        resolved.diagnostics.iter().any(|diagnostic| diagnostic.severity == Severity::Error);
     let mut checker = Checker::new(sources, registry, environment, root);
     let json = checker.root(root);
     checker.relations(root, has_loader_errors);
@@ -82,15 +82,9 @@ pub fn check(resolved: &Resolved, registry: &Registry, environment: &CheckEnviro
     let patterns = root.find(&["patterns".to_owned()]).and_then(Node::as_table);
     let patterns = patterns.into_iter().flatten();
     let patterns: Vec<String> = patterns.map(|item| item.key.clone()).collect();
-    match config
-        .map(|json| build::config(json, &patterns))
-        .transpose()
-    {
+    match config.map(|json| build::config(json, &patterns)).transpose() {
         Ok(config) => Checked { config, report },
-        Err(error) => Checked {
-            config: None,
-            report: with_bug(&report, &error),
-        },
+        Err(error) => Checked { config: None, report: with_bug(&report, &error) },
     }
 }
 
@@ -113,9 +107,7 @@ fn is_accepted(diagnostic: &Diagnostic, root: &Node) -> bool {
         let Some(crate::tree::Value::Array(items)) = list else {
             return false;
         };
-        items
-            .iter()
-            .any(|item| item.as_str() == Some(diagnostic.code))
+        items.iter().any(|item| item.as_str() == Some(diagnostic.code))
     };
     let cache = diagnostic.path.as_ref().map(KeyPath::segments);
     let cache = cache.and_then(|path| path.get(..2));
@@ -144,11 +136,7 @@ impl<'a> Checker<'a> {
     /// Checks every option.
     fn root(&mut self, root: &'a Node) -> Option<Json> {
         let path = KeyPath::root();
-        let spot = Spot {
-            node: root,
-            path: &path,
-            key_at: None,
-        };
+        let spot = Spot { node: root, path: &path, key_at: None };
         self.value(spot, &grammar::schema(), None)
     }
 

@@ -45,7 +45,7 @@ impl<'a> Checker<'a> {
             return self.not_a_plugin(spot, kind_node, slot);
         };
         let Some(registered) = self.registry.find(slot, kind) else {
-            if !is_ignored(slot) || known::find(slot, kind).is_none() {
+            if !known::is_ignored(slot) || known::find(slot, kind).is_none() {
                 let diagnostic = self.unregistered(slot, kind, kind_node);
                 let diagnostic = diagnostic.path(spot.path.clone());
                 self.diagnostics.push(diagnostic);
@@ -131,10 +131,7 @@ impl<'a> Checker<'a> {
         let message = format!("{} `{}` has no `kind`", slot_word(slot), spot.path);
         let at = spot.key_at.unwrap_or(&spot.node.at).clone();
         let diagnostic = Diagnostic::error("C0208", message)
-            .at(
-                at,
-                "`kind` missing in this table and in everything it inherits",
-            )
+            .at(at, "`kind` missing in this table and in everything it inherits")
             .path(spot.path.join("kind"))
             .note(self.registered_note(slot));
         self.diagnostics.push(diagnostic);
@@ -148,11 +145,7 @@ impl<'a> Checker<'a> {
         let diagnostic = Diagnostic::error("C0204", message).help(format!(
             "write the kind as a string, or a table with `kind`: `{slot} = {{ kind = \"…\" }}`"
         ));
-        let spot = Spot {
-            node: spot.node,
-            path: spot.path,
-            key_at: spot.key_at,
-        };
+        let spot = Spot { node: spot.node, path: spot.path, key_at: spot.key_at };
         self.report(spot, diagnostic, "");
         None
     }
@@ -188,10 +181,7 @@ impl<'a> Checker<'a> {
                          this build"
                     ),
                 )
-                .also(
-                    provided_at.clone(),
-                    format!("plugin `{plugin}` provides it"),
-                )
+                .also(provided_at.clone(), format!("plugin `{plugin}` provides it"))
                 .note(self.registered_note(slot));
         }
         if let Some(known) = known::find(slot, kind) {
@@ -233,26 +223,16 @@ impl<'a> Checker<'a> {
             return Diagnostic::error("C0202", message)
                 .at(node.at.clone(), label)
                 .note(linked)
-                .help(format!(
-                    "use one of the linked kinds until a release has `{kind}`"
-                ));
+                .help(format!("use one of the linked kinds until a release has `{kind}`"));
         }
         let message = format!("{word} `{kind}` is known, but this program was built without it");
         let label = format!("provided by crate `{name}`, which is not linked");
         let module = name.replace('-', "_");
-        Diagnostic::error("C0202", message)
-            .at(node.at.clone(), label)
-            .note(linked)
-            .help(format!(
-                "add the crate and link it:\n    cargo add {name}\n    use {module} as _;      \
+        Diagnostic::error("C0202", message).at(node.at.clone(), label).note(linked).help(format!(
+            "add the crate and link it:\n    cargo add {name}\n    use {module} as _;      \
                  // in main.rs: an unused crate is not linked"
-            ))
+        ))
     }
-}
-
-/// Whether the sections that use plugins of a slot are ignored in this release.
-const fn is_ignored(slot: Slot) -> bool {
-    matches!(slot, Slot::Invalidator | Slot::Replicator | Slot::Warmer)
 }
 
 impl PluginUse<'_> {

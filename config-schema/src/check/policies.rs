@@ -22,18 +22,11 @@ impl<'a> Checker<'a> {
     fn misplaced_policy(&self, view: &CacheView<'a>, tier: &TierView<'a>) -> Option<Diagnostic> {
         let policy = tier.get("policy").filter(|policy| !policy.node.failed)?;
         let backend = tier.backend(&self.plugins)?;
-        if backend
-            .descriptor
-            .capabilities
-            .contains(Capabilities::POLICY)
-        {
+        if backend.descriptor.capabilities.contains(Capabilities::POLICY) {
             return None;
         }
         let kind = &backend.kind;
-        let is_shared = backend
-            .descriptor
-            .capabilities
-            .contains(Capabilities::SHARED);
+        let is_shared = backend.descriptor.capabilities.contains(Capabilities::SHARED);
         let label = if is_shared {
             format!("`{kind}` evicts on the server; this setting would do nothing")
         } else {
@@ -44,10 +37,7 @@ impl<'a> Checker<'a> {
             Layer::Defaults => " from `defaults`".to_owned(),
             _ => String::new(),
         };
-        let gets = format!(
-            "tier `{}` of `{}` gets this backend{origin}",
-            tier.tier, view.name
-        );
+        let gets = format!("tier `{}` of `{}` gets this backend{origin}", tier.tier, view.name);
         let help = match kind.as_str() {
             "redis" => {
                 "remove the line, and set `maxmemory-policy allkeys-lru` on the Redis server \
@@ -70,10 +60,7 @@ impl<'a> Checker<'a> {
             .collect();
         Some(match takers.len() {
             0 => diagnostic,
-            _ => diagnostic.note(format!(
-                "backends that take a policy: {}",
-                takers.join(", ")
-            )),
+            _ => diagnostic.note(format!("backends that take a policy: {}", takers.join(", "))),
         })
     }
 }

@@ -55,8 +55,7 @@ impl<'a> Checker<'a> {
             let mut earlier = own[..index].iter();
             let conflict = earlier.find_map(|first| Some((first, overlap(first, later)?)));
             if let Some((first, overlap)) = conflict {
-                self.diagnostics
-                    .push(conflict_problem(first, later, &overlap));
+                self.diagnostics.push(conflict_problem(first, later, &overlap));
             }
         }
     }
@@ -75,28 +74,15 @@ fn claims_of<'v, 'a>(
     let claim = |resource| {
         let (option, kind) = match resource {
             Resource::Directory { option, path } => (option, ClaimKind::Directory(resolved(&path))),
-            Resource::KeyPrefix {
-                option,
-                connection,
-                prefix,
-            } => (option, ClaimKind::KeyPrefix { connection, prefix }),
+            Resource::KeyPrefix { option, connection, prefix } => {
+                (option, ClaimKind::KeyPrefix { connection, prefix })
+            }
             // A kind of resource that a later version of the core knows.
             _ => return None,
         };
         let at = backend.option_at(&option).clone();
-        let written = checker
-            .sources
-            .text(&at)
-            .trim_matches(['"', '\''])
-            .to_owned();
-        Some(Claim {
-            view,
-            tier,
-            option,
-            at,
-            written,
-            kind,
-        })
+        let written = checker.sources.text(&at).trim_matches(['"', '\'']).to_owned();
+        Some(Claim { view, tier, option, at, written, kind })
     };
     resources.into_iter().filter_map(claim).collect()
 }
@@ -130,14 +116,8 @@ fn overlap(first: &Claim<'_, '_>, second: &Claim<'_, '_>) -> Option<Overlap> {
             (a.starts_with(b) || b.starts_with(a)).then_some(Overlap::Inside)
         }
         (
-            ClaimKind::KeyPrefix {
-                connection: a,
-                prefix: x,
-            },
-            ClaimKind::KeyPrefix {
-                connection: b,
-                prefix: y,
-            },
+            ClaimKind::KeyPrefix { connection: a, prefix: x },
+            ClaimKind::KeyPrefix { connection: b, prefix: y },
         ) if a == b => match x == y {
             true => Some(Overlap::Same),
             false => (x.starts_with(&**y) || y.starts_with(&**x)).then_some(Overlap::Inside),
@@ -150,10 +130,7 @@ fn conflict_problem(first: &Claim<'_, '_>, later: &Claim<'_, '_>, overlap: &Over
     let (message, noun) = match (&first.kind, &later.kind, overlap) {
         (ClaimKind::Directory(path), _, Overlap::Same) => {
             let path = path.display();
-            (
-                format!("two caches use the same directory `{path}`"),
-                "directory",
-            )
+            (format!("two caches use the same directory `{path}`"), "directory")
         }
         (ClaimKind::Directory(a), ClaimKind::Directory(b), Overlap::Inside) => {
             let (inner, outer) = if a.starts_with(b) { (a, b) } else { (b, a) };
@@ -210,10 +187,8 @@ fn pattern_problem(claim: &Claim<'_, '_>) -> Option<Diagnostic> {
     let ClaimKind::Directory(path) = &claim.kind else {
         return None;
     };
-    let message = format!(
-        "all caches of {label} would use the same directory `{}`",
-        path.display()
-    );
+    let message =
+        format!("all caches of {label} would use the same directory `{}`", path.display());
     let path = below(&claim.tier.path.join("backend"), &claim.option);
     Some(
         Diagnostic::error("C0407", message)

@@ -95,9 +95,7 @@ fn coerce(node: &Node, schema: &Json) -> Option<Value> {
     if shape::types(schema).contains(&"string") || !is_from_outside(node) {
         return None;
     }
-    shape::types(schema)
-        .into_iter()
-        .find_map(|name| parse_as(name, text))
+    shape::types(schema).into_iter().find_map(|name| parse_as(name, text))
 }
 
 fn parse_as(type_name: &str, text: &str) -> Option<Value> {
@@ -130,11 +128,7 @@ pub(super) fn wrong_type(checker: &mut Checker<'_>, spot: Spot<'_, '_>, schema: 
     let expected = shape::expectation(schema);
     let message = format!("expected {expected} for `{}`, found {found}", spot.path);
     let mut diagnostic = Diagnostic::error("C0204", message);
-    if let Some(name) = spot
-        .path
-        .last()
-        .filter(|name| name.parse::<usize>().is_err())
-    {
+    if let Some(name) = spot.path.last().filter(|name| name.parse::<usize>().is_err()) {
         diagnostic = diagnostic.note(shape::summary(name, schema, false));
     }
     if let Some(fix) = change_quotes(checker.sources, spot.node, schema)
@@ -176,11 +170,7 @@ fn is_choice(checker: &mut Checker<'_>, spot: Spot<'_, '_>, schema: &Json, value
         Diagnostic::error("C0209", message).note(format!("values: {}", names.join(", ")));
     if let Some(near) = closest(&shown, names.iter().map(String::as_str)) {
         let text = requote(checker.sources, &spot.node.at, near);
-        let fix = Fix::replace(
-            format!("did you mean `{near}`?"),
-            spot.node.at.clone(),
-            text,
-        );
+        let fix = Fix::replace(format!("did you mean `{near}`?"), spot.node.at.clone(), text);
         diagnostic = diagnostic.fix(fix);
     }
     checker.report(spot, diagnostic, "not one of the values");
@@ -193,18 +183,12 @@ fn is_in_range(checker: &mut Checker<'_>, spot: Spot<'_, '_>, schema: &Json, val
     };
     let limit = |name| schema.get(name).and_then(Json::as_f64);
     let complaint = if limit("minimum").is_some_and(|minimum| number < minimum) {
-        Some((
-            "small",
-            format!("at least {}", limit("minimum").unwrap_or_default()),
-        ))
+        Some(("small", format!("at least {}", limit("minimum").unwrap_or_default())))
     } else if limit("exclusiveMinimum").is_some_and(|minimum| number <= minimum) {
         let minimum = limit("exclusiveMinimum").unwrap_or_default();
         Some(("small", format!("more than {minimum}")))
     } else if limit("maximum").is_some_and(|maximum| number > maximum) {
-        Some((
-            "large",
-            format!("at most {}", limit("maximum").unwrap_or_default()),
-        ))
+        Some(("large", format!("at most {}", limit("maximum").unwrap_or_default())))
     } else if limit("exclusiveMaximum").is_some_and(|maximum| number >= maximum) {
         let maximum = limit("exclusiveMaximum").unwrap_or_default();
         Some(("large", format!("less than {maximum}")))
@@ -250,12 +234,8 @@ fn typed_string(
             Ok(_) => return Number::from_f64(*number).map(Json::Number),
             Err(error) => error,
         },
-        Value::Integer(number) => UnitError::NoUnit {
-            number: number.to_string(),
-        },
-        Value::Float(number) => UnitError::NoUnit {
-            number: number.to_string(),
-        },
+        Value::Integer(number) => UnitError::NoUnit { number: number.to_string() },
+        Value::Float(number) => UnitError::NoUnit { number: number.to_string() },
         _ => {
             wrong_type(checker, spot, schema);
             return None;
@@ -271,12 +251,7 @@ fn typed_string(
 pub(super) fn absolute(sources: &Sources, node: &Node, text: &str) -> Option<String> {
     let own = sources.get(node.at.source);
     let is_file = |source: &crate::tree::Source| source.kind == SourceKind::File;
-    let main = || {
-        sources
-            .iter()
-            .map(|(_, source)| source)
-            .find(|source| is_file(source))
-    };
+    let main = || sources.iter().map(|(_, source)| source).find(|source| is_file(source));
     let file = if is_file(own) { Some(own) } else { main() };
     let folder = file.and_then(|file| Path::new(&file.name).parent());
     let path: PathBuf = folder.unwrap_or(Path::new("")).join(text);
@@ -286,7 +261,5 @@ pub(super) fn absolute(sources: &Sources, node: &Node, text: &str) -> Option<Str
 
 /// The path of an option by its segments, for tests of relations.
 pub(super) fn below(path: &KeyPath, option: &str) -> KeyPath {
-    option
-        .split('.')
-        .fold(path.clone(), |path, part| path.join(part))
+    option.split('.').fold(path.clone(), |path, part| path.join(part))
 }

@@ -7,9 +7,7 @@ use crate::tree::{Location, SourceId, SourceKind, Sources};
 pub(super) fn by_name(sources: &Sources) -> Vec<Location> {
     let files = sources.iter();
     let files = files.filter(|(_, source)| source.kind == SourceKind::File);
-    files
-        .flat_map(|(id, source)| in_text(id, &source.text))
-        .collect()
+    files.flat_map(|(id, source)| in_text(id, &source.text)).collect()
 }
 
 fn in_text(id: SourceId, text: &str) -> Vec<Location> {
@@ -22,9 +20,8 @@ fn in_text(id: SourceId, text: &str) -> Vec<Location> {
         while let Some(sign) = line[from..].find(['=', ':']).map(|at| from + at) {
             let key = line[from..sign].trim_end().trim_end_matches(['"', '\'']);
             let word = key.rfind(|c: char| !c.is_alphanumeric() && c != '_' && c != '-');
-            let word = word.map_or(key, |at| {
-                key[at..].trim_start_matches(|c: char| !c.is_alphanumeric())
-            });
+            let word =
+                word.map_or(key, |at| key[at..].trim_start_matches(|c: char| !c.is_alphanumeric()));
             let value = line[sign + 1..].trim_start();
             if looks_secret(word) && !value.trim_matches(['"', '\'']).starts_with("${") {
                 secrets.push(Location::new(id, (start + sign + 1).min(end)..end));
@@ -45,10 +42,8 @@ mod tests {
     fn what_follows_a_secret_name_is_hidden_and_references_are_not() {
         let text = "url = \"a\"\npassword = \"x\nm = { user = \"u\", token = \"y\" }\n\
                     password = \"${env:P}\"\n  \"api_key\": z\n";
-        let shown: Vec<&str> = in_text(SourceId(0), text)
-            .into_iter()
-            .map(|secret| &text[secret.span])
-            .collect();
+        let shown: Vec<&str> =
+            in_text(SourceId(0), text).into_iter().map(|secret| &text[secret.span]).collect();
         assert_eq!(shown, [" \"x", " \"y\" }", " z"]);
     }
 }

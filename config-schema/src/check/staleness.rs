@@ -43,10 +43,7 @@ impl<'a> Checker<'a> {
         let invalidation = view.item.node.as_table()?.get("invalidation");
         diagnostic = match invalidation {
             Some(item) => diagnostic
-                .at(
-                    whole(item),
-                    "no `backplane`: other processes do not hear of changes",
-                )
+                .at(whole(item), "no `backplane`: other processes do not hear of changes")
                 .also(view.item.key_at.clone(), bound),
             None => diagnostic.at(view.item.key_at.clone(), bound),
         };
@@ -68,12 +65,8 @@ impl<'a> Checker<'a> {
 }
 
 fn view_can(tier: &super::view::TierView<'_>, checker: &Checker<'_>) -> bool {
-    tier.backend(&checker.plugins).is_some_and(|backend| {
-        backend
-            .descriptor
-            .capabilities
-            .contains(Capabilities::SHARED)
-    })
+    tier.backend(&checker.plugins)
+        .is_some_and(|backend| backend.descriptor.capabilities.contains(Capabilities::SHARED))
 }
 
 /// A key and its value.

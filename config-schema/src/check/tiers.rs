@@ -29,10 +29,7 @@ impl<'a> Checker<'a> {
             let message = format!("{} has no tier to keep entries in", view.label());
             self.diagnostics.push(
                 Diagnostic::error("C0208", message)
-                    .at(
-                        at,
-                        "`l1` missing in this table and in everything it inherits",
-                    )
+                    .at(at, "`l1` missing in this table and in everything it inherits")
                     .path(view.path.join("l1"))
                     .help("say where entries are kept, for example `backend = \"memory\"`"),
             );
@@ -97,13 +94,7 @@ impl<'a> Checker<'a> {
             return;
         }
         let names: Vec<String> = caches()
-            .map(|other| {
-                format!(
-                    "{} ({})",
-                    other.name,
-                    self.sources.place(&other.item.key_at)
-                )
-            })
+            .map(|other| format!("{} ({})", other.name, self.sources.place(&other.item.key_at)))
             .collect();
         let mut diagnostic = Diagnostic::error("C0402", format!("unknown cache `{name}`"))
             .at(at.clone(), "")

@@ -87,19 +87,8 @@ fn view<'a>(section: &'static str, item: &'a Item) -> Option<CacheView<'a>> {
         } else if tier == Tier::L1
             && let Some(short) = table.get("backend").or_else(|| table.get("policy"))
         {
-            tiers.push(TierView {
-                tier,
-                path: path.clone(),
-                key_at: &short.key_at,
-                table,
-            });
+            tiers.push(TierView { tier, path: path.clone(), key_at: &short.key_at, table });
         }
     }
-    Some(CacheView {
-        name: &item.key,
-        is_pattern: section == "patterns",
-        path,
-        item,
-        tiers,
-    })
+    Some(CacheView { name: &item.key, is_pattern: section == "patterns", path, item, tiers })
 }

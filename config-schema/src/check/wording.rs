@@ -53,11 +53,7 @@ fn duration_without_unit(
             (diagnostic.help(help), label)
         }
         _ => {
-            let units = if unit == "life" {
-                DURATION_UNITS
-            } else {
-                PLAIN_DURATION_UNITS
-            };
+            let units = if unit == "life" { DURATION_UNITS } else { PLAIN_DURATION_UNITS };
             let help = format!(
                 "write `\"{seconds}\"` for {plain} seconds or `\"{plain}ms\"` for {plain} \
                  milliseconds"

@@ -100,11 +100,7 @@ fn change<'a>(fix: &'a Fix, sources: &'a Sources) -> Change<'a> {
     });
     Change {
         message: &fix.message,
-        applicability: if fix.is_certain {
-            "machine-applicable"
-        } else {
-            "maybe-incorrect"
-        },
+        applicability: if fix.is_certain { "machine-applicable" } else { "maybe-incorrect" },
         edits: edits.collect(),
     }
 }
@@ -128,9 +124,7 @@ pub(super) fn github(diagnostic: &Diagnostic, sources: &Sources) -> String {
 
 /// Escapes what would end a workflow command.
 fn data(text: &str) -> String {
-    text.replace('%', "%25")
-        .replace('\r', "%0D")
-        .replace('\n', "%0A")
+    text.replace('%', "%25").replace('\r', "%0D").replace('\n', "%0A")
 }
 
 /// Escapes what would end a property of a workflow command.

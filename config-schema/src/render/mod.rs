@@ -25,10 +25,7 @@ pub struct RenderOptions {
 
 impl Default for RenderOptions {
     fn default() -> Self {
-        Self {
-            color: false,
-            width: 140,
-        }
+        Self { color: false, width: 140 }
     }
 }
 
@@ -79,11 +76,7 @@ impl Report {
                 kept.push(diagnostic);
             }
         }
-        Self {
-            diagnostics: kept,
-            sources,
-            secrets: Vec::new(),
-        }
+        Self { diagnostics: kept, sources, secrets: Vec::new() }
     }
 
     /// Names places whose text is never shown: literal values of secret options.
@@ -129,9 +122,8 @@ impl Report {
     #[must_use]
     pub fn render(&self, options: RenderOptions) -> String {
         let texts = self.diagnostics.iter();
-        let texts: Vec<String> = texts
-            .map(|diagnostic| self.render_one(diagnostic, options))
-            .collect();
+        let texts: Vec<String> =
+            texts.map(|diagnostic| self.render_one(diagnostic, options)).collect();
         texts.join("\n")
     }
 
@@ -139,9 +131,7 @@ impl Report {
     #[must_use]
     pub fn json_lines(&self) -> String {
         let lines = self.diagnostics.iter();
-        lines
-            .map(|diagnostic| machine::json(diagnostic, &self.sources) + "\n")
-            .collect()
+        lines.map(|diagnostic| machine::json(diagnostic, &self.sources) + "\n").collect()
     }
 
     /// One GitHub workflow command per line and diagnostic, such as
@@ -149,9 +139,7 @@ impl Report {
     #[must_use]
     pub fn github(&self) -> String {
         let lines = self.diagnostics.iter();
-        lines
-            .map(|diagnostic| machine::github(diagnostic, &self.sources) + "\n")
-            .collect()
+        lines.map(|diagnostic| machine::github(diagnostic, &self.sources) + "\n").collect()
     }
 
     /// The last line, without line break: `caches.toml: 3 errors, 1 warning; nothing was changed`.
@@ -159,9 +147,7 @@ impl Report {
     pub fn summary(&self) -> String {
         let files = self.sources.iter();
         let mut files = files.filter(|(_, source)| source.kind == SourceKind::File);
-        let name = files
-            .next()
-            .map_or("config", |(_, source)| source.name.as_str());
+        let name = files.next().map_or("config", |(_, source)| source.name.as_str());
         let counts: Vec<String> = [(Severity::Error, "error"), (Severity::Warning, "warning")]
             .into_iter()
             .filter_map(|(severity, word)| counted(self.count(severity), word))
@@ -170,11 +156,7 @@ impl Report {
             0 => "no problems".to_owned(),
             _ => counts.join(", "),
         };
-        let outcome = if self.has_errors() {
-            "; nothing was changed"
-        } else {
-            ""
-        };
+        let outcome = if self.has_errors() { "; nothing was changed" } else { "" };
         format!("{name}: {counts}{outcome}")
     }
 }

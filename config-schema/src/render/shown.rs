@@ -73,11 +73,7 @@ impl Shown {
                 _ => hidden.push(range),
             }
         }
-        let mut shown = Self {
-            text: String::new(),
-            hidden,
-            original,
-        };
+        let mut shown = Self { text: String::new(), hidden, original };
         shown.text = shown.cut(shown.original.len());
         shown
     }

@@ -33,14 +33,8 @@ fn a_secret_on_a_shown_line_is_bullets_of_the_same_width() {
     let report = Report::new(vec![diagnostic], sources).hiding([secret]);
     let text = report.to_string();
     assert!(!text.contains("nter2"), "{text}");
-    assert!(
-        text.contains("2 | password = ••••••••• # \"x\"\n"),
-        "{text}"
-    );
-    assert!(
-        text.contains("|                        ^^^ this\n"),
-        "{text}"
-    );
+    assert!(text.contains("2 | password = ••••••••• # \"x\"\n"), "{text}");
+    assert!(text.contains("|                        ^^^ this\n"), "{text}");
 }
 
 #[test]
@@ -52,10 +46,7 @@ fn a_variable_is_shown_without_line_numbers() {
         .at(value, "seconds?")
         .also(old, "overridden by the variable");
     let text = Report::new(vec![diagnostic], sources).to_string();
-    assert!(
-        text.contains("--> environment variable LARDER__TTL\n"),
-        "{text}"
-    );
+    assert!(text.contains("--> environment variable LARDER__TTL\n"), "{text}");
     assert!(text.contains("  | LARDER__TTL=1800\n"), "{text}");
     assert!(text.contains("::: caches.toml:3:8\n"), "{text}");
 }
@@ -69,16 +60,10 @@ fn reports_are_sorted_and_say_nothing_twice() {
     let early = Diagnostic::warning("W0401", "early").at(early, "");
     let nowhere = Diagnostic::error("C0501", "nowhere");
     let report = Report::new(vec![nowhere, late.clone(), early, late], sources);
-    let messages: Vec<&str> = report
-        .diagnostics()
-        .iter()
-        .map(|diagnostic| diagnostic.message.as_str())
-        .collect();
+    let messages: Vec<&str> =
+        report.diagnostics().iter().map(|diagnostic| diagnostic.message.as_str()).collect();
     assert_eq!(messages, ["early", "late", "nowhere"]);
-    assert_eq!(
-        report.summary(),
-        "caches.toml: 2 errors, 1 warning; nothing was changed"
-    );
+    assert_eq!(report.summary(), "caches.toml: 2 errors, 1 warning; nothing was changed");
 }
 
 #[test]
@@ -104,9 +89,5 @@ fn colour_is_an_option() {
     let (sources, _, _) = sources();
     let report = Report::new(vec![Diagnostic::error("C0501", "bad")], sources);
     assert!(!report.render(RenderOptions::default()).contains('\u{1b}'));
-    assert!(
-        report
-            .render(RenderOptions::default().color(true))
-            .contains('\u{1b}')
-    );
+    assert!(report.render(RenderOptions::default().color(true)).contains('\u{1b}'));
 }

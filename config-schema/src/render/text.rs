@@ -18,9 +18,7 @@ pub(super) fn render(
         Severity::Error => Level::ERROR,
         Severity::Warning => Level::WARNING,
     };
-    let head = level
-        .primary_title(diagnostic.message.as_str())
-        .id(diagnostic.code);
+    let head = level.primary_title(diagnostic.message.as_str()).id(diagnostic.code);
     let mut group = Group::with_title(head);
     for snippet in snippets(diagnostic, sources, secrets) {
         group = group.element(snippet);
@@ -32,17 +30,8 @@ pub(super) fn render(
         group = group.element(Level::HELP.message(help.as_str()));
     }
     let mut groups = vec![group];
-    groups.extend(
-        diagnostic
-            .fix
-            .as_ref()
-            .and_then(|fix| patch(fix, sources, secrets)),
-    );
-    let renderer = if options.color {
-        Renderer::styled()
-    } else {
-        Renderer::plain()
-    };
+    groups.extend(diagnostic.fix.as_ref().and_then(|fix| patch(fix, sources, secrets)));
+    let renderer = if options.color { Renderer::styled() } else { Renderer::plain() };
     let text = renderer.term_width(options.width).render(&groups);
     let text = without_positions(text, diagnostic, sources);
     indented(text, diagnostic, sources) + "\n"
@@ -123,11 +112,7 @@ fn without_positions(mut text: String, diagnostic: &Diagnostic, sources: &Source
 
 /// Without line numbers there is no margin for them either; the usual one reads better.
 fn indented(text: String, diagnostic: &Diagnostic, sources: &Sources) -> String {
-    let mut labels = diagnostic
-        .primary
-        .iter()
-        .chain(&diagnostic.secondary)
-        .peekable();
+    let mut labels = diagnostic.primary.iter().chain(&diagnostic.secondary).peekable();
     let is_file = |label: &Label| sources.get(label.at.source).kind == SourceKind::File;
     if labels.peek().is_none() || labels.any(is_file) {
         return text;

@@ -138,23 +138,13 @@ pub(crate) struct FakeMemory {
     max_bytes: Option<ByteSize>,
 }
 
-fake!(
-    FakeMemory,
-    "memory",
-    POLICY | TTL | TYPED,
-    |_| Vec::new(),
-    |config, at| match config {
-        FakeMemory {
-            capacity: None,
-            max_bytes: None,
-        } => Err(
-            Problem::new(at.clone(), "neither `capacity` nor `max_bytes` is set")
-                .help("add `capacity = 10_000`")
-                .into()
-        ),
-        _ => Ok(()),
-    }
-);
+fake!(FakeMemory, "memory", POLICY | TTL | TYPED, |_| Vec::new(), |config, at| match config {
+    FakeMemory { capacity: None, max_bytes: None } =>
+        Err(Problem::new(at.clone(), "neither `capacity` nor `max_bytes` is set")
+            .help("add `capacity = 10_000`")
+            .into()),
+    _ => Ok(()),
+});
 
 /// When a file is written through to the disk.
 #[derive(Clone, Copy, Debug, Default, Deserialize, JsonSchema)]
@@ -192,10 +182,7 @@ fake!(
     FakeFile,
     "file",
     POLICY | TTL | PERSIST,
-    |config| vec![Resource::Directory {
-        option: "dir".into(),
-        path: config.dir.clone(),
-    }],
+    |config| vec![Resource::Directory { option: "dir".into(), path: config.dir.clone() }],
     |config, _| {
         let _ = (config.max_bytes, config.max_entries, config.fsync);
         Ok(())
@@ -314,13 +301,7 @@ pub(crate) struct FakeLmdb {
     read_only: bool,
 }
 
-fake!(
-    FakeLmdb,
-    "acme.lmdb",
-    TTL | PERSIST,
-    |_| Vec::new(),
-    |_, _| Ok(())
-);
+fake!(FakeLmdb, "acme.lmdb", TTL | PERSIST, |_| Vec::new(), |_, _| Ok(()));
 
 /// No options.
 #[derive(Clone, Debug, Default, Deserialize, JsonSchema)]
@@ -334,7 +315,6 @@ fake!(FakeMessagePack, "messagepack");
 #[derive(Clone, Debug, Default, Deserialize, JsonSchema)]
 #[serde(crate = "larder_core::serde", default, deny_unknown_fields)]
 #[schemars(crate = "larder_core::schemars")]
-#[expect(dead_code, reason = "only the schema is read")]
 pub(crate) struct FakeRaw {
     /// How to compress.
     compress: Option<String>,
@@ -385,8 +365,5 @@ pub(crate) fn registry() -> Registry {
         .with(Descriptor::policy::<FakeTinyLfu>(ORIGIN, VERSION))
         .with(Descriptor::serializer::<FakeMessagePack>(ORIGIN, VERSION))
         .with(Descriptor::serializer::<FakeRaw>(ORIGIN, VERSION))
-        .with_loaded(
-            "acme-lmdb",
-            [Descriptor::backend::<FakeLmdb>(ORIGIN, VERSION)],
-        )
+        .with_loaded("acme-lmdb", [Descriptor::backend::<FakeLmdb>(ORIGIN, VERSION)])
 }

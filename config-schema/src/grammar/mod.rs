@@ -14,16 +14,30 @@ use schemars::{JsonSchema, Schema, SchemaGenerator, json_schema};
 use serde::Deserialize;
 use serde_json::Value;
 
+use self::nodes::{
+    BackendNode, ConnectionNode, InvalidatorNode, OneOrMany, OnePerSystem, PolicyNode,
+    ReplicatorNode, SerializerNode, WarmerNode,
+};
 use crate::shape::normalise;
+
+mod nodes;
+
+pub(crate) use nodes::Picked;
 
 /// The schema of a whole config file, without references.
 pub(crate) fn schema() -> Value {
     schema_of::<Root>()
 }
 
-/// The schema of one cache.
-pub(crate) fn cache_schema() -> Value {
-    schema_of::<CacheSection>()
+/// The sections that occur more than once, by the name of their definition.
+pub(crate) fn sections() -> [(&'static str, Value); 5] {
+    [
+        ("cache", schema_of::<CacheSection>()),
+        ("pattern", schema_of::<PatternSection>()),
+        ("plugin", schema_of::<LibrarySection>()),
+        ("resilience", schema_of::<ResilienceSection>()),
+        ("tier", schema_of::<TierSection>()),
+    ]
 }
 
 fn schema_of<T: JsonSchema>() -> Value {
@@ -33,46 +47,6 @@ fn schema_of<T: JsonSchema>() -> Value {
     });
     let schema = settings.into_generator().into_root_schema_for::<T>();
     normalise(schema.to_value())
-}
-
-/// A plugin as the config names it, after the checks.
-#[derive(Clone, Debug, Deserialize)]
-pub(crate) struct Picked {
-    pub(crate) kind: String,
-    #[serde(default)]
-    pub(crate) options: Value,
-}
-
-macro_rules! plugin_node {
-    ($($name:ident = $slot:literal),* $(,)?) => {$(
-        #[derive(Clone, Debug, Deserialize)]
-        #[serde(transparent)]
-        pub(crate) struct $name(pub(crate) Picked);
-
-        impl JsonSchema for $name {
-            fn inline_schema() -> bool {
-                true
-            }
-
-            fn schema_name() -> Cow<'static, str> {
-                stringify!($name).into()
-            }
-
-            fn json_schema(_: &mut SchemaGenerator) -> Schema {
-                json_schema!({ "x-plugin": $slot })
-            }
-        }
-    )*};
-}
-
-plugin_node! {
-    BackendNode = "backend",
-    ConnectionNode = "connection",
-    InvalidatorNode = "invalidator",
-    PolicyNode = "policy",
-    ReplicatorNode = "replicator",
-    SerializerNode = "serializer",
-    WarmerNode = "warmer",
 }
 
 /// A config file.
@@ -265,6 +239,7 @@ pub(crate) struct InvalidationSection {
 /// A library with plugins.
 #[derive(Debug, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
+#[expect(dead_code, reason = "read from the tree, which knows the positions")]
 pub(crate) struct LibrarySection {
     /// The library: one path, or one per operating system.
     #[schemars(extend("x-path" = true))]
@@ -334,55 +309,4 @@ pub(crate) struct ProfileSection {
     reload: Option<ReloadSection>,
     /// Sections that are removed.
     pub(crate) unset: Vec<String>,
-}
-
-/// A name or a list of names.
-#[derive(Debug)]
-pub(crate) struct OneOrMany;
-
-/// A text, or one per operating system.
-#[derive(Debug)]
-pub(crate) struct OnePerSystem;
-
-macro_rules! schema_only {
-    ($($name:ident = $schema:tt),* $(,)?) => {$(
-        impl<'de> Deserialize<'de> for $name {
-            fn deserialize<D: serde::Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
-                serde::de::IgnoredAny::deserialize(deserializer).map(|_| Self)
-            }
-        }
-
-        impl JsonSchema for $name {
-            fn inline_schema() -> bool {
-                true
-            }
-
-            fn schema_name() -> Cow<'static, str> {
-                stringify!($name).into()
-            }
-
-            fn json_schema(_: &mut SchemaGenerator) -> Schema {
-                json_schema!($schema)
-            }
-        }
-    )*};
-}
-
-schema_only! {
-    OneOrMany = { "anyOf": [
-        { "type": "string" },
-        { "type": "array", "items": { "type": "string" } },
-    ] },
-    OnePerSystem = { "anyOf": [
-        { "type": "string" },
-        {
-            "type": "object",
-            "properties": {
-                "linux": { "type": "string" },
-                "macos": { "type": "string" },
-                "windows": { "type": "string" },
-            },
-            "additionalProperties": false,
-        },
-    ] },
 }

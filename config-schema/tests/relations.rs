@@ -1,0 +1,201 @@
+//! Small configs and what the checks say about them, or make of them.
+
+mod support;
+
+use std::time::Duration;
+
+use larder_config::check::{CheckEnvironment, Checked, check};
+use larder_config::loader::Loader;
+use larder_config::model::TierSource;
+use larder_config::parse::Format;
+use larder_core::{Life, Tier};
+use serde_json::json;
+
+fn load(text: &str, variables: &[(&str, &str)]) -> Checked {
+    let variables = variables.iter();
+    let variables = variables.map(|(name, value)| ((*name).to_owned(), (*value).to_owned()));
+    let resolved = Loader::new()
+        .text("/etc/shop/caches.toml", Format::Toml, text)
+        .environment(variables)
+        .resolve();
+    check(&resolved, &support::registry(), &CheckEnvironment::isolated())
+}
+
+/// Code, message and the text under the primary label of every diagnostic.
+fn found(text: &str) -> Vec<String> {
+    let report = load(text, &[]).report;
+    let describe = |one: &larder_config::diagnostic::Diagnostic| {
+        let at = one.primary.as_ref().map(|label| report.sources().text(&label.at));
+        format!("{} {} @ {}", one.code, one.message, at.unwrap_or_default())
+    };
+    report.diagnostics().iter().map(describe).collect()
+}
+
+#[test]
+fn tiers_have_one_source_each_and_none_is_left_out() {
+    for (text, expected) in [
+        ("[caches.a]\nttl = '1h'\n", "C0208 cache `a` has no tier to keep entries in @ [caches.a]"),
+        (
+            "[caches.a]\nl2.backend = { kind = 'memory', capacity = 5 }\n",
+            "C0407 cache `a` has tier `l2` without `l1` @ l2",
+        ),
+        ("[caches.a]\nl1.policy = 'lru'\n", "C0208 tier `l1` of cache `a` has no backend @ l1"),
+        (
+            "[caches.a]\nl1.cache = 'b'\nl1.backend = { kind = 'memory', capacity = 5 }\n\
+             [caches.b]\nbackend = { kind = 'memory', capacity = 5 }\n",
+            "C0407 tier `l1` of cache `a` has both a backend and a cache @ cache",
+        ),
+        (
+            "[caches.users]\nbackend = { kind = 'memory', capacity = 5 }\n\
+             [caches.b]\nl1.cache = 'user'\n",
+            "C0402 unknown cache `user` @ 'user'",
+        ),
+        (
+            "[caches.a]\nl1.cache = 'a'\n",
+            "C0401 caches refer to each other in a cycle: a → a @ 'a'",
+        ),
+        (
+            "[patterns.'t-*']\nbackend = { kind = 'file', dir = '/var/t' }\n",
+            "C0407 all caches of pattern `t-*` would use the same directory `/var/t` @ '/var/t'",
+        ),
+        (
+            "[caches.a]\nbackend = { capacity = 5 }\n",
+            "C0208 backend `caches.a.backend` has no `kind` @ backend",
+        ),
+        (
+            "[caches.a]\nbackend = 5\n",
+            "C0204 expected a backend for `caches.a.backend`, found an integer @ 5",
+        ),
+        ("cashes = 1\n", "C0203 unknown option `cashes` @ cashes"),
+    ] {
+        assert_eq!(found(text), [expected], "{text}");
+    }
+}
+
+#[cfg(unix)]
+#[test]
+fn directories_are_compared_after_links_and_dots_are_resolved() {
+    let folder = tempfile::tempdir().expect("a folder");
+    let real = folder.path().join("real");
+    std::fs::create_dir(&real).expect("a folder");
+    std::os::unix::fs::symlink(&real, folder.path().join("link")).expect("a link");
+    let root = folder.path().canonicalize().expect("it exists");
+    let root = root.to_str().expect("a plain path");
+    let conflicts = |first: &str, second: &str| {
+        let text = format!(
+            "[caches.a]\nbackend = {{ kind = 'file', dir = '{root}/{first}' }}\n\
+             [caches.b]\nbackend = {{ kind = 'file', dir = '{root}/{second}' }}\n"
+        );
+        found(&text)
+    };
+    assert_eq!(conflicts("real", "other"), [""; 0]);
+    assert_eq!(conflicts("real", "real2"), [""; 0]);
+    let same = format!("C0404 two caches use the same directory `{root}/real` @ ");
+    assert_eq!(conflicts("real", "link"), [format!("{same}'{root}/link'")]);
+    assert_eq!(conflicts("real", "link/x/.."), [format!("{same}'{root}/link/x/..'")]);
+    let inside = format!(
+        "C0404 cache directory `{root}/real/x` lies inside cache directory `{root}/real` @ \
+         '{root}/link/x'"
+    );
+    assert_eq!(conflicts("real", "link/x"), [inside]);
+}
+
+#[test]
+fn values_from_outside_are_read_as_the_option_wants_them() {
+    let text = "[caches.a]\nbackend = { kind = 'memory', capacity = '${env:SIZE}' }\n\
+                resilience.single_flight = true\nttl = '1h'\n";
+    let single_flight = ("LARDER__CACHES__A__RESILIENCE__SINGLE_FLIGHT", "false");
+    let checked = load(text, &[("SIZE", "500"), single_flight]);
+    let config = checked.config.unwrap_or_else(|| panic!("{}", checked.report));
+    let cache = &config.caches["a"];
+    assert!(!cache.resilience.single_flight);
+    let TierSource::Backend(backend) = &cache.tiers[0].source else {
+        panic!("it has a backend");
+    };
+    assert_eq!(backend.options, json!({ "capacity": 500 }));
+    let report = load(text, &[("SIZE", "many")]).report;
+    let message = &report.diagnostics()[0].message;
+    assert_eq!(message, "expected an integer for `caches.a.backend.capacity`, found `many`");
+}
+
+#[test]
+fn the_model_holds_what_the_config_says_and_defaults_for_the_rest() {
+    let text = "[connections.main]\nkind = 'redis'\nurl = 'redis://a'\n\
+                [caches.a]\nttl = '1h'\nnegative_ttl = '5s'\nmax_value_size = '1MiB'\n\
+                allow = ['W0401']\n\
+                [caches.a.l1]\nbackend = { kind = 'file', dir = 'build' }\npolicy = 'lru'\n\
+                ttl = '1m'\n\
+                [caches.a.l2]\nbackend = { kind = 'redis', connection = 'main' }\n\
+                [patterns.'z-*']\nbackend = { kind = 'memory', capacity = 1 }\n\
+                [patterns.'a-*']\nbackend = { kind = 'memory', capacity = 1 }\nmax_instances = 3\n";
+    let checked = load(text, &[]);
+    let config = checked.config.unwrap_or_else(|| panic!("{}", checked.report));
+    let cache = &config.caches["a"];
+    assert_eq!(cache.ttl, Life::For(Duration::from_secs(3600)));
+    assert_eq!(cache.idle_ttl, Life::Never);
+    assert_eq!(cache.negative_ttl, Some(Duration::from_secs(5)));
+    assert_eq!(cache.max_value_bytes, Some(1 << 20));
+    assert_eq!(cache.serializer.kind, "messagepack");
+    assert!(cache.resilience.single_flight);
+    let tiers: Vec<Tier> = cache.tiers.iter().map(|tier| tier.tier).collect();
+    assert_eq!(tiers, [Tier::L1, Tier::L2]);
+    assert_eq!(cache.tiers[0].ttl, Some(Life::For(Duration::from_secs(60))));
+    assert_eq!(cache.tiers[0].policy.as_ref().map(|policy| &*policy.kind), Some("lru"));
+    let TierSource::Backend(file) = &cache.tiers[0].source else {
+        panic!("it has a backend");
+    };
+    assert_eq!(file.path.to_string(), "caches.a.l1.backend");
+    assert_eq!(file.options, json!({ "dir": "/etc/shop/build" }), "relative to the file");
+    let patterns: Vec<&str> = config.patterns.iter().map(|one| &*one.pattern).collect();
+    assert_eq!(patterns, ["z-*", "a-*"], "in the order of the file");
+    assert_eq!(config.patterns[1].max_instances, Some(3));
+    assert_eq!(config.connections["main"].kind, "redis");
+}
+
+#[test]
+fn warnings_are_accepted_per_cache() {
+    let cache = "refresh_ahead = 0.5\nbackend = { kind = 'memory', capacity = 1 }\n";
+    let text = format!("[caches.a]\nallow = ['W0201']\n{cache}[caches.b]\n{cache}");
+    let expected = "W0201 refreshing ahead is not available in this build, so `refresh_ahead` \
+                    is ignored @ refresh_ahead";
+    assert_eq!(found(&text), [expected]);
+    assert!(load(&text, &[]).config.is_some());
+}
+
+#[test]
+fn an_inherited_mistake_is_reported_once() {
+    let text = "[defaults]\nttl = 5\n[caches.a]\nbackend = { kind = 'memory', capacity = 1 }\n\
+                [caches.b]\nbackend = { kind = 'memory', capacity = 1 }\n";
+    assert_eq!(found(text), ["C0205 duration without a unit @ 5"]);
+}
+
+#[test]
+fn secrets_stay_hidden_wherever_they_are_written() {
+    for text in [
+        // A syntax error on the line of a secret.
+        "[connections.main]\nkind = 'redis'\npassword = \"hunter2\n",
+        // A password in an address, beside a mistake on the same line.
+        "connections.main = { kind = 'redis', url = 'redis://u:hunter2@host', pool = 1 }\n",
+        // A wrong type.
+        "[connections.main]\nkind = 'redis'\nurl = 'a'\npassword = ['hunter2']\n",
+        // A section that does not exist.
+        "[conections.main]\npassword = 'hunter2'\n",
+    ] {
+        let checked = load(text, &[]);
+        assert!(checked.report.has_errors(), "{text}");
+        let shown = checked.report.to_string() + &checked.report.json_lines();
+        assert!(!shown.contains("hunter2"), "{shown}");
+    }
+    let text = "[connections.main]\nkind = 'redis'\nurl = 'a'\npool_size = 0\n";
+    let checked = load(text, &[("LARDER__CONNECTIONS__MAIN__PASSWORD", "hunter2")]);
+    assert!(!checked.report.to_string().contains("hunter2"));
+}
+
+#[test]
+fn the_error_prints_like_the_command_line() {
+    let error = load("[caches.a]\nttl = 5\n", &[]).into_config().expect_err("two mistakes");
+    assert_eq!(error.diagnostics().len(), 2);
+    let text = format!("{error:?}");
+    assert!(text.starts_with("error[C0208]: cache `a` has no tier"), "{text}");
+    assert!(text.ends_with("/etc/shop/caches.toml: 2 errors; nothing was changed"), "{text}");
+}
