@@ -26,7 +26,7 @@ names! {
     MANAGER_CLOSE = "manager.close";
     /// span: the application's loader runs for one key. Fields: `cache`.
     CACHE_LOAD = "cache.load";
-    /// event, warn: a config was used although `check` warns of it. Fields: `code`, `path`, `message`.
+    /// event, warn: a config was used although `check` warns of it. Fields: `code`, `path`, `problem`.
     CONFIG_WARNING = "config.warning";
     /// event, debug: a cache is ready. Fields: `cache`, `tiers`.
     CACHE_READY = "cache.ready";

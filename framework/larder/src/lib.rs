@@ -56,6 +56,7 @@ mod tags;
 mod tier;
 mod ttl;
 
+pub use larder_config as config;
 pub use larder_config::parse::Format;
 pub use larder_config::render::ConfigError;
 pub use larder_core::{self as plugin};

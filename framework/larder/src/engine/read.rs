@@ -12,6 +12,10 @@ use crate::stats::MissCause;
 use crate::tags::{TagCell, Tags};
 use crate::tier::{ByteTier, count};
 
+/// Versions are microseconds since 1970, below this until the year 2255. A marker beyond it is
+/// damaged, and would leave no room to move on.
+const MAX_VERSION: u64 = 1 << 53;
+
 /// A valid entry and where it was.
 #[derive(Debug)]
 pub(crate) struct Found {
@@ -124,7 +128,9 @@ impl Engine {
             return Ok(None);
         };
         let entry = tier.bounded("get", tier.backend.get(&cell.marker_key())).await?;
-        Ok(entry.and_then(|entry| Some(u64::from_be_bytes(entry.value.as_ref().try_into().ok()?))))
+        let version =
+            entry.and_then(|entry| Some(u64::from_be_bytes(entry.value.as_ref().try_into().ok()?)));
+        Ok(version.filter(|version| *version < MAX_VERSION))
     }
 
     /// Copies an entry into the byte tiers above the one it was found in, unless its key changed

@@ -233,11 +233,13 @@ impl Engine {
 
     /// Gives a tag a new version, here at once and then in the last tier.
     pub(crate) async fn move_tag(&self, cell: &TagCell) -> Result<()> {
-        let version = self.stamp().time.as_micros().max(cell.version() + 1);
-        cell.advance(version);
-        let Some(tier) = self.tiers.last() else {
-            return Ok(());
-        };
+        // Here at once; then past what another process may have written.
+        cell.advance(self.stamp().time.as_micros().max(cell.version() + 1));
+        let Some(tier) = self.tiers.last() else { return Ok(()) };
+        if let Some(marker) = self.read_marker(cell).await? {
+            cell.advance(marker + 1);
+        }
+        let version = cell.version();
         let format = larder_core::serializer::formats::RAW;
         let meta = EntryMeta { stamp: self.stamp(), format, ..EntryMeta::default() };
         let entry = Entry { value: Bytes::copy_from_slice(&version.to_be_bytes()), meta };

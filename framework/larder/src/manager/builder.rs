@@ -149,7 +149,7 @@ pub(super) fn checked(loader: Loader, registry: &Registry) -> Result<larder_conf
         let path = warning.path.as_ref().map(ToString::to_string).unwrap_or_default();
         tracing::warn!(
             target: telemetry::TARGET,
-            code = warning.code, path, message = warning.message, "{}", telemetry::CONFIG_WARNING
+            code = warning.code, path, problem = warning.message, "{}", telemetry::CONFIG_WARNING
         );
     }
     Ok(config)
