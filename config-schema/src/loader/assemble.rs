@@ -33,9 +33,8 @@ pub(super) fn assemble(
     sources: &Sources,
     diagnostics: &mut Vec<Diagnostic>,
 ) -> Table {
-    let (early, late): (Vec<_>, Vec<_>) = std::mem::take(&mut layers.overrides)
-        .into_iter()
-        .partition(Override::is_for_inherited);
+    let (early, late): (Vec<_>, Vec<_>) =
+        std::mem::take(&mut layers.overrides).into_iter().partition(Override::is_for_inherited);
     let mut defaults = take_defaults(&mut layers, diagnostics);
     let mut templates = take_entries("templates", &mut layers, diagnostics);
     override_inherited(&mut defaults, &mut templates, early, sources, diagnostics);
@@ -43,10 +42,7 @@ pub(super) fn assemble(
     let by_name: BTreeMap<String, Template> = templates
         .into_iter()
         .map(|entry| {
-            let template = Template {
-                key_at: entry.key_at,
-                bodies: entry.bodies,
-            };
+            let template = Template { key_at: entry.key_at, bodies: entry.bodies };
             (entry.name, template)
         })
         .collect();
@@ -65,19 +61,13 @@ pub(super) fn assemble(
     for (section, place, complete) in sections {
         put_section(&mut root, section, place, complete);
     }
-    let mut root = Node::new(
-        Value::Table(root),
-        Location::new(crate::tree::SourceId(0), 0..0),
-    );
+    let mut root = Node::new(Value::Table(root), Location::new(crate::tree::SourceId(0), 0..0));
     Overrides::new(sources, diagnostics).apply(&mut root, late);
     let Value::Table(mut root) = root.value else {
         return Table::default();
     };
     for section in ["caches", "patterns"] {
-        if let Some(entries) = root
-            .get_mut(section)
-            .and_then(|item| item.node.as_table_mut())
-        {
+        if let Some(entries) = root.get_mut(section).and_then(|item| item.node.as_table_mut()) {
             for item in entries.iter_mut() {
                 refuse_mixing(section, item, diagnostics);
             }
@@ -93,10 +83,7 @@ fn take_defaults(layers: &mut Layers, diagnostics: &mut Vec<Diagnostic>) -> Opti
         set_layer(&mut item.node, &Layer::Defaults);
         item
     });
-    let upper = layers
-        .upper
-        .iter_mut()
-        .filter_map(|table| table.remove("defaults"));
+    let upper = layers.upper.iter_mut().filter_map(|table| table.remove("defaults"));
     for item in files.into_iter().chain(upper) {
         if item.node.as_table().is_none() {
             diagnostics.push(not_a_table("`defaults`", &item.node));
@@ -130,9 +117,7 @@ fn take_entries(
         // The keys of one table differ, so only entries of the tables before can be the same.
         let mut earlier = entries.len();
         for item in items {
-            let known = entries[..earlier]
-                .iter()
-                .position(|entry| entry.name == item.key);
+            let known = entries[..earlier].iter().position(|entry| entry.name == item.key);
             match (known, item.node.value == Value::Null) {
                 (Some(index), true) => {
                     entries.remove(index);
@@ -179,21 +164,14 @@ fn complete(
     templates: &Templates<'_>,
     diagnostics: &mut Vec<Diagnostic>,
 ) -> Item {
-    let at = entry
-        .bodies
-        .first()
-        .map_or_else(|| entry.key_at.clone(), |body| body.at.clone());
+    let at = entry.bodies.first().map_or_else(|| entry.key_at.clone(), |body| body.at.clone());
     let mut cache = Node::new(Value::Table(Table::default()), at.clone());
     cache.failed = entry.bodies.is_empty();
     let chain = extends_of(&entry.bodies)
         .map(|extends| templates.chain(extends, diagnostics))
         .unwrap_or_default();
     cache.failed |= chain.is_broken;
-    let layers = defaults
-        .iter()
-        .cloned()
-        .chain(chain.bodies)
-        .chain(entry.bodies);
+    let layers = defaults.iter().cloned().chain(chain.bodies).chain(entry.bodies);
     for mut layer in layers {
         if let Some(table) = layer.as_table_mut() {
             table.remove("extends");
@@ -263,9 +241,7 @@ fn override_inherited(
         .filter(|node| had_defaults || node.as_table().is_some_and(|table| !table.is_empty()));
     if let Some(Value::Table(mut bodies)) = root.remove("templates").map(|item| item.node.value) {
         for entry in templates {
-            entry
-                .bodies
-                .extend(bodies.remove(&entry.name).map(|item| item.node));
+            entry.bodies.extend(bodies.remove(&entry.name).map(|item| item.node));
         }
     }
 }
@@ -281,10 +257,8 @@ fn refuse_mixing(section: &str, item: &mut Item, diagnostics: &mut Vec<Diagnosti
         return;
     };
     let entry = entry_of(section).unwrap_or("cache");
-    let message = format!(
-        "{entry} `{}` has `{}` of its own and a tier `{}`",
-        item.key, direct.key, tier.key
-    );
+    let message =
+        format!("{entry} `{}` has `{}` of its own and a tier `{}`", item.key, direct.key, tier.key);
     let origin = |item: &Item| match &item.node.layer {
         Layer::Defaults => ", from `defaults`".to_owned(),
         Layer::Profile(name) => format!(", from profile `{name}`"),
@@ -293,18 +267,9 @@ fn refuse_mixing(section: &str, item: &mut Item, diagnostics: &mut Vec<Diagnosti
     };
     diagnostics.push(
         Diagnostic::error("C0406", message)
-            .at(
-                direct.key_at.clone(),
-                format!("short for the only tier{}", origin(&direct)),
-            )
-            .also(
-                tier.key_at.clone(),
-                format!("a tier by name{}", origin(&tier)),
-            )
-            .help(format!(
-                "write `l1.{0} = …` in place of `{0} = …`",
-                direct.key
-            )),
+            .at(direct.key_at.clone(), format!("short for the only tier{}", origin(&direct)))
+            .also(tier.key_at.clone(), format!("a tier by name{}", origin(&tier)))
+            .help(format!("write `l1.{0} = …` in place of `{0} = …`", direct.key)),
     );
     item.node.failed = true;
 }

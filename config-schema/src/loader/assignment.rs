@@ -55,10 +55,7 @@ pub(super) fn of_variable(name: &str, value: &str, sources: &mut Sources) -> Opt
     let mut start = PREFIX.len();
     let mut segments = Vec::new();
     for text in path.split("__") {
-        segments.push(Segment {
-            text: text.to_owned(),
-            span: start..start + text.len(),
-        });
+        segments.push(Segment { text: text.to_owned(), span: start..start + text.len() });
         start += text.len() + 2;
     }
     let shown = masked(last_text(&segments), value);

@@ -24,10 +24,7 @@ pub(super) fn combine(
     sources: &Sources,
     diagnostics: &mut Vec<Diagnostic>,
 ) -> Table {
-    let mut combiner = Combiner {
-        sources,
-        diagnostics,
-    };
+    let mut combiner = Combiner { sources, diagnostics };
     let mut all = Table::default();
     for root in roots {
         if let Value::Table(table) = root.value {

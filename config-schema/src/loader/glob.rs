@@ -34,14 +34,9 @@ pub(super) fn find(folder: &Path, pattern: &str) -> Result<Vec<PathBuf>, String>
     let depth = if text.contains("**") {
         MAX_DEPTH
     } else {
-        rest.components()
-            .filter(|part| matches!(part, Component::Normal(_)))
-            .count()
+        rest.components().filter(|part| matches!(part, Component::Normal(_))).count()
     };
-    let walk = Walk {
-        matcher,
-        takes_hidden: text.starts_with('.') || text.contains("/."),
-    };
+    let walk = Walk { matcher, takes_hidden: text.starts_with('.') || text.contains("/.") };
     let mut found = Vec::new();
     walk.folder(&base, Path::new(""), depth, &mut found);
     found.sort();

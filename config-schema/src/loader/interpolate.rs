@@ -151,9 +151,8 @@ impl Interpolation<'_> {
             .path(site.path.clone())
             .at(site.at.clone(), format!("needed by `{}`", site.path));
         if let Some(similar) = closest(name, self.environment.keys().map(String::as_str)) {
-            diagnostic = diagnostic.note(format!(
-                "a variable with a similar name is set: `{similar}`"
-            ));
+            diagnostic =
+                diagnostic.note(format!("a variable with a similar name is set: `{similar}`"));
         }
         if let Some(option) = site.path.last().filter(|option| looks_secret(option)) {
             diagnostic = diagnostic.note(format!("value not shown: `{option}` is a secret option"));
@@ -208,10 +207,7 @@ fn read(path: &Path) -> io::Result<String> {
     let file = std::fs::File::open(path)?;
     file.take(MAX_FILE_BYTES + 1).read_to_string(&mut text)?;
     if text.len() as u64 > MAX_FILE_BYTES {
-        return Err(io::Error::new(
-            io::ErrorKind::FileTooLarge,
-            "larger than 1 MiB",
-        ));
+        return Err(io::Error::new(io::ErrorKind::FileTooLarge, "larger than 1 MiB"));
     }
     if text.ends_with('\n') {
         text.pop();

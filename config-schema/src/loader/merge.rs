@@ -10,14 +10,7 @@ use crate::tree::{Item, Layer, Node, Table, Value};
 /// stands for its kind.
 pub(super) fn is_slot(parent: &str, key: &str) -> bool {
     let names_plugins = ["connections", "warmers"].contains(&parent);
-    let roles = [
-        "backend",
-        "backplane",
-        "invalidator",
-        "policy",
-        "replication",
-        "serializer",
-    ];
+    let roles = ["backend", "backplane", "invalidator", "policy", "replication", "serializer"];
     names_plugins || roles.contains(&key)
 }
 
@@ -145,11 +138,9 @@ impl Merge<'_> {
                 continue;
             }
             let keys = table.iter().map(|item| item.key.as_str());
-            let mut diagnostic = Diagnostic::warning(
-                "W0301",
-                format!("`unset` names `{text}`, which nothing sets"),
-            )
-            .at(name.at.clone(), "");
+            let mut diagnostic =
+                Diagnostic::warning("W0301", format!("`unset` names `{text}`, which nothing sets"))
+                    .at(name.at.clone(), "");
             if let Some(similar) = crate::suggest::closest(text, keys) {
                 diagnostic = diagnostic.help(format!("did you mean `{similar}`?"));
             }

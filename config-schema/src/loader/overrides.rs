@@ -26,17 +26,13 @@ struct Found {
 
 impl<'a> Overrides<'a> {
     pub(super) const fn new(sources: &'a Sources, diagnostics: &'a mut Vec<Diagnostic>) -> Self {
-        Self {
-            sources,
-            diagnostics,
-        }
+        Self { sources, diagnostics }
     }
 
     /// Applies them layer by layer, the outer options first.
     pub(super) fn apply(&mut self, root: &mut Node, overrides: Vec<Override>) {
-        let (mut arguments, mut variables): (Vec<_>, Vec<_>) = overrides
-            .into_iter()
-            .partition(|change| change.layer == Layer::Argument);
+        let (mut arguments, mut variables): (Vec<_>, Vec<_>) =
+            overrides.into_iter().partition(|change| change.layer == Layer::Argument);
         variables.sort_by_key(Override::rank);
         arguments.sort_by_key(Override::rank);
         for change in variables.into_iter().chain(arguments) {
@@ -50,11 +46,7 @@ impl<'a> Overrides<'a> {
         if rest.len() == 2 && is_optional_table(&found.keys, &normal(&rest[0].text)) {
             let key = rest[0].text.to_lowercase();
             let node = Node::new(Value::Table(Table::default()), change.at.clone());
-            set(
-                root,
-                &found.keys,
-                Item::new(key.clone(), change.at.clone(), node),
-            );
+            set(root, &found.keys, Item::new(key.clone(), change.at.clone(), node));
             found.keys.push(key);
             found.used += 1;
         }
@@ -83,18 +75,11 @@ impl<'a> Overrides<'a> {
         }
         let mut node = Node::new(Value::String(change.value), change.at.clone());
         node.layer = change.layer;
-        let mut merge = Merge {
-            diagnostics: self.diagnostics,
-        };
-        let is_new = parent
-            .as_table()
-            .is_some_and(|table| table.get(key).is_none());
+        let mut merge = Merge { diagnostics: self.diagnostics };
+        let is_new = parent.as_table().is_some_and(|table| table.get(key).is_none());
         let key_at = Location::new(
             change.source,
-            change
-                .segments
-                .last()
-                .map_or(0..0, |last| last.span.clone()),
+            change.segments.last().map_or(0..0, |last| last.span.clone()),
         );
         if key == "kind" && !is_new {
             // As a table, so that options of the old kind are dropped.
@@ -153,11 +138,7 @@ impl<'a> Overrides<'a> {
     fn renamed(&self, change: &Override, missing: &Segment, key: &str) -> String {
         let text = &self.sources.get(change.source).text;
         let path_end = change.at.span.start - 1;
-        let path_start = if change.layer == Layer::Argument {
-            "--set ".len()
-        } else {
-            0
-        };
+        let path_start = if change.layer == Layer::Argument { "--set ".len() } else { 0 };
         let key = match &change.layer {
             Layer::Argument if key.contains('.') => format!("{key:?}"),
             Layer::Argument => key.to_owned(),
@@ -195,9 +176,7 @@ fn locate(node: &Node, segments: &[Segment], joint: &str) -> Found {
             let is_exact = item.key == segment.text;
             if used > best.used || (used == best.used && is_exact && !best_is_exact) {
                 best_is_exact = is_exact;
-                best.keys = std::iter::once(item.key.clone())
-                    .chain(below.keys)
-                    .collect();
+                best.keys = std::iter::once(item.key.clone()).chain(below.keys).collect();
                 best.used = used;
             }
         }

@@ -21,9 +21,7 @@ pub(super) fn note(path: &Path) -> Option<String> {
     let owner = named(&users, metadata.uid());
     let group = named(&groups, metadata.gid());
     let mode = metadata.mode() & 0o7777;
-    Some(format!(
-        "file owner {owner}:{group}, mode {mode:04o}; {process}"
-    ))
+    Some(format!("file owner {owner}:{group}, mode {mode:04o}; {process}"))
 }
 
 /// The note of a refused file; `None` where systems have no such owners.
@@ -57,10 +55,7 @@ mod tests {
         let note = note(file.path()).unwrap();
         let uid = rustix::process::geteuid().as_raw();
         assert!(note.starts_with("file owner "), "{note}");
-        assert!(
-            note.contains(", mode 0400; this process runs as uid "),
-            "{note}"
-        );
+        assert!(note.contains(", mode 0400; this process runs as uid "), "{note}");
         assert!(note.contains(&format!("uid {uid}")), "{note}");
     }
 

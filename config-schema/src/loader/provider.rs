@@ -34,12 +34,7 @@ pub(super) fn tables(
             return Vec::new();
         }
     };
-    let mut reader = Reader {
-        figment,
-        sources,
-        diagnostics,
-        texts: BTreeMap::new(),
-    };
+    let mut reader = Reader { figment, sources, diagnostics, texts: BTreeMap::new() };
     let chosen = profile.map(Profile::new);
     let order = [Some(Profile::Default), chosen, Some(Profile::Global)];
     let tables = order
@@ -78,8 +73,7 @@ impl Reader<'_> {
         if depth > MAX_DEPTH {
             let at = self.line(tag, path, "…").1;
             let message = "a provider nests its values too deeply";
-            self.diagnostics
-                .push(Diagnostic::error("C0307", message).at(at, ""));
+            self.diagnostics.push(Diagnostic::error("C0307", message).at(at, ""));
             return None;
         }
         let plain = match value {
@@ -134,9 +128,7 @@ impl Reader<'_> {
             Foreign::Num(_, Num::F32(number)) => Value::Float(f64::from(*number)),
             Foreign::Num(_, Num::F64(number)) => Value::Float(*number),
             Foreign::Num(tag, number) => {
-                let signed = number
-                    .to_i128()
-                    .and_then(|number| i64::try_from(number).ok());
+                let signed = number.to_i128().and_then(|number| i64::try_from(number).ok());
                 let unsigned = || i64::try_from(number.to_u128()?).ok();
                 let number = signed.or_else(unsigned);
                 let Some(number) = number else {
@@ -156,12 +148,8 @@ impl Reader<'_> {
         let name = self.name(tag);
         let sources = &mut *self.sources;
         let (source, text) = self.texts.entry(tag).or_insert_with(|| {
-            let source = Source {
-                name,
-                text: String::new(),
-                kind: SourceKind::Provider,
-                included_by: None,
-            };
+            let source =
+                Source { name, text: String::new(), kind: SourceKind::Provider, included_by: None };
             (sources.add(source), String::new())
         });
         let value = masked(path.last().unwrap_or_default(), value);

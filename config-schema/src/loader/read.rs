@@ -80,12 +80,7 @@ impl Files<'_> {
         included_by: Option<SourceId>,
         chain: &mut Vec<PathBuf>,
     ) {
-        let id = self.sources.add(Source {
-            name,
-            text,
-            kind: SourceKind::File,
-            included_by,
-        });
+        let id = self.sources.add(Source { name, text, kind: SourceKind::File, included_by });
         let text = &self.sources.get(id).text;
         let Some(root) = parse(id, text, format, self.diagnostics) else {
             return;
@@ -116,12 +111,7 @@ impl Files<'_> {
             };
             if chain.len() > MAX_DEPTH {
                 let message = "files include each other too deeply";
-                self.refuse(
-                    "C0104",
-                    message.to_owned(),
-                    Some(&node.at),
-                    "include fewer levels",
-                );
+                self.refuse("C0104", message.to_owned(), Some(&node.at), "include fewer levels");
             } else if glob::is_glob(&pattern) {
                 self.matches(&pattern, node, &folder, chain);
             } else {
@@ -152,20 +142,10 @@ impl Files<'_> {
             let names: Vec<String> = chain[start..]
                 .iter()
                 .chain(std::iter::once(&id))
-                .map(|step| {
-                    step.file_name()
-                        .unwrap_or_default()
-                        .to_string_lossy()
-                        .into_owned()
-                })
+                .map(|step| step.file_name().unwrap_or_default().to_string_lossy().into_owned())
                 .collect();
             let message = format!("files include each other in a cycle: {}", names.join(" → "));
-            return self.refuse(
-                "C0104",
-                message,
-                Some(&node.at),
-                "remove one of the includes",
-            );
+            return self.refuse("C0104", message, Some(&node.at), "remove one of the includes");
         }
         if !self.seen.contains(&id) {
             self.read(path, Some(&node.at), chain);
@@ -202,18 +182,11 @@ fn read_text(path: &Path) -> io::Result<String> {
     let limit = MAX_BYTES as u64 + 1;
     File::open(path)?.take(limit).read_to_end(&mut bytes)?;
     if bytes.len() > MAX_BYTES {
-        return Err(io::Error::new(
-            io::ErrorKind::FileTooLarge,
-            "larger than 4 MiB",
-        ));
+        return Err(io::Error::new(io::ErrorKind::FileTooLarge, "larger than 4 MiB"));
     }
     String::from_utf8(bytes).map_err(|error| {
         let start = error.utf8_error().valid_up_to();
-        let line = error.as_bytes()[..start]
-            .iter()
-            .filter(|byte| **byte == b'\n')
-            .count()
-            + 1;
+        let line = error.as_bytes()[..start].iter().filter(|byte| **byte == b'\n').count() + 1;
         let message = format!("not valid UTF-8 (line {line}, byte {start})");
         io::Error::new(io::ErrorKind::InvalidData, message)
     })

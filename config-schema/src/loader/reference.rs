@@ -66,11 +66,7 @@ pub(super) fn pieces(text: &str) -> Vec<Piece<'_>> {
 /// Reads what stands between `${` and `}`.
 pub(super) fn wanted(inner: &str) -> Wanted<'_> {
     if let Some(path) = inner.strip_prefix("file:") {
-        return if path.is_empty() {
-            Wanted::Unknown
-        } else {
-            Wanted::File(path)
-        };
+        return if path.is_empty() { Wanted::Unknown } else { Wanted::File(path) };
     }
     let Some(rest) = inner.strip_prefix("env:") else {
         return Wanted::Unknown;
@@ -90,11 +86,7 @@ pub(super) fn wanted(inner: &str) -> Wanted<'_> {
     let is_name = !name.is_empty()
         && !name.starts_with(|c: char| c.is_ascii_digit())
         && name.chars().all(|c| c.is_ascii_alphanumeric() || c == '_');
-    if is_name {
-        Wanted::Variable(name, fallback)
-    } else {
-        Wanted::Unknown
-    }
+    if is_name { Wanted::Variable(name, fallback) } else { Wanted::Unknown }
 }
 
 #[cfg(test)]
@@ -118,23 +110,14 @@ mod tests {
             Piece::Text("b"),
         ];
         assert_eq!(pieces("a${env:X}${file:/p}b"), expected);
-        assert_eq!(
-            pieces("a${x"),
-            [Piece::Text("a"), Piece::Unterminated(1..4)]
-        );
+        assert_eq!(pieces("a${x"), [Piece::Text("a"), Piece::Unterminated(1..4)]);
     }
 
     #[test]
     fn fallbacks_are_told_from_names() {
         assert_eq!(wanted("env:A"), Wanted::Variable("A", Fallback::Fail));
-        assert_eq!(
-            wanted("env:A:-x:y"),
-            Wanted::Variable("A", Fallback::Default("x:y"))
-        );
-        assert_eq!(
-            wanted("env:A:?set it"),
-            Wanted::Variable("A", Fallback::Message("set it"))
-        );
+        assert_eq!(wanted("env:A:-x:y"), Wanted::Variable("A", Fallback::Default("x:y")));
+        assert_eq!(wanted("env:A:?set it"), Wanted::Variable("A", Fallback::Message("set it")));
         for bad in ["env:", "env:1A", "env:A:x", "A", "secret:a/b", "file:"] {
             assert_eq!(wanted(bad), Wanted::Unknown, "{bad}");
         }

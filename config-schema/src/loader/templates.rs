@@ -45,11 +45,7 @@ impl<'a> Templates<'a> {
         sources: &'a Sources,
         diagnostics: &mut Vec<Diagnostic>,
     ) -> Self {
-        let mut templates = Self {
-            by_name,
-            cyclic: BTreeSet::new(),
-            sources,
-        };
+        let mut templates = Self { by_name, cyclic: BTreeSet::new(), sources };
         let mut done = HashSet::new();
         for name in templates.by_name.keys().cloned().collect::<Vec<_>>() {
             templates.find_cycles(&name, &mut Vec::new(), &mut done, diagnostics);
@@ -146,12 +142,7 @@ impl<'a> Templates<'a> {
         };
         let next: Vec<(String, Location)> = names
             .iter()
-            .map(|node| {
-                (
-                    node.as_str().unwrap_or_default().to_owned(),
-                    node.at.clone(),
-                )
-            })
+            .map(|node| (node.as_str().unwrap_or_default().to_owned(), node.at.clone()))
             .collect();
         for (target, at) in next {
             if !self.by_name.contains_key(&target) {
@@ -161,15 +152,12 @@ impl<'a> Templates<'a> {
             path.push((name.to_owned(), at.clone()));
             if let Some(start) = path.iter().position(|(step, _)| *step == target) {
                 let cycle = &path[start..];
-                self.cyclic
-                    .extend(cycle.iter().map(|(step, _)| step.clone()));
+                self.cyclic.extend(cycle.iter().map(|(step, _)| step.clone()));
                 diagnostics.push(cycle_diagnostic(cycle));
             } else if path.len() > MAX_DEPTH {
                 diagnostics.push(
-                    Diagnostic::error("C0402", "templates extend each other too deeply").at(
-                        at,
-                        format!("more than {MAX_DEPTH} templates one through the other"),
-                    ),
+                    Diagnostic::error("C0402", "templates extend each other too deeply")
+                        .at(at, format!("more than {MAX_DEPTH} templates one through the other")),
                 );
             } else {
                 self.find_cycles(&target, path, done, diagnostics);
@@ -182,23 +170,14 @@ impl<'a> Templates<'a> {
 
 /// What the last layer that has an opinion extends.
 pub(super) fn extends_of(bodies: &[Node]) -> Option<&Node> {
-    bodies
-        .iter()
-        .rev()
-        .find_map(|body| Some(&body.as_table()?.get("extends")?.node))
+    bodies.iter().rev().find_map(|body| Some(&body.as_table()?.get("extends")?.node))
 }
 
 /// Each step is a template and where it names the next.
 fn cycle_diagnostic(cycle: &[(String, Location)]) -> Diagnostic {
-    let names: Vec<&str> = cycle
-        .iter()
-        .chain(cycle.first())
-        .map(|(name, _)| name.as_str())
-        .collect();
-    let message = format!(
-        "templates extend each other in a cycle: {}",
-        names.join(" → ")
-    );
+    let names: Vec<&str> =
+        cycle.iter().chain(cycle.first()).map(|(name, _)| name.as_str()).collect();
+    let message = format!("templates extend each other in a cycle: {}", names.join(" → "));
     let mut diagnostic = Diagnostic::error("C0402", message)
         .help("move what they share into a template of its own that extends neither");
     for (index, (name, at)) in cycle.iter().enumerate() {

@@ -17,18 +17,13 @@ fn folder(files: &[(&str, &str)]) -> tempfile::TempDir {
 }
 
 fn load(folder: &tempfile::TempDir) -> Resolved {
-    Loader::new()
-        .file(folder.path().join("caches.toml"))
-        .resolve()
+    Loader::new().file(folder.path().join("caches.toml")).resolve()
 }
 
 /// The report with the folder cut out.
 fn short(folder: &tempfile::TempDir, resolved: &Resolved) -> Vec<String> {
     let prefix = format!("{}/", folder.path().display());
-    report(resolved)
-        .iter()
-        .map(|line| line.replace(&prefix, ""))
-        .collect()
+    report(resolved).iter().map(|line| line.replace(&prefix, "")).collect()
 }
 
 #[test]
@@ -54,10 +49,7 @@ fn patterns_are_sorted_by_name_and_skip_what_is_no_config() {
 #[test]
 fn includes_are_relative_to_their_own_file_and_read_once() {
     let folder = folder(&[
-        (
-            "caches.toml",
-            "include = ['x/a.toml', 'x/b.toml', 'none/*.toml', '**/c.toml']\n",
-        ),
+        ("caches.toml", "include = ['x/a.toml', 'x/b.toml', 'none/*.toml', '**/c.toml']\n"),
         ("x/a.toml", "include = 'b.toml'\n[caches.a]\n"),
         ("x/b.toml", "[caches.b]\n"),
         ("x/y/c.toml", "[caches.c]\n"),
@@ -69,26 +61,18 @@ fn includes_are_relative_to_their_own_file_and_read_once() {
 
 #[test]
 fn a_pattern_that_matches_its_own_file_is_no_cycle() {
-    let folder = folder(&[
-        ("caches.toml", "include = ['*.toml']\n"),
-        ("b.toml", "[caches.b]\n"),
-    ]);
+    let folder = folder(&[("caches.toml", "include = ['*.toml']\n"), ("b.toml", "[caches.b]\n")]);
     assert_eq!(keys(&load(&folder), "caches"), ["b"]);
 }
 
 #[test]
 fn files_that_include_each_other_are_refused() {
-    let folder = folder(&[
-        ("caches.toml", "include = 'b.toml'\n"),
-        ("b.toml", "include = 'caches.toml'\n"),
-    ]);
+    let folder =
+        folder(&[("caches.toml", "include = 'b.toml'\n"), ("b.toml", "include = 'caches.toml'\n")]);
     let message = "C0104: files include each other in a cycle: \
                    caches.toml → b.toml → caches.toml";
     let resolved = load(&folder);
-    assert_eq!(
-        short(&folder, &resolved),
-        [format!("{message} @ b.toml:1 `'caches.toml'`")]
-    );
+    assert_eq!(short(&folder, &resolved), [format!("{message} @ b.toml:1 `'caches.toml'`")]);
     assert!(resolved.root.failed);
 }
 
@@ -99,34 +83,18 @@ fn a_file_that_is_named_must_be_there() {
         short(&folder, &load(&folder)),
         ["C0104: `include` must name files @ caches.toml:1 `['no.toml', 1]` an array"]
     );
-    fs::write(
-        folder.path().join("caches.toml"),
-        "include = ['no.toml', '[']\n",
-    )
-    .unwrap();
+    fs::write(folder.path().join("caches.toml"), "include = ['no.toml', '[']\n").unwrap();
     let resolved = load(&folder);
     let report = short(&folder, &resolved);
-    assert_eq!(
-        report[0],
-        "C0103: cannot read `no.toml`: no such file @ caches.toml:1 `'no.toml'`"
-    );
-    assert!(
-        report[1].starts_with("C0104: cannot include `[`"),
-        "{report:?}"
-    );
+    assert_eq!(report[0], "C0103: cannot read `no.toml`: no such file @ caches.toml:1 `'no.toml'`");
+    assert!(report[1].starts_with("C0104: cannot include `[`"), "{report:?}");
 }
 
 #[test]
 fn one_cache_in_two_files_is_refused() {
     let folder = folder(&[
-        (
-            "caches.toml",
-            "version = 1\ninclude = ['d/*.toml']\n[caches.sessions]\n[defaults]\n",
-        ),
-        (
-            "d/20-team.toml",
-            "version = 1\n[caches.sessions]\nttl = '1m'\n[defaults]\n",
-        ),
+        ("caches.toml", "version = 1\ninclude = ['d/*.toml']\n[caches.sessions]\n[defaults]\n"),
+        ("d/20-team.toml", "version = 1\n[caches.sessions]\nttl = '1m'\n[defaults]\n"),
     ]);
     let resolved = load(&folder);
     let place = "@ d/20-team.toml:2 `caches.sessions` defined again here";
@@ -141,11 +109,7 @@ fn one_cache_in_two_files_is_refused() {
     );
     let first = &resolved.diagnostics[0].secondary[0];
     assert_eq!(resolved.sources.text(&first.at), "caches.sessions");
-    assert!(
-        first.text.starts_with("first defined here; includes "),
-        "{}",
-        first.text
-    );
+    assert!(first.text.starts_with("first defined here; includes "), "{}", first.text);
     let help = "rename one of them; to change a cache per environment use \
                 `[profile.NAME.caches.sessions]`";
     assert_eq!(resolved.diagnostics[0].help, [help]);
@@ -157,18 +121,9 @@ fn what_cannot_be_read_is_said_and_never_a_panic() {
     fs::write(folder.path().join("b.toml"), b"a = 1\nb = '\xff'\n").unwrap();
     for (name, message) in [
         ("no.toml", "C0103: cannot read `no.toml`: no such file"),
-        (
-            "dir.toml",
-            "C0103: cannot read `dir.toml`: it is a directory",
-        ),
-        (
-            "caches.conf",
-            "C0103: cannot tell the format of `caches.conf`",
-        ),
-        (
-            "b.toml",
-            "C0103: cannot read `b.toml`: not valid UTF-8 (line 2, byte 11)",
-        ),
+        ("dir.toml", "C0103: cannot read `dir.toml`: it is a directory"),
+        ("caches.conf", "C0103: cannot tell the format of `caches.conf`"),
+        ("b.toml", "C0103: cannot read `b.toml`: not valid UTF-8 (line 2, byte 11)"),
     ] {
         let resolved = Loader::new().file(folder.path().join(name)).resolve();
         assert_eq!(short(&folder, &resolved), [message]);
@@ -180,10 +135,7 @@ fn what_cannot_be_read_is_said_and_never_a_panic() {
 #[test]
 fn a_syntax_error_stops_everything_but_other_syntax_errors() {
     let folder = folder(&[
-        (
-            "caches.toml",
-            "include = ['b.toml']\n[caches.a]\nextends = 'none'\n",
-        ),
+        ("caches.toml", "include = ['b.toml']\n[caches.a]\nextends = 'none'\n"),
         ("b.toml", "x = \n"),
     ]);
     let resolved = load(&folder);

@@ -10,11 +10,7 @@ const TOML: &str = include_str!("../../../tests/fixtures/shop.toml");
 const YAML: &str = include_str!("../../../tests/fixtures/shop.yaml");
 
 fn survives(format: Format, text: String, random: &mut fastrand::Rng) {
-    let names = [
-        "LARDER__CACHES__PRODUCTS__TTL",
-        "LARDER__A__B",
-        "LARDER__CACHES__GEO__L1",
-    ];
+    let names = ["LARDER__CACHES__PRODUCTS__TTL", "LARDER__A__B", "LARDER__CACHES__GEO__L1"];
     let name = names[random.usize(..names.len())];
     let resolved = Loader::new()
         .text("caches", format, text)
@@ -27,22 +23,11 @@ fn survives(format: Format, text: String, random: &mut fastrand::Rng) {
     let shown = report.render(RenderOptions::default()) + &report.json_lines();
     assert_eq!(shown.is_empty(), report.diagnostics().is_empty());
     for one in &resolved.diagnostics {
-        let labels = one
-            .primary
-            .iter()
-            .chain(&one.secondary)
-            .map(|label| &label.at);
-        let edits = one
-            .fix
-            .iter()
-            .flat_map(|fix| &fix.edits)
-            .map(|edit| &edit.at);
+        let labels = one.primary.iter().chain(&one.secondary).map(|label| &label.at);
+        let edits = one.fix.iter().flat_map(|fix| &fix.edits).map(|edit| &edit.at);
         for at in labels.chain(edits) {
             let text = &resolved.sources.get(at.source).text;
-            assert!(
-                text.get(at.span.clone()).is_some(),
-                "{one:?} points beside the text"
-            );
+            assert!(text.get(at.span.clone()).is_some(), "{one:?} points beside the text");
         }
     }
 }
@@ -57,11 +42,8 @@ fn mutated_examples_never_panic() {
         "9", "null", "unset", "extends", "#",
     ];
     for round in 0..150 {
-        let (format, text) = if round % 2 == 0 {
-            (Format::Toml, TOML)
-        } else {
-            (Format::Yaml, YAML)
-        };
+        let (format, text) =
+            if round % 2 == 0 { (Format::Toml, TOML) } else { (Format::Yaml, YAML) };
         let mut bytes = text.as_bytes().to_vec();
         for _ in 0..random.usize(1..6) {
             let index = random.usize(..bytes.len());
@@ -78,11 +60,7 @@ fn mutated_examples_never_panic() {
                 }
             }
         }
-        survives(
-            format,
-            String::from_utf8_lossy(&bytes).into_owned(),
-            &mut random,
-        );
+        survives(format, String::from_utf8_lossy(&bytes).into_owned(), &mut random);
     }
 }
 
@@ -106,15 +84,9 @@ fn aliases_that_nest_are_refused() {
     for level in 1..500 {
         chain.push_str(&format!("a{level}: &a{level} [*a{}]\n", level - 1));
     }
-    let resolved = Loader::new()
-        .text("caches.yaml", Format::Yaml, chain)
-        .resolve();
+    let resolved = Loader::new().text("caches.yaml", Format::Yaml, chain).resolve();
     assert_eq!(resolved.diagnostics.len(), 1);
-    assert!(
-        resolved.diagnostics[0].message.contains("too deeply"),
-        "{:?}",
-        report(&resolved)
-    );
+    assert!(resolved.diagnostics[0].message.contains("too deeply"), "{:?}", report(&resolved));
 }
 
 #[test]
@@ -124,32 +96,18 @@ fn aliases_that_multiply_are_refused_quickly() {
         let inner = vec![format!("*a{}", level - 1); 9].join(", ");
         bomb.push_str(&format!("a{level}: &a{level} [{inner}]\n"));
     }
-    let resolved = Loader::new()
-        .text("caches.yaml", Format::Yaml, bomb)
-        .resolve();
-    assert_eq!(
-        resolved.diagnostics[0].message,
-        "the config is nested too deeply or too large"
-    );
+    let resolved = Loader::new().text("caches.yaml", Format::Yaml, bomb).resolve();
+    assert_eq!(resolved.diagnostics[0].message, "the config is nested too deeply or too large");
 }
 
 #[test]
 fn the_deepest_value_that_parses_passes_all_stages() {
     let depth = 70;
-    let value = format!(
-        "{}'${{env:X:-x}}'{}",
-        "{ a = ".repeat(depth),
-        " }".repeat(depth)
-    );
+    let value = format!("{}'${{env:X:-x}}'{}", "{ a = ".repeat(depth), " }".repeat(depth));
     let text = format!("[defaults]\nl1.backend = {value}\n[caches.x]\nl1.backend = {value}\n");
     let resolved = toml(&text).resolve();
     assert!(resolved.diagnostics.is_empty(), "{:?}", report(&resolved));
-    let mut path = vec![
-        "caches".to_owned(),
-        "x".to_owned(),
-        "l1".to_owned(),
-        "backend".to_owned(),
-    ];
+    let mut path = vec!["caches".to_owned(), "x".to_owned(), "l1".to_owned(), "backend".to_owned()];
     path.extend(std::iter::repeat_n("a".to_owned(), depth));
     assert_eq!(resolved.root.find(&path).and_then(Node::as_str), Some("x"));
 }

@@ -9,24 +9,18 @@ use crate::tree::Layer;
 fn later_layers_win_and_remember_what_they_replaced() {
     let resolved = toml(
         "[defaults]\nttl = '1m'\n[templates.a]\nttl = '2m'\n[templates.b]\nextends = 'a'\n\
-         ttl = '3m'\n[caches.x]\nextends = 'b'\n[caches.y]\nextends = ['b', 'a']\nttl = '4m'\n[caches.z]\n",
+         ttl = '3m'\n[caches.x]\nextends = 'b'\n\
+         [caches.y]\nextends = ['b', 'a']\nttl = '4m'\n[caches.z]\n",
     )
     .resolve();
     assert_eq!(report(&resolved), [""; 0]);
     let ttl = at(&resolved, "caches.x.ttl").unwrap();
     assert_eq!(ttl.as_str(), Some("3m"));
     assert_eq!(ttl.layer, Layer::Template("b".to_owned(), vec![]));
-    let replaced: Vec<&str> = ttl
-        .replaced
-        .iter()
-        .map(|at| resolved.sources.text(at))
-        .collect();
+    let replaced: Vec<&str> = ttl.replaced.iter().map(|at| resolved.sources.text(at)).collect();
     assert_eq!(replaced, ["'1m'", "'2m'"]);
     assert_eq!(text(&resolved, "caches.y.ttl"), Some("4m"));
-    assert_eq!(
-        at(&resolved, "caches.z.ttl").unwrap().layer,
-        Layer::Defaults
-    );
+    assert_eq!(at(&resolved, "caches.z.ttl").unwrap().layer, Layer::Defaults);
 }
 
 #[test]
@@ -60,9 +54,7 @@ fn another_kind_drops_the_options_of_the_old_one() {
          [profile.p.caches.x]\nl1.backend.dir = 'd'\n",
     ] {
         let profile = change.contains("profile").then(|| "p".to_owned());
-        let resolved = toml(&format!("{text_of}{change}"))
-            .profile(profile)
-            .resolve();
+        let resolved = toml(&format!("{text_of}{change}")).profile(profile).resolve();
         assert_eq!(report(&resolved), [""; 0]);
         assert_eq!(keys(&resolved, "caches.x.l1.backend"), ["kind", "dir"]);
         assert_eq!(text(&resolved, "caches.x.l1.policy"), Some("lru"));
@@ -87,9 +79,8 @@ fn unset_and_null_remove_inherited_options_only() {
     let templates =
         "templates:\n  t: {ttl: 1m, idle_ttl: 1m, l1: {backend: memory, policy: lru}}\n";
     let cache = "caches:\n  x: {extends: t, unset: [ttl, l1.policy], ttl: 2m, idle_ttl: null}\n";
-    let resolved = Loader::new()
-        .text("caches.yaml", Format::Yaml, format!("{templates}{cache}"))
-        .resolve();
+    let resolved =
+        Loader::new().text("caches.yaml", Format::Yaml, format!("{templates}{cache}")).resolve();
     assert_eq!(report(&resolved), [""; 0]);
     assert_eq!(text(&resolved, "caches.x.ttl"), Some("2m"));
     assert_eq!(at(&resolved, "caches.x.ttl").unwrap().replaced, []);
@@ -115,10 +106,7 @@ fn unknown_templates_are_listed_with_a_fix() {
         report(&resolved),
         ["C0402: unknown template `hot_shared` @ caches.toml:4 `\"hot_shared\"`"]
     );
-    assert_eq!(
-        one.notes,
-        ["templates: hot (caches.toml:1), hot-shared (caches.toml:2)"]
-    );
+    assert_eq!(one.notes, ["templates: hot (caches.toml:1), hot-shared (caches.toml:2)"]);
     assert_eq!(one.fix.as_ref().unwrap().edits[0].text, "\"hot-shared\"");
     assert!(at(&resolved, "caches.x").unwrap().failed);
 }
@@ -131,15 +119,8 @@ fn a_cycle_of_templates_is_reported_once() {
     )
     .resolve();
     let message = "C0402: templates extend each other in a cycle: a → b → a";
-    assert_eq!(
-        report(&resolved),
-        [format!("{message} @ caches.toml:2 `'b'` `a` extends `b`")]
-    );
-    assert!(
-        ["x", "y"]
-            .iter()
-            .all(|name| at(&resolved, &format!("caches.{name}")).unwrap().failed)
-    );
+    assert_eq!(report(&resolved), [format!("{message} @ caches.toml:2 `'b'` `a` extends `b`")]);
+    assert!(["x", "y"].iter().all(|name| at(&resolved, &format!("caches.{name}")).unwrap().failed));
 }
 
 #[test]
@@ -149,11 +130,7 @@ fn a_very_long_chain_of_templates_is_refused_and_not_a_stack_overflow() {
         .collect();
     config.push_str("[templates.t5000]\n[caches.x]\nextends = 't0'\n");
     let resolved = toml(&config).resolve();
-    assert!(
-        report(&resolved)
-            .iter()
-            .all(|line| line.contains("too deeply"))
-    );
+    assert!(report(&resolved).iter().all(|line| line.contains("too deeply")));
     assert!(at(&resolved, "caches.x").unwrap().failed);
 }
 
@@ -192,10 +169,7 @@ fn a_profile_changes_defaults_templates_and_the_list_of_caches() {
     assert_eq!(keys(&resolved, "caches"), ["a", "c"]);
     for cache in ["a", "c"] {
         assert_eq!(text(&resolved, &format!("caches.{cache}.ttl")), Some("2m"));
-        assert_eq!(
-            text(&resolved, &format!("caches.{cache}.l1.backend")),
-            Some("file")
-        );
+        assert_eq!(text(&resolved, &format!("caches.{cache}.l1.backend")), Some("file"));
     }
 }
 
@@ -204,10 +178,7 @@ fn an_unknown_profile_is_an_error_that_lists_them() {
     let resolved = toml("[profile.prod]\n[profile.dev]\n")
         .environment(variables(&[("LARDER_PROFILE", "prdo")]))
         .resolve();
-    assert_eq!(
-        report(&resolved),
-        ["C0305: unknown profile `prdo` @ LARDER_PROFILE `prdo`"]
-    );
+    assert_eq!(report(&resolved), ["C0305: unknown profile `prdo` @ LARDER_PROFILE `prdo`"]);
     assert_eq!(resolved.diagnostics[0].notes, ["profiles: prod, dev"]);
     assert_eq!(resolved.diagnostics[0].help, ["did you mean `prod`?"]);
 }
@@ -226,23 +197,13 @@ fn providers_of_the_application_lie_over_the_profile() {
     let ttl = at(&resolved, "caches.x.ttl").unwrap();
     assert_eq!((ttl.as_str(), &ttl.layer), (Some("3m"), &Layer::Provider));
     assert_eq!(resolved.sources.text(&ttl.at), "\"3m\"");
-    assert_eq!(
-        resolved.sources.get(ttl.at.source).text,
-        "caches.x.ttl = \"3m\"\n"
-    );
+    assert_eq!(resolved.sources.get(ttl.at.source).text, "caches.x.ttl = \"3m\"\n");
     assert_eq!(ttl.replaced.len(), 2);
     let backend = at(&resolved, "caches.x.l1.backend").unwrap();
     assert_eq!(keys(&resolved, "caches.x.l1.backend"), ["kind", "capacity"]);
     assert_eq!(resolved.sources.get(backend.at.source).name, "caches.toml");
-    assert_eq!(
-        text(&resolved, "connections.main.password"),
-        Some("hunter2")
-    );
-    let texts: Vec<&str> = resolved
-        .sources
-        .iter()
-        .map(|(_, source)| &*source.text)
-        .collect();
+    assert_eq!(text(&resolved, "connections.main.password"), Some("hunter2"));
+    let texts: Vec<&str> = resolved.sources.iter().map(|(_, source)| &*source.text).collect();
     assert!(!texts.join("").contains("hunter2"));
 }
 
@@ -251,22 +212,16 @@ fn a_provider_has_the_values_of_the_active_profile() {
     let figment = Figment::new()
         .merge(Serialized::default("caches.x.ttl", "1m"))
         .merge(Serialized::default("caches.x.ttl", "2m").profile("p"));
-    let resolved = toml("[caches.x]\n[profile.p]\n")
-        .profile(Some("p".to_owned()))
-        .figment(figment);
+    let resolved = toml("[caches.x]\n[profile.p]\n").profile(Some("p".to_owned())).figment(figment);
     assert_eq!(text(&resolved.resolve(), "caches.x.ttl"), Some("2m"));
 }
 
 #[test]
 fn a_profile_cannot_say_what_only_files_can() {
-    let resolved = toml("[profile.p]\ninclude = 'x.toml'\n")
-        .profile(Some("p".to_owned()))
-        .resolve();
+    let resolved =
+        toml("[profile.p]\ninclude = 'x.toml'\n").profile(Some("p".to_owned())).resolve();
     let message = "C0306: `include` cannot stand in a profile or a provider";
-    assert_eq!(
-        report(&resolved),
-        [format!("{message} @ caches.toml:2 `include`")]
-    );
+    assert_eq!(report(&resolved), [format!("{message} @ caches.toml:2 `include`")]);
 }
 
 #[test]

@@ -12,17 +12,11 @@ fn with(value: &str, pairs: &[(&str, &str)]) -> Resolved {
 
 #[test]
 fn references_are_put_in_place_and_their_text_is_kept() {
-    let resolved = with(
-        "a-${env:X}-${env:Y:-d}-$${env:Z}-$5",
-        &[("X", "1"), ("Y", "")],
-    );
+    let resolved = with("a-${env:X}-${env:Y:-d}-$${env:Z}-$5", &[("X", "1"), ("Y", "")]);
     assert_eq!(report(&resolved), [""; 0]);
     let node = at(&resolved, "connections.eu.password").unwrap();
     assert_eq!(node.as_str(), Some("a-1-d-${env:Z}-$5"));
-    assert_eq!(
-        node.reference.as_deref(),
-        Some("a-${env:X}-${env:Y:-d}-$${env:Z}-$5")
-    );
+    assert_eq!(node.reference.as_deref(), Some("a-${env:X}-${env:Y:-d}-$${env:Z}-$5"));
     assert!(!format!("{node:?}").contains("a-1-d"), "it may be a secret");
 }
 
@@ -42,10 +36,8 @@ fn a_variable_that_is_not_set_is_an_error_with_a_hint() {
     );
     assert_eq!(
         one.help,
-        [
-            "give a default with `${env:REDIS_EU_PASSWORD:-}`, or read a file: \
-             `${file:/run/secrets/redis-eu}`"
-        ]
+        ["give a default with `${env:REDIS_EU_PASSWORD:-}`, or read a file: \
+             `${file:/run/secrets/redis-eu}`"]
     );
     assert!(at(&resolved, "connections.eu.password").unwrap().failed);
 }
@@ -85,10 +77,7 @@ fn the_second_of_two_equal_references_is_placed_right() {
 
 #[test]
 fn a_value_never_becomes_structure_or_another_reference() {
-    let resolved = with(
-        "${env:X}",
-        &[("X", "\"\n[caches.evil]\nttl = '${env:X}'"), ("Y", "y")],
-    );
+    let resolved = with("${env:X}", &[("X", "\"\n[caches.evil]\nttl = '${env:X}'"), ("Y", "y")]);
     assert_eq!(keys(&resolved, ""), [""; 0]);
     assert!(at(&resolved, "caches").is_none());
     let value = text(&resolved, "connections.eu.password").unwrap();
@@ -98,28 +87,17 @@ fn a_value_never_becomes_structure_or_another_reference() {
 #[test]
 fn what_variables_and_arguments_set_is_taken_as_it_is() {
     let resolved = toml(&option("x"))
-        .environment(variables(&[(
-            "LARDER__CONNECTIONS__EU__PASSWORD",
-            "${env:NO}",
-        )]))
+        .environment(variables(&[("LARDER__CONNECTIONS__EU__PASSWORD", "${env:NO}")]))
         .set("connections.eu.username=${env:NO}")
         .resolve();
     assert_eq!(report(&resolved), [""; 0]);
-    assert_eq!(
-        text(&resolved, "connections.eu.password"),
-        Some("${env:NO}")
-    );
-    assert_eq!(
-        text(&resolved, "connections.eu.username"),
-        Some("${env:NO}")
-    );
+    assert_eq!(text(&resolved, "connections.eu.password"), Some("${env:NO}"));
+    assert_eq!(text(&resolved, "connections.eu.username"), Some("${env:NO}"));
 }
 
 #[test]
 fn a_value_that_is_overridden_need_not_resolve() {
-    let resolved = toml(&option("${env:NO}"))
-        .set("connections.eu.password=x")
-        .resolve();
+    let resolved = toml(&option("${env:NO}")).set("connections.eu.password=x").resolve();
     assert_eq!(report(&resolved), [""; 0]);
 }
 
@@ -145,11 +123,7 @@ fn files_are_read_beside_the_config_without_their_last_line_break() {
     ] {
         let resolved = load(name);
         assert_eq!(resolved.diagnostics[0].code, "C0302");
-        assert!(
-            resolved.diagnostics[0].message.contains(why),
-            "{:?}",
-            report(&resolved)
-        );
+        assert!(resolved.diagnostics[0].message.contains(why), "{:?}", report(&resolved));
     }
 }
 

@@ -3,29 +3,20 @@
 use super::*;
 
 fn fixture(name: &str) -> PathBuf {
-    PathBuf::from(env!("CARGO_MANIFEST_DIR"))
-        .join("tests/fixtures")
-        .join(name)
+    PathBuf::from(env!("CARGO_MANIFEST_DIR")).join("tests/fixtures").join(name)
 }
 
 fn shop(name: &str) -> Loader {
-    let secrets = [
-        ("REDIS_EU_PASSWORD", "eu-pass"),
-        ("REDIS_US_PASSWORD", "us-pass"),
-    ];
-    Loader::new()
-        .file(fixture(name))
-        .environment(variables(&secrets))
+    let secrets = [("REDIS_EU_PASSWORD", "eu-pass"), ("REDIS_US_PASSWORD", "us-pass")];
+    Loader::new().file(fixture(name)).environment(variables(&secrets))
 }
 
 /// The tree without places.
 fn plain(node: &Node) -> String {
     match &node.value {
         Value::Table(table) => {
-            let mut items: Vec<String> = table
-                .iter()
-                .map(|item| format!("{}={}", item.key, plain(&item.node)))
-                .collect();
+            let mut items: Vec<String> =
+                table.iter().map(|item| format!("{}={}", item.key, plain(&item.node))).collect();
             items.sort();
             format!("{{{}}}", items.join(","))
         }
@@ -78,10 +69,7 @@ fn all_caches_of_the_example_resolve_as_intended() {
     assert_eq!(of("products.l2.backend.prefix"), "products:");
     assert_eq!(of("products.invalidation.backplane.kind"), "redis-pubsub");
 
-    assert_eq!(
-        of("build-artifacts.l1.backend.dir"),
-        "/var/cache/shop/build"
-    );
+    assert_eq!(of("build-artifacts.l1.backend.dir"), "/var/cache/shop/build");
     assert_eq!(of("build-artifacts.l1.serializer.compress"), "zstd");
     assert_eq!(of("profiles.l2.backend.read_from"), "replica");
     assert_eq!(of("profiles.warmers.top-users.kind"), "key-list");
@@ -90,13 +78,7 @@ fn all_caches_of_the_example_resolve_as_intended() {
     assert_eq!(text(&resolved, "connections.eu.password"), Some("eu-pass"));
     let tenant = at(&resolved, "patterns.tenant-*.l1.backend.capacity").unwrap();
     assert_eq!(tenant.value, Value::Integer(1_000));
-    let spent = [
-        "defaults",
-        "include",
-        "profile",
-        "templates",
-        "caches.products.extends",
-    ];
+    let spent = ["defaults", "include", "profile", "templates", "caches.products.extends"];
     assert!(spent.iter().all(|path| at(&resolved, path).is_none()));
 }
 
@@ -106,23 +88,12 @@ fn the_dev_profile_unsets_what_it_names() {
         .profile(None)
         .environment(variables(&[("LARDER_PROFILE", "dev")]))
         .resolve();
-    assert_eq!(
-        report(&resolved).len(),
-        1,
-        "only the admin token: {:?}",
-        report(&resolved)
-    );
+    assert_eq!(report(&resolved).len(), 1, "only the admin token: {:?}", report(&resolved));
     assert_eq!(resolved.profile.as_deref(), Some("dev"));
     let tiers = keys(&resolved, "caches.profiles");
-    assert!(
-        tiers.contains(&"l1".to_owned()) && !tiers.contains(&"l2".to_owned()),
-        "{tiers:?}"
-    );
+    assert!(tiers.contains(&"l1".to_owned()) && !tiers.contains(&"l2".to_owned()), "{tiers:?}");
     assert_eq!(at(&resolved, "caches.profiles.unset"), None);
-    assert_eq!(
-        text(&resolved, "connections.main.url"),
-        Some("redis://localhost:6379/0")
-    );
+    assert_eq!(text(&resolved, "connections.main.url"), Some("redis://localhost:6379/0"));
     assert_eq!(text(&resolved, "connections.main.password"), None);
     let url = at(&resolved, "connections.main.url").unwrap();
     assert_eq!(url.layer, crate::tree::Layer::Profile("dev".to_owned()));
