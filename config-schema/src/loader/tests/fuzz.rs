@@ -69,8 +69,8 @@ fn deep_and_large_nonsense_is_refused() {
     let mut random = fastrand::Rng::with_seed(1);
     for unit in ["[", "{", "a: [", "- ", "a.", "a={", "\"", "&a [*a, "] {
         for format in [Format::Toml, Format::Yaml, Format::Json] {
-            survives(format, unit.repeat(20_000), &mut random);
-            survives(format, format!("a = {}", unit.repeat(20_000)), &mut random);
+            survives(format, unit.repeat(4_000), &mut random);
+            survives(format, format!("a = {}", unit.repeat(4_000)), &mut random);
         }
     }
     let nested = (0..1_000).map(|depth| format!("{}a:\n", " ".repeat(depth)));
