@@ -14,12 +14,7 @@ pub fn closest<'a>(name: &str, candidates: impl IntoIterator<Item = &'a str>) ->
     candidates
         .into_iter()
         .filter(|candidate| *candidate != name && candidate.len() <= 200)
-        .map(|candidate| {
-            (
-                strsim::damerau_levenshtein(&wanted, &bare(candidate)),
-                candidate,
-            )
-        })
+        .map(|candidate| (strsim::damerau_levenshtein(&wanted, &bare(candidate)), candidate))
         .filter(|(distance, _)| *distance <= limit)
         .min_by_key(|(distance, _)| *distance)
         .map(|(_, candidate)| candidate)
@@ -27,10 +22,7 @@ pub fn closest<'a>(name: &str, candidates: impl IntoIterator<Item = &'a str>) ->
 
 /// The name without what people mix up.
 fn bare(name: &str) -> String {
-    name.chars()
-        .filter(|c| !matches!(c, '-' | '_' | '.'))
-        .flat_map(char::to_lowercase)
-        .collect()
+    name.chars().filter(|c| !matches!(c, '-' | '_' | '.')).flat_map(char::to_lowercase).collect()
 }
 
 #[cfg(test)]
@@ -40,10 +32,7 @@ mod tests {
     #[test]
     fn swapped_letters_and_separators_are_one_mistake_or_none() {
         assert_eq!(closest("memroy", ["file", "memory"]), Some("memory"));
-        assert_eq!(
-            closest("hot_shared", ["hot", "hot-shared"]),
-            Some("hot-shared")
-        );
+        assert_eq!(closest("hot_shared", ["hot", "hot-shared"]), Some("hot-shared"));
         assert_eq!(closest("tll", ["ttl", "idle_ttl"]), Some("ttl"));
     }
 

@@ -106,10 +106,7 @@ impl Sources {
 
     /// All of them, in the order in which they were read.
     pub fn iter(&self) -> impl Iterator<Item = (SourceId, &Source)> {
-        self.0
-            .iter()
-            .enumerate()
-            .map(|(index, source)| (SourceId(index), source))
+        self.0.iter().enumerate().map(|(index, source)| (SourceId(index), source))
     }
 }
 
@@ -225,10 +222,7 @@ impl Node {
 
 /// A value of the config.
 #[derive(Clone, Debug, PartialEq)]
-#[expect(
-    clippy::exhaustive_enums,
-    reason = "the data model of TOML, YAML and JSON"
-)]
+#[expect(clippy::exhaustive_enums, reason = "the data model of TOML, YAML and JSON")]
 pub enum Value {
     /// YAML and JSON `null`: removes the key.
     Null,

@@ -19,11 +19,7 @@ impl Parsed {
         let mut diagnostics = Vec::new();
         let root = parse(id, text, format, &mut diagnostics);
         assert_eq!(root.is_none(), !diagnostics.is_empty());
-        Self {
-            sources,
-            root,
-            diagnostics,
-        }
+        Self { sources, root, diagnostics }
     }
 
     /// The text of a key and of its value, as they are written.
@@ -32,20 +28,11 @@ impl Parsed {
         let parents: Vec<String> = parents.iter().map(|key| (*key).to_owned()).collect();
         let parent = self.root.as_ref().unwrap().find(&parents).unwrap();
         let item = parent.as_table().unwrap().get(last).unwrap();
-        (
-            self.sources.text(&item.key_at),
-            self.sources.text(&item.node.at),
-        )
+        (self.sources.text(&item.key_at), self.sources.text(&item.node.at))
     }
 
     fn value(&self, key: &str) -> &Value {
-        &self
-            .root
-            .as_ref()
-            .unwrap()
-            .find(&[key.to_owned()])
-            .unwrap()
-            .value
+        &self.root.as_ref().unwrap().find(&[key.to_owned()]).unwrap().value
     }
 
     /// Message, text at the primary place and label of every diagnostic.
@@ -53,11 +40,7 @@ impl Parsed {
         let mut lines = Vec::new();
         for one in &self.diagnostics {
             let label = one.primary.as_ref().unwrap();
-            lines.push((
-                one.message.as_str(),
-                self.sources.text(&label.at),
-                label.text.as_str(),
-            ));
+            lines.push((one.message.as_str(), self.sources.text(&label.at), label.text.as_str()));
         }
         lines
     }
@@ -76,10 +59,7 @@ fn toml_keeps_the_place_of_keys_values_and_headers() {
     assert_eq!(users, ("[caches.\"api.users\"]", "[caches.\"api.users\"]"));
     let kind = ["caches", "api.users", "l1", "backend", "kind"];
     assert_eq!(parsed.written(&kind), ("kind", "'memory'"));
-    assert_eq!(
-        parsed.written(&kind[..4]),
-        ("backend", "{ kind = 'memory' }")
-    );
+    assert_eq!(parsed.written(&kind[..4]), ("backend", "{ kind = 'memory' }"));
     assert_eq!(parsed.written(&["a", "b"]), ("b", "[1, 2]"));
 }
 
@@ -98,20 +78,11 @@ fn the_order_of_the_file_is_kept() {
 
 #[test]
 fn yaml_and_json_keep_the_place_of_keys_and_values() {
-    let parsed = Parsed::of(
-        Format::Yaml,
-        "caches:\n  users: {ttl: 1m}\n  404:\n    - x\n",
-    );
+    let parsed = Parsed::of(Format::Yaml, "caches:\n  users: {ttl: 1m}\n  404:\n    - x\n");
     assert_eq!(parsed.written(&["caches", "users", "ttl"]), ("ttl", "1m"));
     assert_eq!(parsed.written(&["caches", "404"]).0, "404");
-    let parsed = Parsed::of(
-        Format::Json,
-        "{\n\t\"a\": {\"b\": \"\\ud83d\\ude00\\/\"}\n}",
-    );
-    assert_eq!(
-        parsed.written(&["a", "b"]),
-        ("\"b\"", "\"\\ud83d\\ude00\\/\"")
-    );
+    let parsed = Parsed::of(Format::Json, "{\n\t\"a\": {\"b\": \"\\ud83d\\ude00\\/\"}\n}");
+    assert_eq!(parsed.written(&["a", "b"]), ("\"b\"", "\"\\ud83d\\ude00\\/\""));
 }
 
 #[test]
@@ -129,11 +100,8 @@ fn yaml_follows_the_core_schema_of_version_1_2() {
 
 #[test]
 fn an_empty_text_is_an_empty_table() {
-    for (format, text) in [
-        (Format::Toml, ""),
-        (Format::Yaml, "# nothing\n"),
-        (Format::Json, "{}"),
-    ] {
+    for (format, text) in [(Format::Toml, ""), (Format::Yaml, "# nothing\n"), (Format::Json, "{}")]
+    {
         let root = Parsed::of(format, text).root.unwrap();
         assert!(root.as_table().unwrap().is_empty());
     }
@@ -142,15 +110,9 @@ fn an_empty_text_is_an_empty_table() {
 #[test]
 fn an_unterminated_string_is_shown_from_its_quote() {
     let label = "no closing `\"` before the end of the line";
-    let parsed = Parsed::of(
-        Format::Toml,
-        "a = 1\nidle_ttl = \"10m\nb = 2\nc = \nd = x\n",
-    );
+    let parsed = Parsed::of(Format::Toml, "a = 1\nidle_ttl = \"10m\nb = 2\nc = \nd = x\n");
     assert_eq!(parsed.report()[0], ("unterminated string", "\"10m", label));
-    assert_eq!(
-        parsed.diagnostics[0].notes,
-        ["2 more syntax errors follow; nothing was applied"]
-    );
+    assert_eq!(parsed.diagnostics[0].notes, ["2 more syntax errors follow; nothing was applied"]);
     let parsed = Parsed::of(Format::Toml, "a = '''x\n");
     let label = "no closing `'''` before the end of the file";
     assert_eq!(parsed.report(), [("unterminated string", "'''", label)]);
@@ -162,11 +124,7 @@ fn text_without_quotes_comes_with_a_fix() {
     assert_eq!(
         parsed.report(),
         [
-            (
-                "text without quotes",
-                "10m",
-                "not a number, `true` or `false`"
-            ),
+            ("text without quotes", "10m", "not a number, `true` or `false`"),
             ("missing value", "x =", "nothing after the `=`"),
             ("key with no value", "ttl: 1m", "expected `=` and a value"),
         ]
@@ -188,10 +146,7 @@ fn a_table_begun_with_dots_cannot_be_opened() {
 #[test]
 fn what_is_defined_twice_is_shown_at_both_places() {
     let parsed = Parsed::of(Format::Toml, "[a]\nx = 1\n[a] # again\ny = 1\n");
-    assert_eq!(
-        parsed.report(),
-        [("`[a]` is opened twice", "[a]", "opened again here")]
-    );
+    assert_eq!(parsed.report(), [("`[a]` is opened twice", "[a]", "opened again here")]);
     assert_eq!(parsed.second(), "[a]");
     for (format, text) in [
         (Format::Toml, "[a]\nx = 1\n[b]\nx = 1\nx = 2\n"),
@@ -202,10 +157,8 @@ fn what_is_defined_twice_is_shown_at_both_places() {
         let (message, written, label) = parsed.report()[0];
         assert_eq!((message, label), ("`x` is set twice", "set again here"));
         assert_eq!(written.trim_matches('"'), "x");
-        let (first, second) = (
-            &parsed.diagnostics[0].secondary[0].at,
-            &parsed.diagnostics[0].primary,
-        );
+        let (first, second) =
+            (&parsed.diagnostics[0].secondary[0].at, &parsed.diagnostics[0].primary);
         assert!(first.span.start < second.as_ref().unwrap().at.span.start);
     }
 }
@@ -214,11 +167,8 @@ fn what_is_defined_twice_is_shown_at_both_places() {
 fn values_that_a_config_has_not_are_all_reported() {
     let text = "a = 99999999999999999999\nb = 1979-05-27\nc = inf\nd = 0xffffffffffffffff\n";
     let parsed = Parsed::of(Format::Toml, text);
-    let messages: Vec<_> = parsed
-        .report()
-        .iter()
-        .map(|(message, text, _)| (*message, *text))
-        .collect();
+    let messages: Vec<_> =
+        parsed.report().iter().map(|(message, text, _)| (*message, *text)).collect();
     assert_eq!(
         messages,
         [
@@ -228,32 +178,20 @@ fn values_that_a_config_has_not_are_all_reported() {
             ("the number is too large", "0xffffffffffffffff"),
         ]
     );
-    let parsed = Parsed::of(
-        Format::Yaml,
-        "a: 99999999999999999999\nb: 18446744073709551615\n",
-    );
+    let parsed = Parsed::of(Format::Yaml, "a: 99999999999999999999\nb: 18446744073709551615\n");
     assert_eq!(parsed.diagnostics.len(), 2);
     assert!(parsed.diagnostics.iter().all(|one| one.code == "C0105"));
 }
 
 #[test]
 fn a_tab_is_found_where_it_is() {
-    for text in [
-        "eu:\n\tkind: redis\n",
-        "eu:\n    a: 1\n\tkind: x\n",
-        "eu:\n    a: x\n\tkind: x\n",
-    ] {
+    for text in ["eu:\n\tkind: redis\n", "eu:\n    a: 1\n\tkind: x\n", "eu:\n    a: x\n\tkind: x\n"]
+    {
         let parsed = Parsed::of(Format::Yaml, text);
-        assert_eq!(
-            parsed.report(),
-            [("tab used for indentation", "\t", "YAML forbids tabs here")]
-        );
+        assert_eq!(parsed.report(), [("tab used for indentation", "\t", "YAML forbids tabs here")]);
     }
     let help = "indent with 4 spaces like the lines around it";
-    for text in [
-        "eu:\n    a: x\n\tkind: x\n",
-        "a:\n  eu:\n\tkind: x\n    b: x\n",
-    ] {
+    for text in ["eu:\n    a: x\n\tkind: x\n", "a:\n  eu:\n\tkind: x\n    b: x\n"] {
         assert_eq!(Parsed::of(Format::Yaml, text).diagnostics[0].help, [help]);
     }
 }
@@ -263,10 +201,7 @@ fn yaml_that_is_not_a_config_is_refused() {
     for (text, message) in [
         ("- 1\n", "the config is not a map"),
         ("a: 1\n---\nb: 1\n", "more than one YAML document"),
-        (
-            "a: &x {b: 1}\nc: {<<: *x}\n",
-            "merge keys (`<<`) are not supported",
-        ),
+        ("a: &x {b: 1}\nc: {<<: *x}\n", "merge keys (`<<`) are not supported"),
         ("a: [1, 2\nb: 1\n", "illegal placement of ':' indicator"),
         ("? [1]\n: 2\n", "expected string scalar"),
     ] {
@@ -278,13 +213,7 @@ fn yaml_that_is_not_a_config_is_refused() {
 
 #[test]
 fn json_is_stricter_than_yaml() {
-    for text in [
-        "{\"a\": 1,}",
-        "{a: 1}",
-        "{\"a\": 1} # x",
-        "",
-        "{\"a\": 'x'}",
-    ] {
+    for text in ["{\"a\": 1,}", "{a: 1}", "{\"a\": 1} # x", "", "{\"a\": 'x'}"] {
         assert!(Parsed::of(Format::Json, text).root.is_none(), "{text}");
     }
     let parsed = Parsed::of(Format::Json, "{\n  \"a\": x\n}");

@@ -6,14 +6,8 @@ use std::ops::Range;
 pub(super) fn line_at(text: &str, offset: usize) -> Range<usize> {
     let offset = clamp(text, offset);
     let start = text[..offset].rfind('\n').map_or(0, |index| index + 1);
-    let end = text[offset..]
-        .find('\n')
-        .map_or(text.len(), |index| offset + index);
-    let end = if text[start..end].ends_with('\r') {
-        end - 1
-    } else {
-        end
-    };
+    let end = text[offset..].find('\n').map_or(text.len(), |index| offset + index);
+    let end = if text[start..end].ends_with('\r') { end - 1 } else { end };
     start..end
 }
 
@@ -26,11 +20,8 @@ pub(super) fn in_bounds(text: &str, span: Range<usize>) -> Range<usize> {
 
 /// The byte of a line and a column, both from one; columns count characters.
 pub(super) fn offset_of(text: &str, line: usize, column: usize) -> usize {
-    let start = text
-        .split_inclusive('\n')
-        .take(line.saturating_sub(1))
-        .map(str::len)
-        .sum::<usize>();
+    let start =
+        text.split_inclusive('\n').take(line.saturating_sub(1)).map(str::len).sum::<usize>();
     let chars = text[start..].chars().take(column.saturating_sub(1));
     start + chars.map(char::len_utf8).sum::<usize>()
 }

@@ -21,11 +21,7 @@ pub(super) fn parse(
         return None;
     }
     let before = diagnostics.len();
-    let mut reader = Reader {
-        source,
-        text,
-        diagnostics,
-    };
+    let mut reader = Reader { source, text, diagnostics };
     let table = reader.table(root.get_ref());
     let root = Node::new(Value::Table(table), Location::new(source, 0..0));
     (diagnostics.len() == before).then_some(root)
@@ -40,10 +36,7 @@ struct Reader<'a> {
 impl Reader<'_> {
     /// The items in the order of the file; the crate hands them over sorted by key.
     fn table(&mut self, table: &DeTable<'_>) -> Table {
-        let mut items: Vec<Item> = table
-            .iter()
-            .map(|(key, value)| self.item(key, value))
-            .collect();
+        let mut items: Vec<Item> = table.iter().map(|(key, value)| self.item(key, value)).collect();
         items.sort_by_key(|item| item.key_at.span.start);
         items.into_iter().collect()
     }
@@ -98,11 +91,7 @@ impl Reader<'_> {
 
     fn refuse(&mut self, at: &Location, message: &str) {
         let help = "put quotes around it if it is meant as text";
-        self.diagnostics.push(
-            Diagnostic::error("C0105", message)
-                .at(at.clone(), "")
-                .help(help),
-        );
+        self.diagnostics.push(Diagnostic::error("C0105", message).at(at.clone(), "").help(help));
     }
 
     fn at(&self, span: Range<usize>) -> Location {

@@ -13,10 +13,8 @@ pub(super) fn report(
     errors: &[toml::de::Error],
     diagnostics: &mut Vec<Diagnostic>,
 ) {
-    let mut found: Vec<(usize, Diagnostic)> = errors
-        .iter()
-        .map(|error| diagnostic(source, text, error))
-        .collect();
+    let mut found: Vec<(usize, Diagnostic)> =
+        errors.iter().map(|error| diagnostic(source, text, error)).collect();
     // Stable, so of one line the first that the parser met stays.
     found.sort_by_key(|(line, _)| *line);
     found.dedup_by_key(|(line, _)| *line);
@@ -25,14 +23,8 @@ pub(super) fn report(
         && count > 1
     {
         let more = count - 1;
-        let plural = if more == 1 {
-            "error follows"
-        } else {
-            "errors follow"
-        };
-        first
-            .notes
-            .push(format!("{more} more syntax {plural}; nothing was applied"));
+        let plural = if more == 1 { "error follows" } else { "errors follow" };
+        first.notes.push(format!("{more} more syntax {plural}; nothing was applied"));
     }
     let shown = found.into_iter().take(MAX_SHOWN);
     diagnostics.extend(shown.map(|(_, diagnostic)| diagnostic));
@@ -45,12 +37,7 @@ const MAX_SHOWN: usize = 20;
 fn diagnostic(source: SourceId, text: &str, error: &toml::de::Error) -> (usize, Diagnostic) {
     let span = in_bounds(text, error.span().unwrap_or(0..0));
     let line = line_at(text, span.start);
-    let place = Place {
-        source,
-        text,
-        line: line.clone(),
-        span,
-    };
+    let place = Place { source, text, line: line.clone(), span };
     let message = error.message();
     let special = if message.starts_with("duplicate key")
         || message.starts_with("cannot extend value of type")
@@ -92,10 +79,7 @@ impl Place<'_> {
     fn needs_quotes(&self) -> Diagnostic {
         let rest = self.text[self.span.start..self.line.end].trim();
         if rest.is_empty() || rest.starts_with('#') {
-            let at = self.whole(
-                self.line.start,
-                &self.text[self.line.start..self.span.start],
-            );
+            let at = self.whole(self.line.start, &self.text[self.line.start..self.span.start]);
             return Diagnostic::error("C0101", "missing value").at(at, "nothing after the `=`");
         }
         let at = self.at(self.span.clone());
@@ -173,13 +157,11 @@ impl Place<'_> {
         let diagnostic = Diagnostic::error("C0101", format!("`{name}` is set twice"))
             .at(self.at(self.span.clone()), "set again here");
         let before: Vec<_> = lines(&self.text[..self.line.start]).collect();
-        let first = before
-            .iter()
-            .rev()
-            .take_while(|(_, line)| header_of(line).is_none())
-            .find(|(_, line)| {
+        let first = before.iter().rev().take_while(|(_, line)| header_of(line).is_none()).find(
+            |(_, line)| {
                 key_of(line).is_some_and(|other| other.starts_with(&key) || key.starts_with(&other))
-            });
+            },
+        );
         Some(match first {
             Some((offset, line)) => diagnostic.also(self.whole(*offset, line), "first set here"),
             None => diagnostic,
@@ -214,10 +196,7 @@ fn begun_with_dots(
             "write all of `{key}` as `{key}.… =` under `[{section}]`, \
              or all of it under `[{name}]`"
         ));
-    diagnostic.secondary.push(Label::new(
-        begun,
-        format!("begun here, under `[{section}]`"),
-    ));
+    diagnostic.secondary.push(Label::new(begun, format!("begun here, under `[{section}]`")));
     diagnostic
 }
 
@@ -248,7 +227,5 @@ fn key_of(line: &str) -> Option<Vec<String>> {
 }
 
 fn dotted(path: &str) -> Vec<String> {
-    path.split('.')
-        .map(|key| key.trim().trim_matches(['"', '\'']).to_owned())
-        .collect()
+    path.split('.').map(|key| key.trim().trim_matches(['"', '\'']).to_owned()).collect()
 }

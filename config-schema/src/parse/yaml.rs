@@ -26,11 +26,7 @@ pub(super) fn parse(
         }
     };
     let before = diagnostics.len();
-    let mut reader = Reader {
-        source,
-        text,
-        diagnostics,
-    };
+    let mut reader = Reader { source, text, diagnostics };
     let mut root = reader.node(raw);
     match root.value {
         Value::Table(_) => {}
@@ -38,10 +34,7 @@ pub(super) fn parse(
         Value::Null => root.value = Value::Table(Table::default()),
         _ => diagnostics.push(
             Diagnostic::error("C0102", "the config is not a map")
-                .at(
-                    root.at.clone(),
-                    format!("this is {}", root.value.describe()),
-                )
+                .at(root.at.clone(), format!("this is {}", root.value.describe()))
                 .help("write sections such as `caches:` with their options below"),
         ),
     }
@@ -58,9 +51,7 @@ pub(super) fn parse_json(
     let body = text.strip_prefix('\u{feff}').unwrap_or(text);
     if let Err(error) = serde_json::from_str::<serde::de::IgnoredAny>(body) {
         let message = error.to_string();
-        let message = message
-            .rsplit_once(" at line ")
-            .map_or(&*message, |(text, _)| text);
+        let message = message.rsplit_once(" at line ").map_or(&*message, |(text, _)| text);
         let offset = offset_of(body, error.line(), error.column()) + text.len() - body.len();
         let at = Location::new(source, in_bounds(text, offset..offset + 1));
         diagnostics.push(Diagnostic::error("C0102", message).at(at, ""));
@@ -241,10 +232,7 @@ impl Reader<'_> {
     fn is_whole(&self, at: &Location) -> bool {
         let written = &self.text[at.span.clone()];
         let digits = written.trim_start_matches(['-', '+']);
-        !digits.is_empty()
-            && digits
-                .bytes()
-                .all(|byte| byte.is_ascii_digit() || byte == b'_')
+        !digits.is_empty() && digits.bytes().all(|byte| byte.is_ascii_digit() || byte == b'_')
     }
 
     fn too_large(&mut self, at: &Location) -> Value {

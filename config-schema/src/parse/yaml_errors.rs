@@ -67,11 +67,7 @@ fn innermost(error: &Error) -> &Error {
 
 fn message(error: &Error) -> String {
     let text = UserMessageFormatter.format_message(error);
-    let text = text
-        .escape_debug()
-        .to_string()
-        .replace("\\\"", "\"")
-        .replace("\\'", "'");
+    let text = text.escape_debug().to_string().replace("\\\"", "\"").replace("\\'", "'");
     let text = text.trim_end_matches('.');
     let mut chars = text.chars();
     match chars.next() {
@@ -117,9 +113,7 @@ fn tab_diagnostic(source: SourceId, text: &str, tab: Range<usize>) -> Diagnostic
     };
     Diagnostic::error("C0102", "tab used for indentation")
         .at(Location::new(source, tab), "YAML forbids tabs here")
-        .help(format!(
-            "indent with {spaces} spaces like the lines around it"
-        ))
+        .help(format!("indent with {spaces} spaces like the lines around it"))
 }
 
 /// One character, so that the reader sees where.
