@@ -40,7 +40,7 @@ pub struct OptionDoc {
 pub fn describe(registry: &Registry, path: &str) -> Option<OptionDoc> {
     let parts: Vec<&str> = path.split('.').collect();
     let root = grammar::schema();
-    if let Some(doc) = option_doc(registry, &root, &parts, path) {
+    if let Some(doc) = option_doc(registry, root, &parts, path) {
         return Some(doc);
     }
     let by_slot = Slot::ALL.into_iter().find_map(|slot| {
@@ -55,7 +55,7 @@ pub fn describe(registry: &Registry, path: &str) -> Option<OptionDoc> {
     }
     // A bare option such as `ttl` is one of a cache or of a tier.
     let in_cache = [&["caches", "NAME"], parts.as_slice()].concat();
-    option_doc(registry, &root, &in_cache, path)
+    option_doc(registry, root, &in_cache, path)
 }
 
 fn option_doc(registry: &Registry, root: &Value, parts: &[&str], title: &str) -> Option<OptionDoc> {

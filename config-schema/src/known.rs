@@ -86,9 +86,7 @@ pub struct Unlinked {
 
 /// The known kinds that a program does not have, sorted by slot, those of this release first.
 pub fn unlinked(registry: &Registry) -> impl Iterator<Item = Unlinked> {
-    let missing = KNOWN
-        .iter()
-        .filter(|known| registry.find(known.slot, known.kind).is_none());
+    let missing = KNOWN.iter().filter(|known| registry.find(known.slot, known.kind).is_none());
     missing.map(|known| Unlinked {
         slot: known.slot,
         kind: known.kind,

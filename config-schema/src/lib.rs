@@ -1,4 +1,15 @@
 //! The config language of Larder: text to checked config, diagnostics, JSON schema.
+//!
+//! | stage | module |
+//! |---|---|
+//! | text to a tree that knows its positions | [`parse`], [`tree`] |
+//! | includes, templates, profiles, overrides, references | [`loader`] |
+//! | options against the schemas of plugins, relations between caches | [`check`], [`model`] |
+//! | what is wrong, for people and programs | [`diagnostic`], [`render`], [`explain`] |
+//! | the same schemas for editors and for the manual | [`schema`], [`reference`], [`known`] |
+//! | where each value comes from | [`show`] |
+//!
+//! Every stage collects what is wrong and goes on, so one run reports everything.
 
 pub mod check;
 mod codes;

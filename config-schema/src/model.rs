@@ -4,6 +4,7 @@
 //! them their options.
 
 use std::collections::BTreeMap;
+use std::fmt;
 use std::time::Duration;
 
 use larder_core::{KeyPath, Life, Share, Slot, Tier};
@@ -65,7 +66,7 @@ pub enum TierSource {
 }
 
 /// A plugin to build.
-#[derive(Clone, Debug)]
+#[derive(Clone)]
 #[non_exhaustive]
 pub struct PluginNode {
     /// Its role.
@@ -77,6 +78,22 @@ pub struct PluginNode {
     pub options: serde_json::Value,
     /// Where it stands.
     pub path: KeyPath,
+}
+
+impl PluginNode {
+    /// A plugin without options that the config does not name.
+    #[must_use]
+    pub fn bare(slot: Slot, kind: &str) -> Self {
+        let options = serde_json::Value::Object(serde_json::Map::new());
+        Self { slot, kind: kind.to_owned(), options, path: KeyPath::root() }
+    }
+}
+
+impl fmt::Debug for PluginNode {
+    /// Without the values of options, which may be secrets.
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{} `{}` at `{}`", self.slot, self.kind, self.path)
+    }
 }
 
 /// What to do when things go wrong.

@@ -30,9 +30,9 @@ Options marked *not yet* are checked and then ignored with a warning (`W0201`).
 pub fn reference(registry: &Registry) -> String {
     let mut page = HEAD.to_owned();
     let root = grammar::schema();
-    section(&mut page, "Sections of the file", &root);
+    section(&mut page, "Sections of the file", root);
     for (title, path) in SECTIONS {
-        let schema = path.iter().try_fold(&root, |schema, key| crate::shape::child(schema, key));
+        let schema = path.iter().try_fold(root, |schema, key| crate::shape::child(schema, key));
         if let Some(schema) = schema {
             section(&mut page, title, schema);
         }

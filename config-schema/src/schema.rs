@@ -17,13 +17,12 @@ use crate::shape::{normalise, properties, text};
 pub fn schema(registry: &Registry) -> Value {
     let mut definitions = Map::new();
     for (name, section) in grammar::sections() {
-        let own = without_root(&section, name);
-        definitions.insert(name.to_owned(), own);
+        definitions.insert((*name).to_owned(), compose(section, Some(*name)));
     }
     for slot in Slot::ALL {
         add_slot(&mut definitions, slot, registry);
     }
-    let mut root = compose(&grammar::schema(), None);
+    let mut root = compose(grammar::schema(), None);
     if let Some(root) = root.as_object_mut() {
         let draft = "http://json-schema.org/draft-07/schema#";
         root.insert("$schema".to_owned(), draft.into());
@@ -31,11 +30,6 @@ pub fn schema(registry: &Registry) -> Value {
         root.insert("definitions".to_owned(), Value::Object(definitions));
     }
     root
-}
-
-/// A section whose parts refer to definitions, but not itself to its own.
-fn without_root(section: &Value, name: &str) -> Value {
-    compose(section, Some(name))
 }
 
 /// Puts references in the place of plugins and of sections that are defined once.

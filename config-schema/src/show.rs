@@ -34,7 +34,7 @@ pub fn rows(resolved: &Resolved, registry: &Registry, path: &[String]) -> Vec<Ro
     };
     let root = grammar::schema();
     let mut walk = Walk { sources: &resolved.sources, registry, rows: Vec::new() };
-    let Some((schema, plugin)) = walk.schema_at(&resolved.root, &root, path) else {
+    let Some((schema, plugin)) = walk.schema_at(&resolved.root, root, path) else {
         return Vec::new();
     };
     walk.node(node, &schema, plugin, &mut Vec::new());

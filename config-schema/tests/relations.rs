@@ -115,7 +115,10 @@ fn values_from_outside_are_read_as_the_option_wants_them() {
     assert_eq!(backend.options, json!({ "capacity": 500 }));
     let report = load(text, &[("SIZE", "many")]).report;
     let message = &report.diagnostics()[0].message;
-    assert_eq!(message, "expected an integer for `caches.a.backend.capacity`, found `many`");
+    assert_eq!(
+        message,
+        "expected an integer for `caches.a.backend.capacity`, found text from `${env:SIZE}`"
+    );
 }
 
 #[test]
@@ -153,6 +156,14 @@ fn the_model_holds_what_the_config_says_and_defaults_for_the_rest() {
 }
 
 #[test]
+fn a_kind_from_a_library_says_so() {
+    let text = "allow = ['W0201']\n[plugins.acme]\nlibrary = 'a.so'\nprovides = ['backend:acme.x']\n\
+                [caches.a]\nbackend = { kind = 'acme.x', size = 5 }\n";
+    let expected = "C0202 backend `acme.x` comes from a library, which cannot be loaded @ 'acme.x'";
+    assert_eq!(found(text), [expected]);
+}
+
+#[test]
 fn warnings_are_accepted_per_cache() {
     let cache = "refresh_ahead = 0.5\nbackend = { kind = 'memory', capacity = 1 }\n";
     let text = format!("[caches.a]\nallow = ['W0201']\n{cache}[caches.b]\n{cache}");
@@ -178,10 +189,14 @@ fn secrets_stay_hidden_wherever_they_are_written() {
         "connections.main = { kind = 'redis', url = 'redis://u:hunter2@host', pool = 1 }\n",
         // A wrong type.
         "[connections.main]\nkind = 'redis'\nurl = 'a'\npassword = ['hunter2']\n",
+        // An option of a plugin that is not there.
+        "connections.main = { kind = 'memcached', password = 'hunter2' }\n",
+        // A reference where a duration is wanted.
+        "[caches.a]\nttl = '${env:PASSWORD}'\n",
         // A section that does not exist.
         "[conections.main]\npassword = 'hunter2'\n",
     ] {
-        let checked = load(text, &[]);
+        let checked = load(text, &[("PASSWORD", "hunter2")]);
         assert!(checked.report.has_errors(), "{text}");
         let shown = checked.report.to_string() + &checked.report.json_lines();
         assert!(!shown.contains("hunter2"), "{shown}");

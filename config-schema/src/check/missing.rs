@@ -12,13 +12,13 @@ impl<'a> Checker<'a> {
     pub(super) fn is_missing_any(
         &mut self,
         spot: Spot<'a, '_>,
-        items: impl Iterator<Item = &'a Item> + Clone,
+        items: &[&'a Item],
         schema: &Json,
         owner: &Owner,
     ) -> bool {
         let mut is_missing = false;
         for name in shape::texts(schema, "required") {
-            if items.clone().any(|item| item.key == name) {
+            if items.iter().any(|item| item.key == name) {
                 continue;
             }
             is_missing = true;
@@ -30,7 +30,7 @@ impl<'a> Checker<'a> {
                 .at(at, label)
                 .path(spot.path.join(name))
                 .note(shape::summary(name, option, true));
-            if let Some(fix) = self.addition(items.clone(), name, option, owner) {
+            if let Some(fix) = self.addition(items, name, option, owner) {
                 diagnostic = diagnostic.fix(fix);
             }
             self.diagnostics.push(diagnostic);
@@ -41,7 +41,7 @@ impl<'a> Checker<'a> {
     /// Adds an option with its example value, after `kind` and in the style of the table.
     fn addition(
         &self,
-        mut items: impl Iterator<Item = &'a Item>,
+        items: &[&'a Item],
         name: &str,
         option: &Json,
         owner: &Owner,
@@ -58,7 +58,7 @@ impl<'a> Checker<'a> {
         if !line.trim_start().starts_with("kind") {
             return None;
         }
-        items.find(|item| item.key_at.source == kind_at.source)?;
+        items.iter().find(|item| item.key_at.source == kind_at.source)?;
         let (key, sign) = if is_yaml {
             (format!("{name}: "), "")
         } else {

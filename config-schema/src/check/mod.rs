@@ -74,6 +74,7 @@ pub fn check(resolved: &Resolved, registry: &Registry, environment: &CheckEnviro
     let mut diagnostics = resolved.diagnostics.clone();
     diagnostics.append(&mut checker.diagnostics);
     diagnostics.retain(|diagnostic| !is_accepted(diagnostic, root));
+    secrets::by_key(root, false, &mut checker.secrets);
     if root.failed {
         checker.secrets.extend(secrets::by_name(sources));
     }
@@ -137,7 +138,7 @@ impl<'a> Checker<'a> {
     fn root(&mut self, root: &'a Node) -> Option<Json> {
         let path = KeyPath::root();
         let spot = Spot { node: root, path: &path, key_at: None };
-        self.value(spot, &grammar::schema(), None)
+        self.value(spot, grammar::schema(), None)
     }
 
     /// Checks what options have to do with each other.

@@ -10,7 +10,6 @@ use super::environment::CheckEnvironment;
 use super::plugins::PluginUse;
 use super::scalars;
 use crate::diagnostic::Diagnostic;
-use crate::loader::has_credentials;
 use crate::shape;
 use crate::tree::{Item, Layer, Location, Node, Sources, Table, Value};
 
@@ -88,8 +87,7 @@ impl<'a> Checker<'a> {
         if let Some(slot) = shape::text(schema, "x-plugin").and_then(crate::known::slot_of) {
             return self.plugin(spot, slot);
         }
-        let has_password = spot.node.as_str().is_some_and(has_credentials);
-        if has_password || shape::is_marked(schema, "x-secret") {
+        if shape::is_marked(schema, "x-secret") {
             self.hide(spot.node);
         }
         if let Some(branches) = schema.get("anyOf").and_then(Json::as_array) {
@@ -182,20 +180,20 @@ impl<'a> Checker<'a> {
     ) -> Option<Json> {
         let by_path = Owner::of_path(spot.path);
         let owner = owner.unwrap_or(&by_path);
-        let items = table.iter().filter(|item| !is_null(&item.node));
-        self.entries(spot, items, schema, owner)
+        let items: Vec<&Item> = table.iter().filter(|item| !is_null(&item.node)).collect();
+        self.entries(spot, &items, schema, owner)
     }
 
     /// Checks the entries of a table, or of a plugin node without its `kind`.
     pub(super) fn entries(
         &mut self,
         spot: Spot<'a, '_>,
-        items: impl Iterator<Item = &'a Item> + Clone,
+        items: &[&'a Item],
         schema: &Json,
         owner: &Owner,
     ) -> Option<Json> {
         let mut values = Some(Map::new());
-        for item in items.clone() {
+        for item in items {
             let path = spot.path.join(&*item.key);
             let Some(option) = shape::child(schema, &item.key) else {
                 if self.is_partial && item.key == "unset" {

@@ -9,7 +9,7 @@ use crate::diagnostic::{Diagnostic, Fix};
 use crate::known::{self, Known, slot_word};
 use crate::shape;
 use crate::suggest::closest;
-use crate::tree::{Layer, Location, Node, Value};
+use crate::tree::{Item, Layer, Location, Node, Value};
 
 /// A plugin that the config uses, for checks of relations.
 #[derive(Debug)]
@@ -81,8 +81,9 @@ impl<'a> Checker<'a> {
         };
         let table = spot.node.as_table();
         let items = table.into_iter().flatten();
-        let items = items.filter(|item| item.key != "kind" && !is_null(&item.node));
-        let options = self.entries(spot, items, &schema, &owner)?;
+        let items: Vec<&Item> =
+            items.filter(|item| item.key != "kind" && !is_null(&item.node)).collect();
+        let options = self.entries(spot, &items, &schema, &owner)?;
         if self.is_partial {
             return Some(options);
         }

@@ -107,6 +107,11 @@ fn parse_as(type_name: &str, text: &str) -> Option<Value> {
     }
 }
 
+/// A string as it may be shown: what a reference stands for may be a secret.
+pub(super) fn shown(node: &Node) -> &str {
+    node.reference.as_deref().or(node.as_str()).unwrap_or_default()
+}
+
 /// Whether a string came without a type: from a variable, an argument or a whole reference.
 fn is_from_outside(node: &Node) -> bool {
     let is_whole = |reference: &String| {
@@ -120,6 +125,9 @@ fn is_from_outside(node: &Node) -> bool {
 pub(super) fn wrong_type(checker: &mut Checker<'_>, spot: Spot<'_, '_>, schema: &Json) {
     let is_secret = shape::is_marked(schema, "x-secret");
     let found = match spot.node.as_str() {
+        Some(_) if spot.node.reference.is_some() => {
+            format!("text from `{}`", shown(spot.node))
+        }
         Some(text) if is_from_outside(spot.node) && !is_secret && text.len() <= 40 => {
             format!("`{text}`")
         }
@@ -163,7 +171,10 @@ fn is_choice(checker: &mut Checker<'_>, spot: Spot<'_, '_>, schema: &Json, value
     if choices.contains(value) {
         return true;
     }
-    let shown = shape::plain(value);
+    let shown = match spot.node.reference {
+        Some(_) => shown(spot.node).to_owned(),
+        None => shape::plain(value),
+    };
     let names: Vec<String> = choices.iter().map(shape::plain).collect();
     let message = format!("`{shown}` is not a value of `{}`", spot.path);
     let mut diagnostic =

@@ -1,7 +1,32 @@
-//! Secrets in a file that could not be parsed: there is no tree, so names have to do.
+//! Secrets that no schema names: in sections and plugins that are unknown, in addresses, and in
+//! files that could not be parsed.
 
-use crate::loader::looks_secret;
-use crate::tree::{Location, SourceId, SourceKind, Sources};
+use crate::loader::{has_credentials, looks_secret};
+use crate::tree::{Location, Node, SourceId, SourceKind, Sources, Value};
+
+/// Literal values below keys with the name of a secret, and addresses with a password.
+pub(super) fn by_key(node: &Node, is_secret: bool, found: &mut Vec<Location>) {
+    match &node.value {
+        Value::Table(table) => {
+            for item in table {
+                by_key(&item.node, is_secret || looks_secret(&item.key), found);
+            }
+        }
+        Value::Array(items) => {
+            for item in items {
+                by_key(item, is_secret, found);
+            }
+        }
+        Value::String(text) if is_secret || has_credentials(text) => {
+            if node.reference.is_none() {
+                found.push(node.at.clone());
+            }
+            found.extend(node.replaced.iter().cloned());
+        }
+        Value::Integer(_) | Value::Float(_) if is_secret => found.push(node.at.clone()),
+        _ => {}
+    }
+}
 
 /// The rest of every line that gives a value to something with the name of a secret.
 pub(super) fn by_name(sources: &Sources) -> Vec<Location> {

@@ -6,7 +6,6 @@ use serde_json::Value as Json;
 use super::options::{Checker, Owner};
 use super::scalars;
 use crate::diagnostic::{Diagnostic, Fix};
-use crate::loader::looks_secret;
 use crate::shape;
 use crate::suggest::closest;
 use crate::tree::{Item, Location};
@@ -17,7 +16,7 @@ const LONGEST_LIST: usize = 12;
 impl Checker<'_> {
     /// Reports an option that nothing knows.
     pub(super) fn unknown(&mut self, item: &Item, path: &KeyPath, schema: &Json, owner: &Owner) {
-        self.hide_unknown(item, schema);
+        self.hide_mistyped(item, schema);
         let is_section = path.segments().len() == 1 && item.node.as_table().is_some();
         let noun = if is_section { "section" } else { "option" };
         let whose = match owner.label.as_str() {
@@ -55,15 +54,12 @@ impl Checker<'_> {
         self.diagnostics.push(diagnostic);
     }
 
-    /// A mistyped secret is still a secret, and so is one below an unknown section.
-    fn hide_unknown(&mut self, item: &Item, schema: &Json) {
+    /// A mistyped secret is still a secret.
+    fn hide_mistyped(&mut self, item: &Item, schema: &Json) {
         let names = shape::properties(schema).map(|(name, _)| name);
         let meant = closest(&item.key, names).and_then(|name| shape::child(schema, name));
-        if looks_secret(&item.key) || meant.is_some_and(|it| shape::is_marked(it, "x-secret")) {
+        if meant.is_some_and(|option| shape::is_marked(option, "x-secret")) {
             self.hide(&item.node);
-        }
-        for below in item.node.as_table().into_iter().flatten() {
-            self.hide_unknown(below, &Json::Null);
         }
     }
 

@@ -3,7 +3,7 @@
 use larder_core::units::UnitError;
 
 use super::options::Spot;
-use super::scalars::requote;
+use super::scalars::{requote, shown};
 use crate::diagnostic::{Diagnostic, Fix};
 use crate::tree::{SourceKind, Sources};
 
@@ -79,7 +79,7 @@ fn long_unit(
     let at = spot.node.at.clone();
     let text = spot.node.as_str().unwrap_or_default();
     let diagnostic = match (letter, in_days) {
-        ('M', Some(in_days)) => {
+        ('M', Some(in_days)) if spot.node.reference.is_none() => {
             let help = format!(
                 "for {} minutes use a lower-case `m`; for {in_days} days write `{in_days}d`",
                 in_words(number)
@@ -114,7 +114,7 @@ fn size_without_unit(number: &str) -> (Diagnostic, String) {
 }
 
 fn ambiguous_size(spot: Spot<'_, '_>, number: &str, unit: char) -> (Diagnostic, String) {
-    let written = spot.node.as_str().unwrap_or_default();
+    let written = shown(spot.node);
     let mut diagnostic = Diagnostic::error("C0207", format!("ambiguous size `{written}`"));
     let forms = [format!("{number}{unit}iB"), format!("{number}{unit}B")];
     // The unit of 1000 bytes has a small k.
@@ -146,7 +146,7 @@ pub(super) fn grouped(number: u64) -> String {
 }
 
 fn malformed(spot: Spot<'_, '_>, unit: &str, error: &UnitError) -> (Diagnostic, String) {
-    let written = spot.node.as_str().unwrap_or_default();
+    let written = shown(spot.node);
     let (noun, units) = match unit {
         "size" => ("size", Some(SIZE_UNITS)),
         "share" => ("share", None),
@@ -154,7 +154,10 @@ fn malformed(spot: Spot<'_, '_>, unit: &str, error: &UnitError) -> (Diagnostic, 
         _ => ("duration", Some(PLAIN_DURATION_UNITS)),
     };
     let mut diagnostic = Diagnostic::error("C0209", format!("`{written}` is not a {noun}"));
-    let reason = error.to_string();
+    let reason = match spot.node.reference {
+        Some(_) => format!("does not stand for a {noun}"),
+        None => error.to_string(),
+    };
     match units {
         // The reason lists the units already.
         Some(units) if !reason.contains("units: ") => diagnostic = diagnostic.note(units),

@@ -7,6 +7,7 @@
 
 use std::borrow::Cow;
 use std::collections::BTreeMap;
+use std::sync::LazyLock;
 
 use larder_core::{ByteSize, HumanDuration, Life, Secret, Share};
 use schemars::generate::SchemaSettings;
@@ -25,19 +26,23 @@ mod nodes;
 pub(crate) use nodes::Picked;
 
 /// The schema of a whole config file, without references.
-pub(crate) fn schema() -> Value {
-    schema_of::<Root>()
+pub(crate) fn schema() -> &'static Value {
+    static SCHEMA: LazyLock<Value> = LazyLock::new(schema_of::<Root>);
+    &SCHEMA
 }
 
 /// The sections that occur more than once, by the name of their definition.
-pub(crate) fn sections() -> [(&'static str, Value); 5] {
-    [
-        ("cache", schema_of::<CacheSection>()),
-        ("pattern", schema_of::<PatternSection>()),
-        ("plugin", schema_of::<LibrarySection>()),
-        ("resilience", schema_of::<ResilienceSection>()),
-        ("tier", schema_of::<TierSection>()),
-    ]
+pub(crate) fn sections() -> &'static [(&'static str, Value)] {
+    static SECTIONS: LazyLock<[(&str, Value); 5]> = LazyLock::new(|| {
+        [
+            ("cache", schema_of::<CacheSection>()),
+            ("pattern", schema_of::<PatternSection>()),
+            ("plugin", schema_of::<LibrarySection>()),
+            ("resilience", schema_of::<ResilienceSection>()),
+            ("tier", schema_of::<TierSection>()),
+        ]
+    });
+    &*SECTIONS
 }
 
 fn schema_of<T: JsonSchema>() -> Value {
