@@ -30,10 +30,7 @@ where
         panic!("{policy:?} is not a policy");
     };
     let policy = factory.build(json!({})).expect("it has defaults");
-    let capacity = Capacity {
-        entries: Some(CAPACITY as u64),
-        weight: None,
-    };
+    let capacity = Capacity { entries: Some(CAPACITY as u64), weight: None };
     let in_process = InProcess::new(capacity, policy);
     Store::new(StoreOptions::new(in_process, SystemClock::shared()))
 }
@@ -66,8 +63,7 @@ fn compare<K, V>(
     let theirs = Cache::new(CAPACITY);
     let mut keys: Vec<K> = (0..KEYS).map(key).collect();
     for (number, key) in keys.iter().enumerate() {
-        ours.insert(key.clone(), value(number), Insert::default())
-            .expect("there is room");
+        ours.insert(key.clone(), value(number), Insert::default()).expect("there is room");
         theirs.insert(key.clone(), value(number));
     }
     // Not in the order of insertion, which would flatter whoever keeps entries in that order.
@@ -109,12 +105,7 @@ fn main() {
         larder_policies::LRU,
     ];
     for policy in &policies {
-        compare(
-            "u64 to u64",
-            policy,
-            |number| number as u64,
-            |number| number as u64,
-        );
+        compare("u64 to u64", policy, |number| number as u64, |number| number as u64);
         let text = |number| format!("key_{number}");
         compare("String to Arc", policy, text, Arc::new);
     }

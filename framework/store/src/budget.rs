@@ -20,11 +20,7 @@ pub(crate) struct Budget {
 
 impl Budget {
     pub(crate) const fn new(capacity: Capacity) -> Self {
-        Self {
-            capacity,
-            entries: AtomicU64::new(0),
-            weight: AtomicU64::new(0),
-        }
+        Self { capacity, entries: AtomicU64::new(0), weight: AtomicU64::new(0) }
     }
 
     pub(crate) const fn capacity(&self) -> Capacity {
@@ -67,11 +63,7 @@ impl Budget {
     /// Takes room if there is enough.
     pub(crate) fn try_take(&self, entries: u64, weight: u64) -> Result<(), Full> {
         if self.has_limit() {
-            grow(
-                &self.entries,
-                self.capacity.entries.unwrap_or(u64::MAX),
-                entries,
-            )?;
+            grow(&self.entries, self.capacity.entries.unwrap_or(u64::MAX), entries)?;
         }
         let Some(limit) = self.capacity.weight else {
             return Ok(());
@@ -121,8 +113,5 @@ fn grow(used: &AtomicU64, limit: u64, by: u64) -> Result<(), Full> {
 }
 
 const fn full(max_size: u64, current_size: u64) -> Full {
-    Full {
-        max_size,
-        current_size,
-    }
+    Full { max_size, current_size }
 }

@@ -55,12 +55,7 @@ const fn zero_bytes(word: u64) -> u64 {
 }
 
 impl Bucket {
-    const NEW: Self = Self {
-        low: 0,
-        high: 0,
-        overflow: 0,
-        tokens: [NOWHERE; LANES],
-    };
+    const NEW: Self = Self { low: 0, high: 0, overflow: 0, tokens: [NOWHERE; LANES] };
 
     #[inline]
     fn places(&self, tag: u8) -> Places {
@@ -111,10 +106,7 @@ impl Index {
     }
 
     fn with_buckets(count: usize) -> Self {
-        Self {
-            buckets: vec![Bucket::NEW; count].into_boxed_slice(),
-            len: 0,
-        }
+        Self { buckets: vec![Bucket::NEW; count].into_boxed_slice(), len: 0 }
     }
 
     pub(crate) const fn len(&self) -> usize {
@@ -190,9 +182,7 @@ impl Index {
         let mut at = self.home(hash);
         for passed in 0..self.buckets.len() {
             let bucket = &mut self.buckets[at];
-            let place = bucket
-                .places(tag)
-                .find(|place| bucket.tokens[*place] == token);
+            let place = bucket.places(tag).find(|place| bucket.tokens[*place] == token);
             if let Some(place) = place {
                 bucket.set(place, EMPTY, NOWHERE);
                 self.len -= 1;
@@ -230,10 +220,7 @@ impl Index {
             }
         }
         let counted = self.buckets.iter().map(|bucket| bucket.overflow);
-        assert!(
-            counted.eq(overflows),
-            "a bucket counts its overflow wrongly"
-        );
+        assert!(counted.eq(overflows), "a bucket counts its overflow wrongly");
     }
 }
 

@@ -26,12 +26,7 @@ impl StoreOptions {
     /// A store with these settings, no idle life and a random seed.
     #[must_use]
     pub fn new(in_process: InProcess, clock: Arc<dyn Clock>) -> Self {
-        Self {
-            in_process,
-            clock,
-            idle_ttl: None,
-            seed: RandomState::new().hash_one(0_u8),
-        }
+        Self { in_process, clock, idle_ttl: None, seed: RandomState::new().hash_one(0_u8) }
     }
 
     /// Sets how long an entry may go without a hit.
@@ -63,11 +58,7 @@ pub struct Insert {
 
 impl Default for Insert {
     fn default() -> Self {
-        Self {
-            deadline: None,
-            idle_ttl: None,
-            weight: 1,
-        }
+        Self { deadline: None, idle_ttl: None, weight: 1 }
     }
 }
 

@@ -167,10 +167,7 @@ pub(crate) struct Outbox<K, V> {
 
 impl<K, V> Outbox<K, V> {
     pub(crate) const fn new() -> Self {
-        Self {
-            first: None,
-            rest: Vec::new(),
-        }
+        Self { first: None, rest: Vec::new() }
     }
 
     pub(crate) fn push(&mut self, (key, value): (K, V), reason: RemovalReason) {

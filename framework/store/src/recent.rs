@@ -17,10 +17,7 @@ impl Recent {
     /// A table for a shard of about this many entries.
     pub(crate) fn new(entries: u64) -> Self {
         let places = usize::try_from(entries.clamp(256, 4096)).unwrap_or(4096);
-        Self {
-            prints: Vec::new(),
-            places: places.next_power_of_two(),
-        }
+        Self { prints: Vec::new(), places: places.next_power_of_two() }
     }
 
     /// Remembers why a key is gone; [`MissCause::Cold`] forgets the key.
@@ -86,11 +83,7 @@ mod tests {
         let mut recent = Recent::new(16);
         let hash = 0xabcd_ef01_2345_6789;
         assert_eq!(recent.cause(hash), MissCause::Cold);
-        for cause in [
-            MissCause::Expired,
-            MissCause::Evicted,
-            MissCause::Invalidated,
-        ] {
+        for cause in [MissCause::Expired, MissCause::Evicted, MissCause::Invalidated] {
             recent.remember(hash, cause);
             assert_eq!(recent.cause(hash), cause);
         }

@@ -18,10 +18,7 @@ pub(crate) struct Records {
 
 impl Records {
     pub(crate) fn new() -> Self {
-        Self {
-            next: AtomicUsize::new(0),
-            slots: std::array::from_fn(|_| AtomicU32::new(0)),
-        }
+        Self { next: AtomicUsize::new(0), slots: std::array::from_fn(|_| AtomicU32::new(0)) }
     }
 
     /// Writes a hit down; `false` when the buffer is full now.

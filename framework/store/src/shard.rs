@@ -126,11 +126,7 @@ pub(crate) struct Expiry {
 }
 
 impl Expiry {
-    pub(crate) const NEW: Self = Self {
-        soonest: NEVER,
-        soonest_seen: NEVER,
-        cursor: 0,
-    };
+    pub(crate) const NEW: Self = Self { soonest: NEVER, soonest_seen: NEVER, cursor: 0 };
 
     fn note(&mut self, end: u64) {
         self.soonest = self.soonest.min(end);
@@ -179,8 +175,7 @@ impl<K, V> Table<K, V> {
     ) -> SlotId {
         let slot = self.slab.insert(hash, key, value, weight);
         let slab = &self.slab;
-        self.index
-            .insert(hash, slot.get(), |token| slab.hash(SlotId::new(token)));
+        self.index.insert(hash, slot.get(), |token| slab.hash(SlotId::new(token)));
         self.recent.forget(hash);
         self.set_life(slot, life);
         self.with_policy(None, |policy, slots| policy.on_insert(slot, slots));
@@ -232,9 +227,7 @@ impl<K, V> Table<K, V> {
 
     /// Whether the policy wants a new key in the place of `victim`.
     pub(crate) fn admits(&mut self, hash: u64, weight: u32, victim: SlotId) -> bool {
-        self.with_policy(None, |policy, slots| {
-            policy.admit(hash, weight, victim, slots)
-        })
+        self.with_policy(None, |policy, slots| policy.admit(hash, weight, victim, slots))
     }
 
     pub(crate) fn policy_hits(&mut self, hits: &[SlotId]) {
@@ -246,15 +239,8 @@ impl<K, V> Table<K, V> {
         pinned: Option<SlotId>,
         ask: impl FnOnce(&mut dyn Policy, &mut dyn Slots) -> R,
     ) -> R {
-        let policy = self
-            .policy
-            .get_mut()
-            .unwrap_or_else(PoisonError::into_inner);
-        let mut view = View {
-            slab: &mut self.slab,
-            random: &mut self.random,
-            pinned,
-        };
+        let policy = self.policy.get_mut().unwrap_or_else(PoisonError::into_inner);
+        let mut view = View { slab: &mut self.slab, random: &mut self.random, pinned };
         ask(&mut **policy, &mut view)
     }
 
@@ -265,9 +251,7 @@ impl<K, V> Table<K, V> {
         assert_eq!(self.index.len(), self.slab.len(), "the index lost an entry");
         for (slot, _) in self.slab.iter_from(0) {
             let hash = self.slab.hash(slot);
-            let found = self
-                .index
-                .find(hash, |token| (token == slot.get()).then_some(()));
+            let found = self.index.find(hash, |token| (token == slot.get()).then_some(()));
             assert!(found.is_some(), "the index does not find {slot:?}");
             let end = self.slab.life(slot).map_or(NEVER, Life::end);
             assert!(self.expiry.soonest <= end, "{slot:?} would not be swept");

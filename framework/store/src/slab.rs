@@ -61,11 +61,7 @@ impl Life {
     }
 
     const fn immortal() -> Self {
-        Self {
-            deadline: NEVER,
-            idle: NEVER,
-            seen: AtomicU64::new(0),
-        }
+        Self { deadline: NEVER, idle: NEVER, seen: AtomicU64::new(0) }
     }
 
     /// When it ends, if there is no further hit.
@@ -164,12 +160,7 @@ impl<K, V> Slab<K, V> {
     }
 
     pub(crate) fn insert(&mut self, hash: u64, key: K, value: V, weight: u32) -> SlotId {
-        let slot = Slot {
-            hits: AtomicU8::new(0),
-            mortal: false,
-            key,
-            value,
-        };
+        let slot = Slot { hits: AtomicU8::new(0), mortal: false, key, value };
         self.weight += u64::from(weight);
         if let Some(token) = self.free.pop() {
             let at = token as usize;
@@ -211,9 +202,9 @@ impl<K, V> Slab<K, V> {
 
     /// Sets when an entry expires, and leaves its idle life as it is.
     pub(crate) fn set_deadline(&mut self, slot: SlotId, deadline: Option<Moment>) {
-        let (idle, seen) = self.life(slot).map_or((NEVER, 0), |life| {
-            (life.idle, life.seen.load(Ordering::Relaxed))
-        });
+        let (idle, seen) = self
+            .life(slot)
+            .map_or((NEVER, 0), |life| (life.idle, life.seen.load(Ordering::Relaxed)));
         let life = Life {
             deadline: deadline.map_or(NEVER, Moment::as_nanos),
             idle,

@@ -45,9 +45,7 @@ impl StoreStats {
             misses_cold: self.misses_cold.saturating_sub(start.misses_cold),
             misses_expired: self.misses_expired.saturating_sub(start.misses_expired),
             misses_evicted: self.misses_evicted.saturating_sub(start.misses_evicted),
-            misses_invalidated: self
-                .misses_invalidated
-                .saturating_sub(start.misses_invalidated),
+            misses_invalidated: self.misses_invalidated.saturating_sub(start.misses_invalidated),
             inserts: self.inserts.saturating_sub(start.inserts),
             replacements: self.replacements.saturating_sub(start.replacements),
             evictions: self.evictions.saturating_sub(start.evictions),

@@ -116,10 +116,8 @@ impl<K, V> Store<K, V> {
         let capacity = settings.capacity;
         let count = shard_count(settings.shards, capacity);
         let share_of = |total: Option<u64>| total.map(|total| total.div_ceil(count as u64));
-        let share = Capacity {
-            entries: share_of(capacity.entries),
-            weight: share_of(capacity.weight),
-        };
+        let share =
+            Capacity { entries: share_of(capacity.entries), weight: share_of(capacity.weight) };
         let mut mode = HitMode::None;
         let seeds = 0..count as u64;
         let shards = seeds.map(|number| {

@@ -44,10 +44,7 @@ pub(crate) struct Stripes {
 impl Stripes {
     /// Counters for as many threads without sharing.
     pub(crate) fn new(threads: usize) -> Self {
-        Self {
-            own: (0..threads).map(|_| Stripe::default()).collect(),
-            shared: Stripe::default(),
-        }
+        Self { own: (0..threads).map(|_| Stripe::default()).collect(), shared: Stripe::default() }
     }
 
     #[inline]

@@ -12,7 +12,7 @@ use larder_core::backend::InProcess;
 use larder_core::clock::{Clock, Moment, Sleep, SystemClock, Timestamp};
 use larder_core::plugin::{Descriptor, Factory};
 use larder_core::policy::Capacity;
-use larder_core::serde_json::{Value, json};
+use larder_core::serde_json::Value;
 use larder_store::{Insert, Lookup, Store, StoreOptions};
 
 /// Counts the allocations of each thread, so that tests do not disturb each other.
@@ -77,11 +77,8 @@ fn store(case: (&Descriptor, &str)) -> (Store<u64, Arc<str>>, Arc<CountingClock>
     let Factory::Policy(factory) = case.0.factory else {
         panic!("{:?} is not a policy", case.0);
     };
-    let options: Value = case.1.parse().unwrap_or_else(|_| json!({}));
-    let capacity = Capacity {
-        entries: Some(1000),
-        weight: None,
-    };
+    let options: Value = case.1.parse().expect("it is JSON");
+    let capacity = Capacity { entries: Some(1000), weight: None };
     let in_process = InProcess::new(capacity, factory.build(options).expect("they are right"));
     let clock = Arc::new(CountingClock::default());
     let shared: Arc<dyn Clock> = Arc::<CountingClock>::clone(&clock);
@@ -93,9 +90,7 @@ fn a_hit_allocates_nothing_and_does_not_read_the_clock() {
     for case in CASES {
         let (store, clock) = store(case);
         for key in 0..500 {
-            store
-                .insert(key, Arc::from("value"), Insert::default())
-                .unwrap();
+            store.insert(key, Arc::from("value"), Insert::default()).unwrap();
         }
         // The first look-up of a thread leases it a number.
         assert!(matches!(store.get(&0), Lookup::Hit(_)));

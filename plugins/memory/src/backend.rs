@@ -31,11 +31,7 @@ impl MemoryBackend {
     /// A backend with these settings.
     #[must_use]
     pub fn new(in_process: InProcess, clock: Arc<dyn Clock>) -> Self {
-        Self {
-            in_process,
-            clock,
-            entries: OnceLock::new(),
-        }
+        Self { in_process, clock, entries: OnceLock::new() }
     }
 
     fn store(&self) -> &Store<Box<str>, Entry> {
@@ -73,9 +69,7 @@ impl MemoryBackend {
             return Ok(());
         }
         let deadline = entry.meta.hard_deadline.map(|at| self.moment(at));
-        let insert = Insert::default()
-            .deadline(deadline)
-            .weight(self.weight(key, &entry));
+        let insert = Insert::default().deadline(deadline).weight(self.weight(key, &entry));
         let inserted = self.store().insert(Box::from(key), entry, insert);
         inserted.map(drop).map_err(|full| no_room(key, full))
     }
@@ -129,9 +123,7 @@ impl Backend for MemoryBackend {
     }
 
     async fn set_many(&self, entries: Vec<(String, Entry)>) -> Result<()> {
-        entries
-            .into_iter()
-            .try_for_each(|(key, entry)| self.insert(&key, entry))
+        entries.into_iter().try_for_each(|(key, entry)| self.insert(&key, entry))
     }
 
     async fn touch(&self, key: &str, deadlines: Deadlines) -> Result<bool> {
@@ -165,9 +157,7 @@ impl Backend for MemoryBackend {
         let (keys, next) = self.store().scan(position, limit);
         let keys = keys.into_iter().map(String::from);
         Ok(ScanPage {
-            keys: keys
-                .filter(|key| key.starts_with(&request.prefix))
-                .collect(),
+            keys: keys.filter(|key| key.starts_with(&request.prefix)).collect(),
             next: next.map(|position| position.to_string()),
         })
     }

@@ -43,10 +43,7 @@ impl MemoryConfig {
     /// At most this many entries.
     #[must_use]
     pub fn with_capacity(capacity: u64) -> Self {
-        Self {
-            capacity: Some(capacity),
-            ..Self::default()
-        }
+        Self { capacity: Some(capacity), ..Self::default() }
     }
 
     /// Sets the most bytes of all keys and values together.
@@ -67,10 +64,7 @@ impl MemoryConfig {
     fn limits(&self) -> Capacity {
         let weight = self.max_bytes.map(|size| size.0);
         let default = weight.is_none().then_some(DEFAULT_CAPACITY);
-        Capacity {
-            entries: self.capacity.or(default),
-            weight,
-        }
+        Capacity { entries: self.capacity.or(default), weight }
     }
 }
 
@@ -110,16 +104,13 @@ impl PluginConfig for MemoryConfig {
 
     async fn build(self, context: &BuildContext) -> Result<MemoryBackend> {
         let Some(policy) = context.policy.clone() else {
-            return Err(
-                CacheError::new(ErrorKind::Config, "there is no eviction policy")
-                    .with("cache", &context.cache)
-                    .with("backend", Self::KIND)
-                    .hint("name one, such as `policy = \"s3-fifo\"`"),
-            );
+            return Err(CacheError::new(ErrorKind::Config, "there is no eviction policy")
+                .with("cache", &context.cache)
+                .with("backend", Self::KIND)
+                .hint("name one, such as `policy = \"s3-fifo\"`"));
         };
-        let in_process = InProcess::new(self.limits(), policy)
-            .on_full(self.on_full)
-            .shards(self.shards);
+        let in_process =
+            InProcess::new(self.limits(), policy).on_full(self.on_full).shards(self.shards);
         let clock = Arc::clone(&context.clock);
         Ok(MemoryBackend::new(in_process, clock))
     }

@@ -30,10 +30,7 @@ async fn backend(config: MemoryConfig) -> (MemoryBackend, ManualClock) {
 }
 
 fn entry(value: &'static str) -> Entry {
-    Entry {
-        value: Bytes::from_static(value.as_bytes()),
-        meta: EntryMeta::default(),
-    }
+    Entry { value: Bytes::from_static(value.as_bytes()), meta: EntryMeta::default() }
 }
 
 fn mortal(value: &'static str, clock: &ManualClock, seconds: u64) -> Entry {
@@ -46,10 +43,7 @@ fn mortal(value: &'static str, clock: &ManualClock, seconds: u64) -> Entry {
 async fn an_entry_comes_back_as_it_was_set() {
     let (backend, clock) = backend(MemoryConfig::default()).await;
     let mut first = mortal("one", &clock, 60);
-    first
-        .meta
-        .tags
-        .push(larder_core::entry::TagStamp { tag: 1, version: 2 });
+    first.meta.tags.push(larder_core::entry::TagStamp { tag: 1, version: 2 });
     backend.set("a", first.clone()).await.unwrap();
     assert_eq!(backend.get("a").await.unwrap(), Some(first.clone()));
     assert_eq!(backend.meta("a").await.unwrap(), Some(first.meta));
@@ -86,27 +80,18 @@ async fn touch_changes_deadlines_and_nothing_else() {
     let (backend, clock) = backend(MemoryConfig::default()).await;
     backend.set("a", mortal("one", &clock, 10)).await.unwrap();
     let at = |seconds| Some(clock.wall().after(Duration::from_secs(seconds)));
-    let deadlines = Deadlines {
-        soft: at(20),
-        hard: at(30),
-    };
+    let deadlines = Deadlines { soft: at(20), hard: at(30) };
     assert!(backend.touch("a", deadlines).await.unwrap());
     assert!(!backend.touch("b", deadlines).await.unwrap());
     clock.advance(Duration::from_secs(29));
     let touched = backend.get("a").await.unwrap().unwrap();
     assert_eq!(touched.value, "one");
     let meta = &touched.meta;
-    assert_eq!(
-        (meta.soft_deadline, meta.hard_deadline),
-        (deadlines.soft, deadlines.hard)
-    );
+    assert_eq!((meta.soft_deadline, meta.hard_deadline), (deadlines.soft, deadlines.hard));
     clock.advance(Duration::from_secs(1));
     assert_eq!(backend.get("a").await.unwrap(), None);
     backend.set("a", entry("two")).await.unwrap();
-    let past = Deadlines {
-        soft: None,
-        hard: Some(clock.wall()),
-    };
+    let past = Deadlines { soft: None, hard: Some(clock.wall()) };
     assert!(backend.touch("a", past).await.unwrap());
     assert!(!backend.exists("a").await.unwrap());
 }
@@ -169,16 +154,10 @@ async fn scan_lists_keys_by_prefix_in_pages() {
 
 #[tokio::test]
 async fn without_a_policy_it_cannot_be_built() {
-    let error = MemoryConfig::default()
-        .build(&BuildContext::new("users"))
-        .await;
+    let error = MemoryConfig::default().build(&BuildContext::new("users")).await;
     let error = error.unwrap_err();
     assert_eq!(error.kind(), ErrorKind::Config);
-    assert!(
-        error
-            .to_string()
-            .contains("hint: name one, such as `policy = \"s3-fifo\"`")
-    );
+    assert!(error.to_string().contains("hint: name one, such as `policy = \"s3-fifo\"`"));
 }
 
 #[tokio::test]
@@ -187,14 +166,8 @@ async fn the_settings_of_a_typed_store_are_those_of_the_config() {
     let (by_bytes, _) = backend(MemoryConfig::default().max_bytes(Some(ByteSize(5)))).await;
     let capacity = |backend: &MemoryBackend| backend.in_process().unwrap().capacity;
     let expected = [
-        Capacity {
-            entries: Some(10_000),
-            weight: None,
-        },
-        Capacity {
-            entries: None,
-            weight: Some(5),
-        },
+        Capacity { entries: Some(10_000), weight: None },
+        Capacity { entries: None, weight: Some(5) },
     ];
     assert_eq!([capacity(&unlimited), capacity(&by_bytes)], expected);
 }
@@ -207,10 +180,7 @@ fn options_are_read_and_checked() {
     let options = json!({ "capacity": 0, "max_bytes": "0B", "shards": 0 });
     let config: MemoryConfig = serde_json::from_value(options).unwrap();
     let problems = config.validate(&KeyPath::root()).unwrap_err();
-    let paths: Vec<String> = problems
-        .iter()
-        .map(|problem| problem.path.to_string())
-        .collect();
+    let paths: Vec<String> = problems.iter().map(|problem| problem.path.to_string()).collect();
     assert_eq!(paths, ["capacity", "max_bytes", "shards"]);
 }
 

@@ -22,9 +22,7 @@ impl PolicyConfig for ClockConfig {
     type Policy = ClockPolicy;
 
     fn build(&self, _: Capacity) -> ClockPolicy {
-        ClockPolicy {
-            ring: Lists::new(1),
-        }
+        ClockPolicy { ring: Lists::new(1) }
     }
 }
 

@@ -22,9 +22,7 @@ impl PolicyConfig for FifoConfig {
     type Policy = Fifo;
 
     fn build(&self, _: Capacity) -> Fifo {
-        Fifo {
-            queue: Lists::new(1),
-        }
+        Fifo { queue: Lists::new(1) }
     }
 }
 

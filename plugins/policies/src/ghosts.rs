@@ -45,11 +45,7 @@ impl Ghosts {
         let now = self.evictions;
         let set = self.set(hash);
         let age = |ghost: &Ghost| {
-            if ghost.print == 0 {
-                u32::MAX
-            } else {
-                now.wrapping_sub(ghost.born)
-            }
+            if ghost.print == 0 { u32::MAX } else { now.wrapping_sub(ghost.born) }
         };
         let print = print_of(hash);
         let same = set.iter().position(|ghost| ghost.print == print);

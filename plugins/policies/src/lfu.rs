@@ -36,11 +36,7 @@ impl PolicyConfig for LfuConfig {
     type Policy = Lfu;
 
     fn build(&self, _: Capacity) -> Lfu {
-        Lfu {
-            counts: Lists::new(MAX_HITS + 1),
-            aging: self.aging,
-            inserts: 0,
-        }
+        Lfu { counts: Lists::new(MAX_HITS + 1), aging: self.aging, inserts: 0 }
     }
 }
 

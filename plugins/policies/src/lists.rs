@@ -20,11 +20,7 @@ struct Node {
 }
 
 impl Node {
-    const FREE: Self = Self {
-        newer: NIL,
-        older: NIL,
-        list: NONE,
-    };
+    const FREE: Self = Self { newer: NIL, older: NIL, list: NONE };
 }
 
 #[derive(Clone, Copy, Debug)]
@@ -35,11 +31,7 @@ struct List {
 }
 
 impl List {
-    const EMPTY: Self = Self {
-        front: NIL,
-        back: NIL,
-        len: 0,
-    };
+    const EMPTY: Self = Self { front: NIL, back: NIL, len: 0 };
 }
 
 /// Some lists, numbered from 0.
@@ -52,10 +44,7 @@ pub(crate) struct Lists {
 impl Lists {
     /// So many empty lists, at most 255.
     pub(crate) fn new(count: u8) -> Self {
-        Self {
-            nodes: Vec::new(),
-            lists: vec![List::EMPTY; usize::from(count)],
-        }
+        Self { nodes: Vec::new(), lists: vec![List::EMPTY; usize::from(count)] }
     }
 
     /// How many slots are in a list.
@@ -121,11 +110,7 @@ impl Lists {
             self.nodes.resize(slot.index() + 1, Node::FREE);
         }
         let ends = &mut self.lists[usize::from(list)];
-        self.nodes[slot.index()] = Node {
-            newer: NIL,
-            older: ends.front,
-            list,
-        };
+        self.nodes[slot.index()] = Node { newer: NIL, older: ends.front, list };
         match self.nodes.get_mut(ends.front as usize) {
             Some(front) => front.newer = slot.get(),
             None => ends.back = slot.get(),

@@ -36,10 +36,7 @@ impl PolicyConfig for LruConfig {
     type Policy = Lru;
 
     fn build(&self, _: Capacity) -> Lru {
-        Lru {
-            order: Lists::new(1),
-            strict: self.strict,
-        }
+        Lru { order: Lists::new(1), strict: self.strict }
     }
 }
 
@@ -52,11 +49,7 @@ pub struct Lru {
 
 impl Policy for Lru {
     fn hit_mode(&self) -> HitMode {
-        if self.strict {
-            HitMode::Exclusive
-        } else {
-            HitMode::Record
-        }
+        if self.strict { HitMode::Exclusive } else { HitMode::Record }
     }
 
     fn on_insert(&mut self, slot: SlotId, _: &mut dyn Slots) {

@@ -21,10 +21,7 @@ impl PolicyConfig for RandomConfig {
     type Policy = Random;
 
     fn build(&self, _: Capacity) -> Random {
-        Random {
-            slots: Vec::new(),
-            places: Vec::new(),
-        }
+        Random { slots: Vec::new(), places: Vec::new() }
     }
 }
 
@@ -66,10 +63,7 @@ impl Policy for Random {
             self.places[moved.index()] = place as u32;
         }
         if self.slots.is_empty() {
-            *self = Self {
-                slots: Vec::new(),
-                places: Vec::new(),
-            };
+            *self = Self { slots: Vec::new(), places: Vec::new() };
         }
     }
 
@@ -123,11 +117,9 @@ mod tests {
 
     #[test]
     fn victims_are_entries_that_are_there() {
-        compare_by(
-            &RandomConfig::default(),
-            Present::default,
-            |model, named, _| model.0.contains(&named),
-        );
+        compare_by(&RandomConfig::default(), Present::default, |model, named, _| {
+            model.0.contains(&named)
+        });
     }
 
     #[test]

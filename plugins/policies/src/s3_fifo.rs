@@ -29,10 +29,7 @@ pub struct S3FifoConfig {
 impl Default for S3FifoConfig {
     fn default() -> Self {
         let share = |share| Share::new(share).expect("it is from 0 to 1");
-        Self {
-            small_ratio: share(0.1),
-            ghost_ratio: share(0.9),
-        }
+        Self { small_ratio: share(0.1), ghost_ratio: share(0.9) }
     }
 }
 
@@ -48,9 +45,7 @@ impl PolicyConfig for S3FifoConfig {
         }
         let message = format!("`{}` leaves one of the two queues empty", self.small_ratio);
         let problem = Problem::new(at.join("small_ratio"), message);
-        Err(problem
-            .help("write a share between 1% and 99%; `10%` suits most caches")
-            .into())
+        Err(problem.help("write a share between 1% and 99%; `10%` suits most caches").into())
     }
 
     fn build(&self, _: Capacity) -> S3Fifo {
@@ -114,8 +109,7 @@ impl Policy for S3Fifo {
 
     fn on_insert(&mut self, slot: SlotId, slots: &mut dyn Slots) {
         let known = self.ghosts.take(slots.hash(slot));
-        self.queues
-            .push_front(if known { MAIN } else { SMALL }, slot);
+        self.queues.push_front(if known { MAIN } else { SMALL }, slot);
     }
 
     fn on_remove(&mut self, slot: SlotId, evicted: bool, slots: &mut dyn Slots) {
@@ -132,9 +126,7 @@ impl Policy for S3Fifo {
         let small = self.queues.len_of(SMALL) as f64;
         let is_over = small >= self.queues.len() as f64 * self.small_ratio;
         let first = is_over.then(|| self.small_victim(slots)).flatten();
-        first
-            .or_else(|| self.main_victim(slots))
-            .or_else(|| self.small_victim(slots))
+        first.or_else(|| self.main_victim(slots)).or_else(|| self.small_victim(slots))
     }
 
     fn resize(&mut self, _: Capacity) {}
@@ -220,10 +212,8 @@ mod tests {
     #[test]
     fn a_ratio_that_leaves_a_queue_empty_is_a_problem() {
         for (ratio, is_good) in [(0.0, false), (0.25, true), (1.0, false)] {
-            let config = S3FifoConfig {
-                small_ratio: Share::new(ratio).unwrap(),
-                ..S3FifoConfig::default()
-            };
+            let config =
+                S3FifoConfig { small_ratio: Share::new(ratio).unwrap(), ..S3FifoConfig::default() };
             assert_eq!(config.validate(&KeyPath::root()).is_ok(), is_good);
         }
     }

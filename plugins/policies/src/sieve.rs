@@ -25,10 +25,7 @@ impl PolicyConfig for SieveConfig {
     type Policy = Sieve;
 
     fn build(&self, _: Capacity) -> Sieve {
-        Sieve {
-            queue: Lists::new(1),
-            hand: None,
-        }
+        Sieve { queue: Lists::new(1), hand: None }
     }
 }
 

@@ -70,17 +70,10 @@ pub(crate) struct Simulation {
 
 impl Simulation {
     pub(crate) fn new<C: PolicyConfig>(config: &C, seed: u64) -> Self {
-        let capacity = Capacity {
-            entries: Some(20),
-            weight: None,
-        };
+        let capacity = Capacity { entries: Some(20), weight: None };
         Self {
             policy: Box::new(config.build(capacity)),
-            slots: FakeSlots {
-                slots: Vec::new(),
-                pinned: None,
-                random: Rng::with_seed(seed),
-            },
+            slots: FakeSlots { slots: Vec::new(), pinned: None, random: Rng::with_seed(seed) },
         }
     }
 
@@ -90,12 +83,8 @@ impl Simulation {
         if free.is_none() {
             self.slots.slots.push(FakeSlot::default());
         }
-        self.slots.slots[at] = FakeSlot {
-            live: true,
-            hits: 0,
-            hash,
-            deadline: deadline_of_hash(hash),
-        };
+        self.slots.slots[at] =
+            FakeSlot { live: true, hits: 0, hash, deadline: deadline_of_hash(hash) };
         let slot = SlotId::new(u32::try_from(at).unwrap());
         self.policy.on_insert(slot, &mut self.slots);
         slot

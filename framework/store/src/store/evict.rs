@@ -93,11 +93,7 @@ where
 
     fn evict(&self, table: &mut Writing<'_, K, V>, victim: SlotId, out: &mut Outbox<K, V>) {
         let over = table.is_over(victim, || self.now());
-        let reason = if over {
-            RemovalReason::Expired
-        } else {
-            RemovalReason::Evicted
-        };
+        let reason = if over { RemovalReason::Expired } else { RemovalReason::Evicted };
         self.detach(table, victim, reason, out);
     }
 
@@ -120,8 +116,6 @@ where
         let others = (0..=mask).map(|step| (first + step) & mask);
         let candidates = sampled.into_iter().chain(others);
         let mut usable = candidates.filter(|at| *at != number && self.shards[*at].entries() > 0);
-        usable
-            .next()
-            .or_else(|| (self.shards[number].entries() > 0).then_some(number))
+        usable.next().or_else(|| (self.shards[number].entries() > 0).then_some(number))
     }
 }

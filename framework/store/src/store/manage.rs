@@ -193,11 +193,7 @@ impl<K, V> Store<K, V> {
             entries += table.slab.len() as u64;
             weight += table.slab.weight();
         }
-        assert_eq!(
-            self.len() as u64,
-            entries,
-            "the shards publish other counts"
-        );
+        assert_eq!(self.len() as u64, entries, "the shards publish other counts");
         assert_eq!(self.weight(), weight, "the shards publish other weights");
         self.budget.check(entries, weight);
     }

@@ -42,17 +42,11 @@ pub(super) fn policy(descriptor: &Descriptor, options: Value) -> Arc<dyn PolicyF
 }
 
 pub(super) const fn entries(count: u64) -> Capacity {
-    Capacity {
-        entries: Some(count),
-        weight: None,
-    }
+    Capacity { entries: Some(count), weight: None }
 }
 
 pub(super) const fn weight(sum: u64) -> Capacity {
-    Capacity {
-        entries: None,
-        weight: Some(sum),
-    }
+    Capacity { entries: None, weight: Some(sum) }
 }
 
 /// A store, its clock, and a check of all invariants when the test is over.
@@ -91,10 +85,7 @@ where
     let clock = ManualClock::new();
     // Which keys share a place in the table of recent removals must not vary between runs.
     let options = StoreOptions::new(in_process, Arc::new(clock.clone())).seed(1);
-    Fixture {
-        store: Store::new(options),
-        clock,
-    }
+    Fixture { store: Store::new(options), clock }
 }
 
 pub(super) fn lru<K, V>(capacity: Capacity) -> Fixture<K, V>
@@ -111,15 +102,9 @@ fn what_was_inserted_is_found_until_it_is_removed() {
     let store = lru::<String, u32>(entries(10));
     let key = "one".to_string();
     assert_eq!(store.get("one"), Lookup::Miss(MissCause::Cold));
-    assert_eq!(
-        store.insert(key.clone(), 1, Insert::default()),
-        Ok(Inserted::New)
-    );
+    assert_eq!(store.insert(key.clone(), 1, Insert::default()), Ok(Inserted::New));
     assert_eq!(store.get("one"), Lookup::Hit(1));
-    assert_eq!(
-        store.insert(key, 2, Insert::default()),
-        Ok(Inserted::Replaced)
-    );
+    assert_eq!(store.insert(key, 2, Insert::default()), Ok(Inserted::Replaced));
     assert_eq!(store.peek("one"), Some(2));
     assert_eq!(store.remove("one"), Some(2));
     assert_eq!(store.remove("one"), None);
@@ -170,17 +155,10 @@ fn misses_are_counted_by_cause() {
         assert_eq!(store.get(&key), Lookup::Miss(cause));
     }
     let stats = store.stats();
-    let by_cause = (
-        stats.misses_cold,
-        stats.misses_evicted,
-        stats.misses_expired,
-        stats.misses_invalidated,
-    );
+    let by_cause =
+        (stats.misses_cold, stats.misses_evicted, stats.misses_expired, stats.misses_invalidated);
     assert_eq!(by_cause, (1, 1, 1, 1));
-    assert_eq!(
-        (stats.inserts, stats.evictions, stats.expirations),
-        (3, 1, 1)
-    );
+    assert_eq!((stats.inserts, stats.evictions, stats.expirations), (3, 1, 1));
     store.reset_stats();
     assert_eq!(store.stats().misses(), 0);
 }
@@ -241,9 +219,6 @@ fn many_shards_share_one_budget_and_fill_it() {
         assert!(store.len() <= 1000);
     }
     assert_eq!(store.len(), 1000);
-    let even = store
-        .shards
-        .iter()
-        .all(|shard| shard.entries().abs_diff(62) < 40);
+    let even = store.shards.iter().all(|shard| shard.entries().abs_diff(62) < 40);
     assert!(even, "no shard is starved");
 }

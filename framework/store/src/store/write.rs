@@ -69,9 +69,7 @@ where
             if !self.make_room(&mut table, hash, weight, out) {
                 self.budget.give_back(1, u64::from(weight));
                 table.tally.rejections += 1;
-                table
-                    .recent
-                    .remember(hash, RemovalReason::Rejected.miss_cause());
+                table.recent.remember(hash, RemovalReason::Rejected.miss_cause());
                 out.push(arrival.entry, RemovalReason::Rejected);
                 return Inserted::Rejected;
             }
@@ -146,12 +144,7 @@ where
 
     fn add(&self, table: &mut Writing<'_, K, V>, arrival: Arrival<K, V>) -> SlotId {
         table.tally.inserts += 1;
-        let Arrival {
-            hash,
-            entry,
-            weight,
-            life,
-        } = arrival;
+        let Arrival { hash, entry, weight, life } = arrival;
         table.insert(hash, entry, weight, life)
     }
 

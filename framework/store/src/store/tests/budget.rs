@@ -54,10 +54,7 @@ fn a_full_store_that_rejects_keeps_what_it_has() {
     store.insert(2, 2, Insert::default()).unwrap();
     let full = store.insert(3, 3, Insert::default()).unwrap_err();
     assert_eq!((full.max_size, full.current_size), (2, 2));
-    assert_eq!(
-        store.insert(2, 4, Insert::default()),
-        Ok(Inserted::Replaced)
-    );
+    assert_eq!(store.insert(2, 4, Insert::default()), Ok(Inserted::Replaced));
     assert_eq!(store.peek(&1), Some(1));
     store.remove(&1);
     assert_eq!(store.insert(3, 3, Insert::default()), Ok(Inserted::New));
@@ -71,10 +68,7 @@ fn an_overwrite_that_does_not_fit_does_not_leave_the_old_value() {
     assert!(store.insert(1, 9, Insert::default().weight(6)).is_err());
     assert_eq!(store.get(&1), Lookup::Miss(MissCause::Evicted));
     assert_eq!(store.weight(), 5);
-    assert_eq!(
-        store.insert(2, 2, Insert::default().weight(1)),
-        Ok(Inserted::Replaced)
-    );
+    assert_eq!(store.insert(2, 2, Insert::default().weight(1)), Ok(Inserted::Replaced));
     assert_eq!(store.weight(), 1);
 }
 
@@ -105,10 +99,7 @@ fn a_replacement_that_grows_evicts_others_and_stays() {
 
 #[test]
 fn a_store_without_limits_keeps_everything() {
-    let store = lru::<u32, u32>(larder_core::policy::Capacity {
-        entries: None,
-        weight: None,
-    });
+    let store = lru::<u32, u32>(larder_core::policy::Capacity { entries: None, weight: None });
     for key in 0..10_000 {
         store.insert(key, key, Insert::default()).unwrap();
     }

@@ -28,10 +28,7 @@ fn idle(hits: Hits) -> Fixture<u32, u32> {
     let in_process = InProcess::new(entries(100), policy);
     let options =
         StoreOptions::new(in_process, Arc::new(clock.clone())).idle_ttl(Some(16 * SECOND));
-    Fixture {
-        store: Store::new(options),
-        clock,
-    }
+    Fixture { store: Store::new(options), clock }
 }
 
 #[test]
@@ -102,19 +99,13 @@ fn hits_prolong_an_idle_life_and_nothing_else_does() {
 fn an_idle_entry_is_never_served_past_its_idle_life() {
     let store = idle(Hits::Shared);
     store.insert(1, 1, Insert::default()).unwrap();
-    store
-        .insert(2, 2, Insert::default().idle_ttl(Some(100 * SECOND)))
-        .unwrap();
+    store.insert(2, 2, Insert::default().idle_ttl(Some(100 * SECOND))).unwrap();
     // Too close to the insert to be noted.
     store.clock.advance(SECOND);
     assert_eq!(store.get(&1), Lookup::Hit(1));
     store.clock.advance(16 * SECOND);
     assert_eq!(store.get(&1), Lookup::Miss(MissCause::Expired));
-    assert_eq!(
-        store.get(&2),
-        Lookup::Hit(2),
-        "an insert overrides the store"
-    );
+    assert_eq!(store.get(&2), Lookup::Hit(2), "an insert overrides the store");
 }
 
 #[test]
@@ -149,9 +140,7 @@ fn sweep_removes_what_expired_in_portions() {
     assert_eq!(store.len(), 4000);
     store.clock.advance(SECOND);
     // A pass that is under way must not forget what it has not seen.
-    store
-        .insert(10_000, 0, Insert::default().deadline(store.in_seconds(1)))
-        .unwrap();
+    store.insert(10_000, 0, Insert::default().deadline(store.in_seconds(1))).unwrap();
     assert_eq!(store.sweep(usize::MAX), 2000);
     store.clock.advance(SECOND);
     assert_eq!(store.sweep(usize::MAX), 2001);

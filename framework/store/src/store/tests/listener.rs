@@ -33,9 +33,7 @@ fn every_removal_is_told_with_its_reason() {
     let clock = ManualClock::new();
     let (store, log) = logged(weight(4), &clock);
     let soon = Some(clock.now().after(Duration::from_secs(1)));
-    store
-        .insert(1, 10, Insert::default().deadline(soon))
-        .unwrap();
+    store.insert(1, 10, Insert::default().deadline(soon)).unwrap();
     store.insert(2, 20, Insert::default()).unwrap();
     store.insert(2, 21, Insert::default()).unwrap();
     store.remove(&2);
@@ -45,9 +43,7 @@ fn every_removal_is_told_with_its_reason() {
     store.get(&1);
     store.insert(4, 40, Insert::default()).unwrap();
     store.insert(5, 50, Insert::default().weight(4)).unwrap();
-    store
-        .insert(5, 51, Insert::default().weight(5))
-        .unwrap_err();
+    store.insert(5, 51, Insert::default().weight(5)).unwrap_err();
     store.insert(6, 60, Insert::default()).unwrap();
     store.clear();
     let expected = [

@@ -88,15 +88,8 @@ impl Model {
     fn insert(&mut self, key: u16) {
         self.stamp += 1;
         let nanos = Duration::from_nanos(self.random.u64(..200));
-        let deadline = self
-            .random
-            .bool()
-            .then(|| self.store.clock.now().after(nanos));
-        let weight = if self.is_roomy {
-            1
-        } else {
-            self.random.u32(1..20)
-        };
+        let deadline = self.random.bool().then(|| self.store.clock.now().after(nanos));
+        let weight = if self.is_roomy { 1 } else { self.random.u32(1..20) };
         let insert = Insert::default().deadline(deadline).weight(weight);
         self.store.insert(key, self.stamp, insert).unwrap();
         self.map.insert(key, (self.stamp, deadline));
@@ -110,10 +103,7 @@ impl Model {
         assert!(!self.is_roomy || expected == touched);
         if touched && let Some(entry) = self.map.get_mut(&key) {
             entry.1 = deadline;
-            assert_eq!(
-                self.store.deadline(&key),
-                self.expected(key).map(|_| deadline)
-            );
+            assert_eq!(self.store.deadline(&key), self.expected(key).map(|_| deadline));
         }
     }
 
@@ -149,13 +139,7 @@ fn run(descriptor: &Descriptor, options: Value, capacity: Capacity, shards: Opti
 #[test]
 fn a_store_serves_what_a_map_says_under_every_policy() {
     for descriptor in POLICIES {
-        for capacity in [
-            entries(1000),
-            entries(1),
-            entries(40),
-            entries(100),
-            weight(300),
-        ] {
+        for capacity in [entries(1000), entries(1), entries(40), entries(100), weight(300)] {
             run(descriptor, json!({}), capacity, None);
             run(descriptor, json!({}), capacity, Some(4));
         }

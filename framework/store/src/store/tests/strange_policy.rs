@@ -62,11 +62,7 @@ impl PolicyFactory for Stubborn {
 }
 
 fn stubborn(victim: Option<u32>, admits: bool) -> Fixture<u32, u32> {
-    let policy = Stubborn {
-        victim: victim.map(SlotId::new),
-        admits,
-        len: 0,
-    };
+    let policy = Stubborn { victim: victim.map(SlotId::new), admits, len: 0 };
     fixture(InProcess::new(entries(2), Arc::new(policy)))
 }
 
