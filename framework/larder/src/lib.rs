@@ -69,7 +69,7 @@ pub use crate::blocking::Blocking;
 pub use crate::cache::{Cache, Lookup};
 pub use crate::core::{CacheValue, Key, KeyRef};
 pub use crate::dynamic::{DynamicCache, default_manager, get_cache};
-pub use crate::manager::{CacheManager, CacheManagerBuilder, CacheSummary};
+pub use crate::manager::{CacheManager, CacheManagerBuilder, CacheSummary, TierHealth};
 pub use crate::namespace::{NamespaceStats, NamespacedCache};
 pub use crate::open::{CacheOptions, RemovalReason, Removed};
 pub use crate::settings::SetOptions;

@@ -1,0 +1,258 @@
+//! What can be written on the command line.
+
+use std::path::PathBuf;
+
+use clap::{Args, Parser, Subcommand, ValueEnum};
+use clap_complete::Shell;
+use larder::Life;
+
+/// Check, show and explain cache configs, and look into the caches.
+#[derive(Debug, Parser)]
+#[command(name = "larder", version, arg_required_else_help = true)]
+pub(crate) struct Arguments {
+    #[command(flatten)]
+    pub(crate) common: Common,
+    #[command(subcommand)]
+    pub(crate) command: Command,
+}
+
+/// What all commands take.
+#[derive(Debug, Args)]
+#[command(next_help_heading = "Config and output")]
+pub(crate) struct Common {
+    /// The config file [default: $LARDER_CONFIG, then caches.toml or caches.yaml here]
+    #[arg(long, global = true, value_name = "FILE")]
+    pub(crate) config: Option<PathBuf>,
+    /// Apply the section `[profile.NAME]` of the config [default: $LARDER_PROFILE]
+    #[arg(long, global = true, value_name = "NAME")]
+    pub(crate) profile: Option<String>,
+    /// Set one option over everything else, such as `caches.users.ttl=1h`
+    #[arg(long = "set", global = true, value_name = "PATH=VALUE")]
+    pub(crate) overrides: Vec<String>,
+    /// Say nothing on stderr but why something failed
+    #[arg(short, long, global = true, conflicts_with = "verbose")]
+    pub(crate) quiet: bool,
+    /// Say more on stderr; twice or three times for more
+    #[arg(short, long, global = true, action = clap::ArgAction::Count)]
+    pub(crate) verbose: u8,
+}
+
+/// How answers are written.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, ValueEnum)]
+pub(crate) enum Format {
+    /// For people.
+    #[default]
+    Human,
+    /// For programs.
+    Json,
+}
+
+/// How diagnostics are written.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, ValueEnum)]
+pub(crate) enum ReportFormat {
+    /// For people.
+    #[default]
+    Human,
+    /// One JSON object per diagnostic and line.
+    Json,
+    /// Annotations of GitHub workflows.
+    Github,
+}
+
+/// Commands that answer take this.
+#[derive(Clone, Copy, Debug, Args)]
+pub(crate) struct Answer {
+    /// How the answer is written
+    #[arg(long, value_enum, default_value_t)]
+    pub(crate) format: Format,
+}
+
+/// What to do.
+#[derive(Debug, Subcommand)]
+pub(crate) enum Command {
+    /// Check configs: syntax, options, plugins, and how the caches fit together
+    Check(Check),
+    /// Show the config with all layers applied, without secrets
+    Show(Show),
+    /// Explain an option, a plugin or the code of a message
+    Explain(Explain),
+    /// Write the JSON schema of config files, for editors
+    Schema(Generated),
+    /// Write the reference of all options as Markdown
+    #[command(hide = true)]
+    Reference(Generated),
+    /// Show which plugins there are
+    #[command(subcommand)]
+    Plugins(Plugins),
+    #[command(flatten)]
+    Entry(Entry),
+    /// Remove everything from a cache
+    Clear(Clear),
+    /// Say how much is in the caches
+    Stats(Stats),
+    /// Write a script that completes commands and options in a shell
+    Completions {
+        /// The shell
+        shell: Shell,
+    },
+}
+
+/// Arguments of `check`.
+#[derive(Debug, Args)]
+pub(crate) struct Check {
+    /// The config files, each checked by itself [default: as for `--config`]
+    pub(crate) files: Vec<PathBuf>,
+    /// Check once without a profile and once with each
+    #[arg(long, conflicts_with = "profile")]
+    pub(crate) all_profiles: bool,
+    /// Let the answer be no when there are warnings
+    #[arg(long)]
+    pub(crate) deny_warnings: bool,
+    /// Change the files where it is certain what was meant
+    #[arg(long)]
+    pub(crate) fix: bool,
+    /// How diagnostics are written
+    #[arg(long, value_enum, default_value_t)]
+    pub(crate) format: ReportFormat,
+}
+
+/// Arguments of `show`.
+#[derive(Debug, Args)]
+pub(crate) struct Show {
+    /// The part to show, such as `caches.users` [default: everything]
+    pub(crate) path: Option<String>,
+    /// Say where each value comes from
+    #[arg(long)]
+    pub(crate) origin: bool,
+    #[command(flatten)]
+    pub(crate) answer: Answer,
+}
+
+/// Arguments of `explain`.
+#[derive(Debug, Args)]
+pub(crate) struct Explain {
+    /// A code such as `C0203`, an option such as `caches.users.ttl`, or a plugin such as `file`
+    #[arg(value_name = "PATH|CODE|KIND")]
+    pub(crate) subject: String,
+    #[command(flatten)]
+    pub(crate) answer: Answer,
+}
+
+/// Arguments of commands that generate a file.
+#[derive(Debug, Args)]
+pub(crate) struct Generated {
+    /// Write to this file [default: stdout]
+    #[arg(short, long, value_name = "FILE")]
+    pub(crate) output: Option<PathBuf>,
+    /// Only say whether this file is up to date
+    #[arg(long, value_name = "FILE", conflicts_with = "output")]
+    pub(crate) check: Option<PathBuf>,
+}
+
+/// Commands about plugins.
+#[derive(Debug, Subcommand)]
+pub(crate) enum Plugins {
+    /// List the plugins that are linked into this command
+    List(Answer),
+}
+
+/// Commands about entries of caches that outlive the process: in files, on servers.
+#[derive(Debug, Subcommand)]
+pub(crate) enum Entry {
+    /// Print the value of a key
+    Get {
+        /// The cache
+        cache: String,
+        /// The key
+        key: String,
+        #[command(flatten)]
+        answer: Answer,
+    },
+    /// Store a value
+    Set {
+        /// The cache
+        cache: String,
+        /// The key
+        key: String,
+        /// The value: JSON if it is, else a text
+        #[arg(allow_hyphen_values = true)]
+        value: String,
+        /// How long it lives, such as `10m` or `never` [default: as the config says]
+        #[arg(long)]
+        ttl: Option<Life>,
+        /// Refuse a value that is not JSON
+        #[arg(long)]
+        json: bool,
+    },
+    /// Remove keys
+    Del {
+        /// The cache
+        cache: String,
+        /// The keys
+        #[arg(required = true, value_name = "KEY")]
+        keys: Vec<String>,
+        #[command(flatten)]
+        answer: Answer,
+    },
+    /// Say whether there is a value
+    Exists {
+        /// The cache
+        cache: String,
+        /// The key
+        key: String,
+        #[command(flatten)]
+        answer: Answer,
+    },
+    /// Say how long a value will live yet
+    Ttl {
+        /// The cache
+        cache: String,
+        /// The key
+        key: String,
+        #[command(flatten)]
+        answer: Answer,
+    },
+}
+
+impl Entry {
+    /// The cache it is about.
+    pub(crate) fn cache(&self) -> &str {
+        let (Self::Get { cache, .. }
+        | Self::Set { cache, .. }
+        | Self::Del { cache, .. }
+        | Self::Exists { cache, .. }
+        | Self::Ttl { cache, .. }) = self;
+        cache
+    }
+}
+
+/// Arguments of `clear`.
+#[derive(Debug, Args)]
+pub(crate) struct Clear {
+    /// The cache
+    pub(crate) cache: String,
+    /// Do not ask
+    #[arg(long, short)]
+    pub(crate) yes: bool,
+}
+
+/// Arguments of `stats`.
+#[derive(Debug, Args)]
+pub(crate) struct Stats {
+    /// The cache [default: all that outlive a process]
+    pub(crate) cache: Option<String>,
+    #[command(flatten)]
+    pub(crate) answer: Answer,
+}
+
+#[cfg(test)]
+mod tests {
+    use clap::CommandFactory as _;
+
+    use super::*;
+
+    #[test]
+    fn the_arguments_fit_together() {
+        Arguments::command().debug_assert();
+    }
+}

@@ -1,0 +1,68 @@
+//! `larder explain`: the long text of a code, an option or a plugin.
+
+use larder::config::explain::{OptionDoc, codes, describe, explain};
+use larder::config::suggest::closest;
+use serde_json::json;
+
+use crate::args::{Explain, Format};
+use crate::context::Context;
+use crate::exit::{Exit, Failure};
+
+pub(super) fn run(arguments: &Explain, context: &mut Context<'_>) -> Result<Exit, Failure> {
+    let subject = arguments.subject.as_str();
+    let is_json = arguments.answer.format == Format::Json;
+    if let Some(text) = explain(subject) {
+        let code = subject.to_ascii_uppercase();
+        if is_json {
+            context.output.json(&json!({ "code": code, "text": text.trim_end() }))?;
+        } else {
+            context.output.line(text.trim_end())?;
+        }
+        return Ok(Exit::Success);
+    }
+    let Some(doc) = describe(&context.registry, subject) else {
+        return Err(unknown(subject, context));
+    };
+    if is_json {
+        let document = json!({
+            "title": doc.title,
+            "description": doc.description,
+            "facts": doc.facts,
+            "options": doc.options,
+        });
+        context.output.json(&document)?;
+    } else {
+        context.output.data(&text(&doc))?;
+    }
+    Ok(Exit::Success)
+}
+
+fn text(doc: &OptionDoc) -> String {
+    let mut text = format!("{}\n", doc.title);
+    if let Some(description) = &doc.description {
+        text += &format!("\n{description}\n");
+    }
+    for (head, lines) in [("", &doc.facts), ("contains:\n", &doc.options)] {
+        if lines.is_empty() {
+            continue;
+        }
+        text += "\n";
+        text += head;
+        for line in lines {
+            text += &format!("  {line}\n");
+        }
+    }
+    text
+}
+
+fn unknown(subject: &str, context: &Context<'_>) -> Failure {
+    let kinds = context.registry.iter().map(|plugin| plugin.descriptor.kind);
+    let hint = match closest(subject, codes().chain(kinds)) {
+        Some(nearest) => format!("did you mean `{nearest}`?"),
+        None => "name a code such as `C0203`, an option such as `caches.users.ttl`, or a kind of \
+                 `larder plugins list`"
+            .to_owned(),
+    };
+    let message = format!("there is no code, option or plugin `{subject}`; hint: {hint}");
+    Failure::new(Exit::No, message)
+}

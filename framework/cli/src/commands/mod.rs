@@ -1,0 +1,33 @@
+//! One file per command.
+
+use crate::args::{Command, Plugins};
+use crate::context::Context;
+use crate::exit::{Exit, Failure};
+
+mod cache;
+mod check;
+mod completions;
+mod explain;
+mod fix;
+mod outliving;
+mod plugins;
+mod schema;
+mod show;
+mod stages;
+mod stats;
+
+/// Runs a command.
+pub(crate) fn run(command: Command, context: &mut Context<'_>) -> Result<Exit, Failure> {
+    match command {
+        Command::Check(arguments) => check::run(&arguments, context),
+        Command::Show(arguments) => show::run(&arguments, context),
+        Command::Explain(arguments) => explain::run(&arguments, context),
+        Command::Schema(arguments) => schema::run(&arguments, context),
+        Command::Reference(arguments) => schema::reference(&arguments, context),
+        Command::Plugins(Plugins::List(answer)) => plugins::list(answer, context),
+        Command::Entry(command) => cache::entry(command, context),
+        Command::Clear(arguments) => cache::clear(&arguments, context),
+        Command::Stats(arguments) => stats::run(&arguments, context),
+        Command::Completions { shell } => completions::run(shell, context),
+    }
+}

@@ -1,0 +1,79 @@
+//! `larder plugins list`: what is linked into this command.
+
+use larder::config::known::{Unlinked, unlinked};
+use larder::plugin::registry::Registered;
+use serde_json::{Value, json};
+
+use crate::args::{Answer, Format};
+use crate::context::Context;
+use crate::exit::{Exit, Failure};
+
+pub(super) fn list(answer: Answer, context: &mut Context<'_>) -> Result<Exit, Failure> {
+    let missing: Vec<Unlinked> = unlinked(&context.registry).collect();
+    match answer.format {
+        Format::Human => {
+            let rows: Vec<_> = context.registry.iter().map(row).collect();
+            context.output.table(["SLOT", "KIND", "FROM", "VERSION", "CAN"], rows)?;
+            let (released, planned): (Vec<_>, Vec<_>) =
+                missing.iter().partition(|missing| missing.is_released);
+            names(context, "known but not linked", &released)?;
+            names(context, "not in this release", &planned)?;
+        }
+        Format::Json => {
+            let plugins: Vec<Value> = context.registry.iter().map(object).collect();
+            let unlinked = missing.iter().map(|missing| {
+                json!({
+                    "slot": missing.slot.as_str(),
+                    "kind": missing.kind,
+                    "crate": missing.crate_name,
+                    "released": missing.is_released,
+                })
+            });
+            let unlinked: Vec<Value> = unlinked.collect();
+            context.output.json(&json!({ "plugins": plugins, "not_linked": unlinked }))?;
+        }
+    }
+    let conflicts = context.registry.conflicts();
+    for conflict in conflicts {
+        context.output.error(conflict);
+    }
+    Ok(Exit::answer(conflicts.is_empty()))
+}
+
+fn row(registered: &Registered) -> [String; 5] {
+    let plugin = &registered.descriptor;
+    [
+        plugin.slot.to_string(),
+        plugin.kind.to_owned(),
+        format!("{} ({})", plugin.origin, registered.source),
+        plugin.version.to_owned(),
+        plugin.capabilities.to_string(),
+    ]
+}
+
+fn object(registered: &Registered) -> Value {
+    let plugin = &registered.descriptor;
+    let can = plugin.capabilities.iter_names();
+    let can: Vec<String> = can.map(|(name, _)| name.to_ascii_lowercase()).collect();
+    json!({
+        "slot": plugin.slot.as_str(),
+        "kind": plugin.kind,
+        "summary": plugin.summary,
+        "crate": plugin.origin,
+        "version": plugin.version,
+        "source": registered.source.to_string(),
+        "can": can,
+    })
+}
+
+/// One line that is left out when there is nothing to name.
+fn names(context: &mut Context<'_>, head: &str, missing: &[&Unlinked]) -> Result<(), Failure> {
+    if missing.is_empty() {
+        return Ok(());
+    }
+    let names = missing
+        .iter()
+        .map(|missing| format!("{} {} ({})", missing.slot, missing.kind, missing.crate_name));
+    let names: Vec<String> = names.collect();
+    context.output.line(format_args!("{head}: {}", names.join(", ")))
+}

@@ -1,0 +1,118 @@
+//! [`Context`], what every command works with, and where the config comes from.
+
+use std::collections::BTreeMap;
+use std::fs::File;
+use std::io;
+use std::path::{Path, PathBuf};
+
+use larder::config::check::{CheckEnvironment, Checked, check};
+use larder::config::loader::{Loader, Resolved};
+use larder::config::model::Config;
+use larder::{CacheManager, Registry};
+
+use crate::args::Common;
+use crate::exit::{Exit, Failure};
+use crate::output::Output;
+
+/// The variable that names the config file.
+const CONFIG_VARIABLE: &str = "LARDER_CONFIG";
+
+/// Where the config is looked for when nobody says.
+const DEFAULT_FILES: [&str; 3] = ["caches.toml", "caches.yaml", "caches.yml"];
+
+/// What every command works with.
+pub(crate) struct Context<'a> {
+    pub(crate) common: Common,
+    pub(crate) output: &'a mut Output,
+    pub(crate) registry: Registry,
+    variables: BTreeMap<String, String>,
+}
+
+impl<'a> Context<'a> {
+    pub(crate) fn new(
+        common: Common,
+        variables: BTreeMap<String, String>,
+        output: &'a mut Output,
+    ) -> Self {
+        Self { common, output, registry: larder::registry(), variables }
+    }
+
+    /// The config file, which is there and can be read.
+    pub(crate) fn file(&self) -> Result<PathBuf, Failure> {
+        let variable = self.variables.get(CONFIG_VARIABLE).filter(|name| !name.is_empty());
+        let named = self.common.config.clone().or_else(|| variable.map(PathBuf::from));
+        let found = || DEFAULT_FILES.iter().map(PathBuf::from).find(|file| file.exists());
+        let Some(file) = named.or_else(found) else {
+            let names = DEFAULT_FILES.map(|name| format!("`{name}`")).join(", ");
+            return Err(Failure::new(
+                Exit::NoInput,
+                format!(
+                    "there is no config: none of {names} is in this directory; \
+                     hint: name a file with `--config`, or set `{CONFIG_VARIABLE}`"
+                ),
+            ));
+        };
+        readable(&file)?;
+        Ok(file)
+    }
+
+    /// A config with all layers applied.
+    pub(crate) fn resolve(&self, file: &Path, profile: Option<&str>) -> Resolved {
+        let loader = Loader::new()
+            .file(file)
+            .environment(self.variables.clone())
+            .profile(profile.map(str::to_owned));
+        let overrides = self.common.overrides.iter();
+        overrides.fold(loader, |loader, argument| loader.set(argument)).resolve()
+    }
+
+    /// What the checks say to a resolved config, on this machine.
+    pub(crate) fn check(&self, resolved: &Resolved) -> Checked {
+        check(resolved, &self.registry, &CheckEnvironment::detect())
+    }
+
+    /// The config that the arguments and the environment choose.
+    pub(crate) fn resolved(&self) -> Result<(PathBuf, Resolved), Failure> {
+        let file = self.file()?;
+        let resolved = self.resolve(&file, self.common.profile.as_deref());
+        Ok((file, resolved))
+    }
+
+    /// The config that the arguments and the environment choose, without errors.
+    pub(crate) fn config(&self) -> Result<(PathBuf, Config), Failure> {
+        let (file, resolved) = self.resolved()?;
+        match self.check(&resolved).into_config() {
+            Ok((config, _)) => Ok((file, config)),
+            Err(error) => Err(Failure::Config(Box::new(error.report().clone()))),
+        }
+    }
+
+    /// All caches of a config file, built and started.
+    pub(crate) async fn caches(&self, file: &Path) -> Result<CacheManager, Failure> {
+        let mut builder = CacheManager::builder()
+            .file(file)
+            .environment(self.variables.clone())
+            .registry(self.registry.clone());
+        if let Some(profile) = &self.common.profile {
+            builder = builder.profile(profile);
+        }
+        let overrides = self.common.overrides.iter();
+        let builder = overrides.fold(builder, |builder, argument| builder.set(argument));
+        Ok(builder.build().await?)
+    }
+}
+
+/// Whether a config file can be read, before messages about its content.
+pub(crate) fn readable(file: &Path) -> Result<(), Failure> {
+    match File::open(file) {
+        Ok(_) => Ok(()),
+        Err(error) if error.kind() == io::ErrorKind::NotFound => {
+            let message = format!(
+                "there is no `{}`; hint: check the path, or name another file with `--config`",
+                file.display()
+            );
+            Err(Failure::new(Exit::NoInput, message))
+        }
+        Err(error) => Err(Failure::file("read", file, &error)),
+    }
+}

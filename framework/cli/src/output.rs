@@ -1,0 +1,154 @@
+//! [`Output`], the only way to say something: data on stdout, everything else on stderr.
+
+use std::fmt;
+use std::io::{self, Write};
+
+use anstream::{AutoStream, ColorChoice};
+use anstyle::{AnsiColor, Style};
+use comfy_table::{ContentArrangement, Table, presets};
+use larder::config::render::RenderOptions;
+
+use crate::exit::{Exit, Failure};
+
+/// How wide text is when it does not go to a terminal.
+const DEFAULT_WIDTH: u16 = 100;
+
+pub(crate) const GOOD: Style = AnsiColor::Green.on_default().bold();
+pub(crate) const BAD: Style = AnsiColor::Red.on_default().bold();
+pub(crate) const DOUBTFUL: Style = AnsiColor::Yellow.on_default().bold();
+
+/// Where the command writes: data to one stream, everything else to another.
+///
+/// A reader that goes away (`larder show | head`) is no failure: what is left to say is dropped.
+pub struct Output {
+    data: Box<dyn Write>,
+    notes: Box<dyn Write>,
+    width: u16,
+    is_data_coloured: bool,
+    are_notes_coloured: bool,
+    is_quiet: bool,
+}
+
+impl Output {
+    /// Stdout and stderr of this process, coloured where a terminal shows it and neither
+    /// `NO_COLOR` nor `CLICOLOR_FORCE` says otherwise.
+    #[must_use]
+    pub fn standard() -> Self {
+        let is_coloured = |choice| choice != ColorChoice::Never;
+        let width = terminal_size::terminal_size().map(|(width, _)| width.0);
+        Self {
+            is_data_coloured: is_coloured(AutoStream::choice(&io::stdout())),
+            are_notes_coloured: is_coloured(AutoStream::choice(&io::stderr())),
+            data: Box::new(anstream::stdout()),
+            notes: Box::new(anstream::stderr()),
+            width: width.unwrap_or(DEFAULT_WIDTH),
+            is_quiet: false,
+        }
+    }
+
+    /// These streams, without colours, for 100 columns.
+    #[must_use]
+    pub fn plain(data: impl Write + 'static, notes: impl Write + 'static) -> Self {
+        let strip = anstream::StripStream::new;
+        Self {
+            data: Box::new(strip(Box::new(data) as Box<dyn Write>)),
+            notes: Box::new(strip(Box::new(notes) as Box<dyn Write>)),
+            width: DEFAULT_WIDTH,
+            is_data_coloured: false,
+            are_notes_coloured: false,
+            is_quiet: false,
+        }
+    }
+
+    /// Says nothing on stderr but why something failed.
+    pub(crate) const fn quiet(&mut self, is_quiet: bool) {
+        self.is_quiet = is_quiet;
+    }
+
+    pub(crate) const fn are_notes_coloured(&self) -> bool {
+        self.are_notes_coloured
+    }
+
+    /// How diagnostics on stderr are rendered.
+    pub(crate) fn render_options(&self) -> RenderOptions {
+        RenderOptions::default().color(self.are_notes_coloured).width(self.width.into())
+    }
+
+    /// How diagnostics on stdout are rendered.
+    pub(crate) fn data_render_options(&self) -> RenderOptions {
+        self.render_options().color(self.is_data_coloured)
+    }
+
+    /// Writes data as it is.
+    pub(crate) fn data(&mut self, text: &str) -> Result<(), Failure> {
+        let written = self.data.write_all(text.as_bytes()).and_then(|()| self.data.flush());
+        match written {
+            Err(error) if error.kind() != io::ErrorKind::BrokenPipe => {
+                let reason = error.kind();
+                Err(Failure::new(Exit::Io, format!("cannot write to the output: {reason}")))
+            }
+            _ => Ok(()),
+        }
+    }
+
+    /// Writes a line of data.
+    pub(crate) fn line(&mut self, text: impl fmt::Display) -> Result<(), Failure> {
+        self.data(&format!("{text}\n"))
+    }
+
+    /// Writes a JSON document as data, for people who also read it.
+    pub(crate) fn json(&mut self, value: &serde_json::Value) -> Result<(), Failure> {
+        self.line(format_args!("{value:#}"))
+    }
+
+    /// Writes a table with a headline as data.
+    pub(crate) fn table<const N: usize>(
+        &mut self,
+        head: [&str; N],
+        rows: impl IntoIterator<Item = [String; N]>,
+    ) -> Result<(), Failure> {
+        let mut table = Table::new();
+        table
+            .load_style(presets::NOTHING)
+            .set_content_arrangement(ContentArrangement::Dynamic)
+            .set_width(self.width)
+            .set_header(head)
+            .add_rows(rows);
+        for column in table.column_iter_mut() {
+            column.set_padding((0, 2));
+        }
+        let text = table.trim_fmt();
+        self.line(text)
+    }
+
+    /// Says something on stderr, as it is. Nobody can be told when that fails.
+    pub(crate) fn note(&mut self, text: &str) {
+        self.notes.write_all(text.as_bytes()).ok();
+    }
+
+    /// Says on stderr what was done, unless it is to be quiet.
+    pub(crate) fn done(&mut self, text: impl fmt::Display) {
+        if !self.is_quiet {
+            self.note(&format!("{text}\n"));
+        }
+    }
+
+    /// Says on stderr what is wrong.
+    pub(crate) fn error(&mut self, message: impl fmt::Display) {
+        self.note(&format!("{BAD}error{BAD:#}: {message}\n"));
+    }
+}
+
+impl fmt::Debug for Output {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Output").field("width", &self.width).finish_non_exhaustive()
+    }
+}
+
+/// `1 cache`, `2 caches`.
+pub(crate) fn counted(count: usize, word: &str) -> String {
+    match count {
+        1 => format!("1 {word}"),
+        _ => format!("{count} {word}s"),
+    }
+}
