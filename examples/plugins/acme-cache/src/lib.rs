@@ -1,0 +1,13 @@
+//! Plugins for Larder as a third party writes them: this crate depends on `larder-core` and on
+//! nothing else of Larder.
+//!
+//! | slot | kind | what |
+//! |---|---|---|
+//! | policy | `acme.lru-k` | [`lru_k`]: evicts what was used for the K-th last time longest ago |
+//! | backend | `acme.log` | [`log`]: all entries in one file that only grows, until it is compacted |
+//!
+//! A program gets both by naming the crate: `use acme_cache as _;`. The config then knows their
+//! kinds, options and mistakes like those of the plugins that come with Larder.
+
+pub mod log;
+pub mod lru_k;
