@@ -6,7 +6,7 @@
 //! | includes, templates, profiles, overrides, references | [`loader`] |
 //! | options against the schemas of plugins, relations between caches | [`check`], [`model`] |
 //! | what is wrong, for people and programs | [`diagnostic`], [`render`], [`explain`] |
-//! | the same schemas for editors and for the manual | [`schema`], [`reference`], [`known`] |
+//! | the same schemas for editors and for the manual | [`schema`], [`reference`](mod@reference), [`known`] |
 //! | where each value comes from | [`show`] |
 //!
 //! Every stage collects what is wrong and goes on, so one run reports everything.

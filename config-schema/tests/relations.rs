@@ -72,6 +72,75 @@ fn tiers_have_one_source_each_and_none_is_left_out() {
     }
 }
 
+/// The message and the first advice about one option of a cache.
+fn advice(option: &str) -> String {
+    let text = format!("[caches.a]\nbackend = {{ kind = 'memory', capacity = 5 }}\n{option}\n");
+    let report = load(&text, &[]).report;
+    let [one] = report.diagnostics() else {
+        panic!("one mistake in {option}: {report}");
+    };
+    let fix = one.fix.as_ref().map(|fix| format!("{} -> {}", fix.message, fix.edits[0].text));
+    let advice = fix.or_else(|| one.help.first().or(one.notes.first()).cloned());
+    format!("{} {}; {}", one.code, one.message, advice.unwrap_or_default())
+}
+
+#[test]
+fn a_refused_value_comes_with_what_to_write_instead() {
+    for (option, expected) in [
+        (
+            "ttl = '2y'",
+            "C0206 `y` (year) is not accepted as a duration unit; for 730 days write `730d`",
+        ),
+        (
+            "ttl = 'soon'",
+            "C0209 `soon` is not a duration; units: ns us ms s m h d w, also combined: \"1h30m\"; \"never\" switches expiry off",
+        ),
+        (
+            "ttl = true",
+            "C0204 expected a duration such as `30s`, or `never`, for `caches.a.ttl`, found a boolean; `ttl`: how long entries live; `never` switches expiry off (duration, default never)",
+        ),
+        (
+            "max_value_size = 1048576",
+            "C0207 size without a unit; write `\"1MiB\"` for 1,048,576 bytes",
+        ),
+        (
+            "max_value_size = '5k'",
+            "C0207 ambiguous size `5k`; `\"5KiB\"` = 5,120 bytes; `\"5kB\"` = 5,000 bytes",
+        ),
+        (
+            "max_value_size = '5XB'",
+            "C0209 `5XB` is not a size; units: B kB MB GB TB KiB MiB GiB TiB",
+        ),
+        ("ttl_jitter = 2", "C0209 `caches.a.ttl_jitter` must be from 0 to 1, or `0%` to `100%`; "),
+        (
+            "ttl_jitter = '110%'",
+            "C0209 `caches.a.ttl_jitter` must be from 0 to 1, or `0%` to `100%`; ",
+        ),
+        (
+            "allow = 'W0401'",
+            "C0204 expected a list of strings for `caches.a.allow`, found a string; `allow`: codes of warnings that are accepted for this cache (list of strings)",
+        ),
+        (
+            "time_to_live = '5s'",
+            "C0203 unknown option `time_to_live` for cache `a`; here it is called `ttl` -> ttl",
+        ),
+        (
+            "serializer = 'json'",
+            "C0202 serializer `json` is known, but this program was built without it; add the crate and link it:\n    cargo add larder-serializers\n    use larder_serializers as _;      // in main.rs: an unused crate is not linked",
+        ),
+        (
+            "serializer = 'jsn'",
+            "C0201 unknown serializer kind `jsn`; `json` has a similar name, and is not part of this program",
+        ),
+        (
+            "serializer = 'acme.json'",
+            "C0201 unknown serializer kind `acme.json`; it is of another vendor: name its crate in code (`use the_crate as _;`), or ask the program that has it",
+        ),
+    ] {
+        assert_eq!(advice(option), expected);
+    }
+}
+
 #[cfg(unix)]
 #[test]
 fn directories_are_compared_after_links_and_dots_are_resolved() {

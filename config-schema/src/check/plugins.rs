@@ -203,6 +203,11 @@ impl<'a> Checker<'a> {
         } else if let Some(near) = closest(kind, known::of_slot(slot).map(|known| known.kind)) {
             let help = format!("`{near}` has a similar name, and is not part of this program");
             diagnostic = diagnostic.help(help);
+        } else if kind.contains('.') {
+            diagnostic = diagnostic.help(
+                "it is of another vendor: name its crate in code (`use the_crate as _;`), or ask \
+                 the program that has it",
+            );
         }
         diagnostic
     }

@@ -160,7 +160,9 @@ fn change_quotes(sources: &Sources, node: &Node, schema: &Json) -> Option<Fix> {
             .then(|| Fix::replace("remove the quotes", node.at.clone(), text).certain());
     }
     let is_scalar = !matches!(node.value, Value::Array(_) | Value::Table(_));
-    (is_scalar && types.contains(&"string") && !written.is_empty())
+    let takes = |unit| parse_unit(unit, written).is_ok();
+    let is_text = types.contains(&"string") && shape::unit(schema).is_none_or(takes);
+    (is_scalar && is_text && !written.is_empty())
         .then(|| Fix::replace("add quotes", node.at.clone(), format!("\"{written}\"")).certain())
 }
 

@@ -158,10 +158,10 @@ fn malformed(spot: Spot<'_, '_>, unit: &str, error: &UnitError) -> (Diagnostic, 
         Some(_) => format!("does not stand for a {noun}"),
         None => error.to_string(),
     };
-    match units {
-        // The reason lists the units already.
-        Some(units) if !reason.contains("units: ") => diagnostic = diagnostic.note(units),
-        _ => {}
+    if let Some(units) = units {
+        diagnostic = diagnostic.note(units);
     }
+    // Some reasons list the units as well; the note does it for all.
+    let reason = reason.split("; units").next().unwrap_or_default().to_owned();
     (diagnostic, reason)
 }

@@ -1,6 +1,8 @@
 //! Every message that people see: one mistake in the example config each, in TOML and in YAML,
 //! compared with `tests/golden/*.txt`. `SNAPSHOTS=overwrite cargo test` writes them anew.
 
+mod mistakes;
+#[path = "../support/mod.rs"]
 mod support;
 
 use larder_config::check::connection_problem;
@@ -12,38 +14,10 @@ use larder_config::render::{RenderOptions, Report};
 use larder_core::{CacheError, ErrorKind, Registry};
 use sha2::{Digest, Sha256};
 
-const TOML: &str = include_str!("golden/caches.toml");
-const YAML: &str = include_str!("golden/caches.yaml");
+use self::mistakes::MISTAKES;
 
-/// One mistake.
-struct Mistake {
-    /// The name of the golden file.
-    name: &'static str,
-    /// What is replaced by what in the TOML file.
-    toml: &'static [(&'static str, &'static str)],
-    /// What is replaced by what in the YAML file.
-    yaml: &'static [(&'static str, &'static str)],
-    /// Variables that are set as well.
-    variables: &'static [(&'static str, &'static str)],
-    /// The codes that must come out, errors and the warnings about relations.
-    codes: &'static [&'static str],
-}
-
-impl Mistake {
-    const fn new(
-        name: &'static str,
-        codes: &'static [&'static str],
-        toml: &'static [(&'static str, &'static str)],
-        yaml: &'static [(&'static str, &'static str)],
-    ) -> Self {
-        Self { name, toml, yaml, variables: &[], codes }
-    }
-
-    const fn variables(mut self, variables: &'static [(&'static str, &'static str)]) -> Self {
-        self.variables = variables;
-        self
-    }
-}
+const TOML: &str = include_str!("../golden/caches.toml");
+const YAML: &str = include_str!("../golden/caches.yaml");
 
 fn replaced(text: &str, replacements: &[(&str, &str)]) -> String {
     replacements.iter().fold(text.to_owned(), |text, (from, to)| {
@@ -88,8 +62,6 @@ fn golden(name: &str, text: String) {
     let path = format!("{}/tests/golden/{name}.txt", env!("CARGO_MANIFEST_DIR"));
     snapbox::assert_data_eq!(text, snapbox::Data::read_from(path.as_ref(), None).raw());
 }
-
-include!("support/mistakes.rs");
 
 #[test]
 fn the_example_is_valid_in_both_languages() {

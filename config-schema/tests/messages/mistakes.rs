@@ -1,4 +1,37 @@
-const MISTAKES: &[Mistake] = &[
+//! The mistakes: what is changed in the example, and which codes must come out.
+
+/// One mistake.
+pub(crate) struct Mistake {
+    /// The name of the golden file.
+    pub(crate) name: &'static str,
+    /// What is replaced by what in the TOML file.
+    pub(crate) toml: &'static [(&'static str, &'static str)],
+    /// What is replaced by what in the YAML file.
+    pub(crate) yaml: &'static [(&'static str, &'static str)],
+    /// Variables that are set as well.
+    pub(crate) variables: &'static [(&'static str, &'static str)],
+    /// The codes that must come out, errors and the warnings about relations.
+    pub(crate) codes: &'static [&'static str],
+}
+
+impl Mistake {
+    const fn new(
+        name: &'static str,
+        codes: &'static [&'static str],
+        toml: &'static [(&'static str, &'static str)],
+        yaml: &'static [(&'static str, &'static str)],
+    ) -> Self {
+        Self { name, toml, yaml, variables: &[], codes }
+    }
+
+    const fn variables(mut self, variables: &'static [(&'static str, &'static str)]) -> Self {
+        self.variables = variables;
+        self
+    }
+}
+
+/// One mistake each.
+pub(crate) const MISTAKES: &[Mistake] = &[
     Mistake::new(
         "01-unknown-kind",
         &["C0201"],
@@ -65,14 +98,20 @@ const MISTAKES: &[Mistake] = &[
         "09-cycle",
         &["C0401"],
         &[
-            ("l2.backend.prefix   = \"products:\"", "l2.backend.prefix   = \"products:\"\nl3.cache = \"profiles\""),
+            (
+                "l2.backend.prefix   = \"products:\"",
+                "l2.backend.prefix   = \"products:\"\nl3.cache = \"profiles\"",
+            ),
             (
                 "l2.backend = { kind = \"redis\", connection = \"eu\", prefix = \"profiles:\", read_from = \"replica\" }",
                 "l2.cache = \"products\"",
             ),
         ],
         &[
-            ("      backend: { prefix: \"products:\" }", "      backend: { prefix: \"products:\" }\n    l3:\n      cache: profiles"),
+            (
+                "      backend: { prefix: \"products:\" }",
+                "      backend: { prefix: \"products:\" }\n    l3:\n      cache: profiles",
+            ),
             (
                 "backend: { kind: redis, connection: eu, prefix: \"profiles:\", read_from: replica }",
                 "cache: products",
@@ -94,8 +133,14 @@ const MISTAKES: &[Mistake] = &[
     Mistake::new(
         "11-policy-on-redis",
         &["C0403"],
-        &[("l2.backend.prefix   = \"products:\"", "l2.backend.prefix   = \"products:\"\nl2.policy = \"lru\"")],
-        &[("backend: { prefix: \"products:\" }", "backend: { prefix: \"products:\" }\n      policy: lru")],
+        &[(
+            "l2.backend.prefix   = \"products:\"",
+            "l2.backend.prefix   = \"products:\"\nl2.policy = \"lru\"",
+        )],
+        &[(
+            "backend: { prefix: \"products:\" }",
+            "backend: { prefix: \"products:\" }\n      policy: lru",
+        )],
     ),
     Mistake::new(
         "12-one-directory",
@@ -112,21 +157,14 @@ const MISTAKES: &[Mistake] = &[
     Mistake::new(
         "12-prefix-of-a-prefix",
         &["C0404"],
-        &[("prefix = \"profiles:\"", "prefix = \"products:v2:\""), ("connection = \"eu\", prefix", "connection = \"main\", prefix")],
+        &[
+            ("prefix = \"profiles:\"", "prefix = \"products:v2:\""),
+            ("connection = \"eu\", prefix", "connection = \"main\", prefix"),
+        ],
         &[("connection: eu, prefix: \"profiles:\"", "connection: main, prefix: \"products:v2:\"")],
     ),
-    Mistake::new(
-        "17a-syntax",
-        &["C0101"],
-        &[("idle_ttl = \"10m\"", "idle_ttl = \"10m")],
-        &[],
-    ),
-    Mistake::new(
-        "17b-syntax",
-        &["C0102"],
-        &[],
-        &[("    kind: redis\n", "\tkind: redis\n")],
-    ),
+    Mistake::new("17a-syntax", &["C0101"], &[("idle_ttl = \"10m\"", "idle_ttl = \"10m")], &[]),
+    Mistake::new("17b-syntax", &["C0102"], &[], &[("    kind: redis\n", "\tkind: redis\n")]),
     Mistake::new(
         "18-required",
         &["C0208"],
@@ -144,7 +182,10 @@ const MISTAKES: &[Mistake] = &[
             "invalidation = { tags = true, backplane = { kind = \"redis-pubsub\", connection = \"main\" } }",
             "invalidation = { tags = true }",
         )],
-        &[("      tags: true\n      backplane: { kind: redis-pubsub, connection: main }", "      tags: true")],
+        &[(
+            "      tags: true\n      backplane: { kind: redis-pubsub, connection: main }",
+            "      tags: true",
+        )],
     ),
     Mistake::new(
         "w2-container",
@@ -173,7 +214,10 @@ const MISTAKES: &[Mistake] = &[
     Mistake::new(
         "x4-literal-secret",
         &["C0203"],
-        &[("username        = \"shop\"\npassword        = \"${env:REDIS_MAIN_PASSWORD}\"", "passwrd = \"hunter2\"\n")],
+        &[(
+            "username        = \"shop\"\npassword        = \"${env:REDIS_MAIN_PASSWORD}\"",
+            "passwrd = \"hunter2\"\n",
+        )],
         &[],
     ),
 ];
