@@ -90,6 +90,26 @@ pub struct Resolved {
     pub referenced: Vec<PathBuf>,
     /// The profile that was applied.
     pub profile: Option<String>,
+    /// `defaults` and templates as they were written, references and all, so that a mistake in one
+    /// that no cache inherits is found as well.
+    pub parts: Vec<Part>,
+}
+
+/// A part of caches: the defaults, or what one file says about a template.
+#[derive(Clone)]
+#[non_exhaustive]
+pub struct Part {
+    /// Where it stands, such as `templates.hot`.
+    pub path: KeyPath,
+    /// What it says; references are not replaced.
+    pub node: Node,
+}
+
+impl fmt::Debug for Part {
+    /// Without the tree, which may hold secrets.
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Part").field("path", &self.path.to_string()).finish_non_exhaustive()
+    }
 }
 
 impl Loader {
@@ -175,6 +195,7 @@ impl Loader {
             files: paths,
             referenced: Vec::new(),
             profile: None,
+            parts: Vec::new(),
         };
         if resolved.diagnostics.iter().any(|one| one.severity == Severity::Error) {
             resolved.root.failed = true;
@@ -224,7 +245,9 @@ impl Stages {
             overrides.extend(assignment::of_argument(argument, sources, diagnostics));
         }
         let layers = Layers { files, upper, overrides };
-        resolved.root.value = Value::Table(assemble(layers, sources, diagnostics));
+        let (root, parts) = assemble(layers, sources, diagnostics);
+        resolved.root.value = Value::Table(root);
+        resolved.parts = parts;
         resolved.profile = profile;
         let mut interpolation = Interpolation {
             environment: &self.environment,

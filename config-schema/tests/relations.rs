@@ -243,10 +243,33 @@ fn warnings_are_accepted_per_cache() {
 }
 
 #[test]
-fn an_inherited_mistake_is_reported_once() {
+fn an_inherited_mistake_is_reported_once_where_it_was_made() {
+    let text = "[templates.t]\ntll = '1h'\n\
+                backend = { kind = 'file', dir = '/a', max_entries = 'x', fsnc = 'data' }\n\
+                [caches.a]\nextends = 't'\n[caches.b]\nextends = 't'\nbackend.dir = '/b'\n";
+    let expected = [
+        "C0203 unknown option `tll` for template `t` @ tll",
+        "C0204 expected an integer for `templates.t.backend.max_entries`, found a string @ 'x'",
+        "C0203 unknown option `fsnc` for backend `file` @ fsnc",
+    ];
+    assert_eq!(found(text), expected);
     let text = "[defaults]\nttl = 5\n[caches.a]\nbackend = { kind = 'memory', capacity = 1 }\n\
                 [caches.b]\nbackend = { kind = 'memory', capacity = 1 }\n";
     assert_eq!(found(text), ["C0205 duration without a unit @ 5"]);
+}
+
+#[test]
+fn a_template_that_nobody_extends_is_checked_as_a_part() {
+    let text = "[templates.t]\nl1.backend.capacity = '${env:N}'\nl1.ttl = '1h'\n";
+    assert_eq!(found(text), [""; 0], "nothing is required of a part");
+    let text = "[defaults]\nserializer = 'messagepak'\n\
+                [templates.t]\ntll = '1h'\nl1.backend = { kind = 'memory', capacity = 'x' }\n";
+    let expected = [
+        "C0201 unknown serializer kind `messagepak` @ 'messagepak'",
+        "C0203 unknown option `tll` for template `t` @ tll",
+        "C0204 expected an integer for `templates.t.l1.backend.capacity`, found a string @ 'x'",
+    ];
+    assert_eq!(found(text), expected);
 }
 
 #[test]

@@ -11,9 +11,10 @@ use serde_json::Value as Json;
 use self::options::{Checker, Spot};
 use crate::diagnostic::{Diagnostic, Severity};
 use crate::grammar;
-use crate::loader::Resolved;
+use crate::loader::{Part, Resolved};
 use crate::model::Config;
 use crate::render::{ConfigError, Report};
+use crate::shape;
 use crate::tree::{Location, Node, Sources};
 
 mod budget;
@@ -69,6 +70,7 @@ pub fn check(resolved: &Resolved, registry: &Registry, environment: &CheckEnviro
     let has_loader_errors =
         resolved.diagnostics.iter().any(|diagnostic| diagnostic.severity == Severity::Error);
     let mut checker = Checker::new(sources, registry, environment, root);
+    checker.parts(&resolved.parts);
     let json = checker.root(root);
     checker.relations(root, has_loader_errors);
     let mut diagnostics = resolved.diagnostics.clone();
@@ -139,6 +141,26 @@ impl<'a> Checker<'a> {
         let path = KeyPath::root();
         let spot = Spot { node: root, path: &path, key_at: None };
         self.value(spot, grammar::schema(), None)
+    }
+
+    /// Checks defaults and templates, of which nothing is required. They come first: the report
+    /// drops what caches inherit from them.
+    fn parts(&mut self, parts: &'a [Part]) {
+        self.is_partial = true;
+        for part in parts {
+            let section = part.path.segments().first().map_or("", String::as_str);
+            let schema = shape::child(grammar::schema(), section);
+            let schema = match section {
+                "defaults" => schema,
+                _ => schema.and_then(|all| shape::child(all, "NAME")),
+            };
+            if let Some(schema) = schema {
+                let spot = Spot { node: &part.node, path: &part.path, key_at: None };
+                self.value(spot, schema, None);
+                secrets::by_key(&part.node, false, &mut self.secrets);
+            }
+        }
+        self.is_partial = false;
     }
 
     /// Checks what options have to do with each other.

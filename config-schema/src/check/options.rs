@@ -81,7 +81,7 @@ impl<'a> Checker<'a> {
         schema: &Json,
         owner: Option<&Owner>,
     ) -> Option<Json> {
-        if spot.node.failed {
+        if spot.node.failed || (self.is_partial && is_reference(spot.node)) {
             return None;
         }
         if let Some(slot) = shape::text(schema, "x-plugin").and_then(crate::known::slot_of) {
@@ -270,6 +270,12 @@ impl<'a> Checker<'a> {
 
 pub(super) fn is_null(node: &Node) -> bool {
     matches!(node.value, Value::Null)
+}
+
+/// Whether a text of a part still has references in it; what they stand for is checked in the
+/// caches.
+fn is_reference(node: &Node) -> bool {
+    node.as_str().is_some_and(|text| text.contains("${"))
 }
 
 /// Whether a value says "do not": then it does not matter that nothing would do it.

@@ -2,6 +2,9 @@
 
 use std::collections::BTreeMap;
 
+use larder_core::KeyPath;
+
+use super::Part;
 use super::assignment::Override;
 use super::combine::entry_of;
 use super::merge::{Merge, is_slot, set_layer};
@@ -27,17 +30,19 @@ struct Entry {
     bodies: Vec<Node>,
 }
 
-/// The resolved root, without `defaults` and `templates`, which are spent.
+/// The resolved root, without `defaults` and `templates`, which are spent, and these two as the
+/// parts that they were.
 pub(super) fn assemble(
     mut layers: Layers,
     sources: &Sources,
     diagnostics: &mut Vec<Diagnostic>,
-) -> Table {
+) -> (Table, Vec<Part>) {
     let (early, late): (Vec<_>, Vec<_>) =
         std::mem::take(&mut layers.overrides).into_iter().partition(Override::is_for_inherited);
     let mut defaults = take_defaults(&mut layers, diagnostics);
     let mut templates = take_entries("templates", &mut layers, diagnostics);
     override_inherited(&mut defaults, &mut templates, early, sources, diagnostics);
+    let parts = parts(defaults.as_ref(), &templates);
 
     let by_name: BTreeMap<String, Template> = templates
         .into_iter()
@@ -64,7 +69,7 @@ pub(super) fn assemble(
     let mut root = Node::new(Value::Table(root), Location::new(crate::tree::SourceId(0), 0..0));
     Overrides::new(sources, diagnostics).apply(&mut root, late);
     let Value::Table(mut root) = root.value else {
-        return Table::default();
+        return (Table::default(), parts);
     };
     for section in ["caches", "patterns"] {
         if let Some(entries) = root.get_mut(section).and_then(|item| item.node.as_table_mut()) {
@@ -73,7 +78,18 @@ pub(super) fn assemble(
             }
         }
     }
-    root
+    (root, parts)
+}
+
+/// `defaults` and every template, for checks of what no cache inherits.
+fn parts(defaults: Option<&Node>, templates: &[Entry]) -> Vec<Part> {
+    let defaults = defaults
+        .map(|node| Part { path: KeyPath::from_segments(["defaults"]), node: node.clone() });
+    let templates = templates.iter().flat_map(|entry| {
+        let path = KeyPath::from_segments(["templates", &entry.name]);
+        entry.bodies.iter().map(move |node| Part { path: path.clone(), node: node.clone() })
+    });
+    defaults.into_iter().chain(templates).collect()
 }
 
 /// `[defaults]`, with what the upper layers change in it.

@@ -54,8 +54,8 @@ pub struct Report {
 }
 
 impl Report {
-    /// Sorts diagnostics by source and position, and drops those that say the same about the same
-    /// place, as happens when several caches inherit one mistake.
+    /// Sorts diagnostics by source and position, and keeps the first of those about the same mistake
+    /// at the same place, as several caches may inherit it.
     #[must_use]
     pub fn new(mut diagnostics: Vec<Diagnostic>, sources: Sources) -> Self {
         let key = |diagnostic: &Diagnostic| {
@@ -67,10 +67,11 @@ impl Report {
         let mut kept: Vec<Diagnostic> = Vec::with_capacity(diagnostics.len());
         for diagnostic in diagnostics {
             let says_the_same = |other: &Diagnostic| {
+                let place = |one: &Diagnostic| one.primary.as_ref().map(|label| label.at.clone());
                 other.code == diagnostic.code
-                    && other.message == diagnostic.message
-                    && other.primary.is_some()
-                    && other.primary == diagnostic.primary
+                    && place(other).is_some()
+                    && place(other) == place(&diagnostic)
+                    && (other.message == diagnostic.message || !may_repeat(diagnostic.code))
             };
             if !kept.iter().any(says_the_same) {
                 kept.push(diagnostic);
@@ -159,6 +160,13 @@ impl Report {
         let outcome = if self.has_errors() { "; nothing was changed" } else { "" };
         format!("{name}: {counts}{outcome}")
     }
+}
+
+/// Whether one place can have several different problems of a code: things that are missing there,
+/// and what a plugin says. Of any other code a second one is the same mistake, met again by a cache
+/// that inherits it.
+fn may_repeat(code: &str) -> bool {
+    matches!(code, "C0208" | "C0210")
 }
 
 /// `1 error`, `2 errors`; `None` for none.
