@@ -6,7 +6,8 @@
 //! | includes, templates, profiles, overrides, references | [`loader`] |
 //! | options against the schemas of plugins, relations between caches | [`check`], [`model`] |
 //! | what is wrong, for people and programs | [`diagnostic`], [`render`], [`explain`] |
-//! | the same schemas for editors and for the manual | [`schema`], [`reference`](mod@reference), [`known`] |
+//! | the same schemas for editors and manuals | [`schema`], [`reference`](mod@reference) |
+//! | plugins that exist elsewhere | [`known`] |
 //! | where each value comes from | [`show`] |
 //!
 //! Every stage collects what is wrong and goes on, so one run reports everything.

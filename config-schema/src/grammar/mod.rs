@@ -102,19 +102,31 @@ pub(crate) struct CacheSection {
     /// What the cache is for.
     pub(crate) description: Option<String>,
     /// How long entries live; `never` switches expiry off.
-    #[schemars(extend("x-default" = "never", "x-reload" = "live", "x-aliases" = ["expiration", "expire_after_write", "lifespan", "max_age", "time_to_live"]))]
+    #[schemars(extend(
+        "x-default" = "never",
+        "x-reload" = "live",
+        "x-aliases" = ["expiration", "expire_after_write", "lifespan", "max_age", "time_to_live"]
+    ))]
     pub(crate) ttl: Option<Life>,
     /// How long an entry lives that nobody reads.
-    #[schemars(extend("x-default" = "never", "x-reload" = "live", "x-aliases" = ["expire_after_access", "max_idle", "time_to_idle", "tti"]))]
+    #[schemars(extend(
+        "x-default" = "never",
+        "x-reload" = "live",
+        "x-aliases" = ["expire_after_access", "max_idle", "time_to_idle", "tti"]
+    ))]
     pub(crate) idle_ttl: Option<Life>,
-    /// By how much of the ttl expiry is spread, up and down, so that entries do not expire together.
+    /// By how much of the ttl expiry is spread, up and down, so that entries do not expire at once.
     #[schemars(extend("x-default" = "0%", "x-reload" = "live", "x-aliases" = ["jitter"]))]
     pub(crate) ttl_jitter: Option<Share>,
     /// How long "there is none" is remembered; not at all when absent.
     #[schemars(extend("x-reload" = "live"))]
     pub(crate) negative_ttl: Option<HumanDuration>,
     /// After which share of the ttl an entry that is read is loaded again in the background.
-    #[schemars(extend("x-not-yet" = "refreshing ahead", "x-reload" = "live", "x-aliases" = ["refresh_after_write"]))]
+    #[schemars(extend(
+        "x-not-yet" = "refreshing ahead",
+        "x-reload" = "live",
+        "x-aliases" = ["refresh_after_write"]
+    ))]
     refresh_ahead: Option<Share>,
     /// The greatest serialized value that is stored; no limit when absent.
     #[schemars(extend("x-reload" = "live", "x-aliases" = ["max_entry_size", "max_value_bytes"]))]
@@ -218,7 +230,11 @@ pub(crate) struct ResilienceSection {
     #[schemars(extend("x-not-yet" = "serving stale entries", "x-reload" = "live"))]
     pub(crate) soft_timeout: Option<Life>,
     /// Give up on a load after this.
-    #[schemars(extend("x-default" = "never", "x-reload" = "live", "x-aliases" = ["load_timeout", "timeout"]))]
+    #[schemars(extend(
+        "x-default" = "never",
+        "x-reload" = "live",
+        "x-aliases" = ["load_timeout", "timeout"]
+    ))]
     pub(crate) hard_timeout: Option<Life>,
     /// Inherited keys that are removed.
     pub(crate) unset: Vec<String>,

@@ -54,8 +54,8 @@ pub struct Report {
 }
 
 impl Report {
-    /// Sorts diagnostics by source and position, and keeps the first of those about the same mistake
-    /// at the same place, as several caches may inherit it.
+    /// Sorts diagnostics by source and position, and keeps the first of those about the same
+    /// mistake at the same place, as several caches may inherit it.
     #[must_use]
     pub fn new(mut diagnostics: Vec<Diagnostic>, sources: Sources) -> Self {
         let key = |diagnostic: &Diagnostic| {

@@ -130,7 +130,7 @@ macro_rules! fake {
 #[schemars(crate = "larder_core::schemars")]
 pub(crate) struct FakeMemory {
     /// Upper bound of the number of entries.
-    #[schemars(extend("x-aliases" = ["max_entries", "max_capacity", "maximum_size", "maxsize", "size"]))]
+    #[schemars(extend("x-aliases" = ["max_entries", "max_capacity", "maximum_size", "size"]))]
     #[schemars(range(min = 1))]
     capacity: Option<u64>,
     /// Upper bound of all entries together.
