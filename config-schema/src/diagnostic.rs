@@ -29,10 +29,7 @@ impl Label {
     /// A text at a place.
     #[must_use]
     pub fn new(at: Location, text: impl Into<String>) -> Self {
-        Self {
-            at,
-            text: text.into(),
-        }
+        Self { at, text: text.into() }
     }
 }
 
@@ -62,15 +59,8 @@ impl Fix {
     /// Replaces one piece of text.
     #[must_use]
     pub fn replace(message: impl Into<String>, at: Location, text: impl Into<String>) -> Self {
-        let edits = vec![Edit {
-            at,
-            text: text.into(),
-        }];
-        Self {
-            message: message.into(),
-            edits,
-            is_certain: false,
-        }
+        let edits = vec![Edit { at, text: text.into() }];
+        Self { message: message.into(), edits, is_certain: false }
     }
 
     /// Marks the change as certain.
@@ -125,10 +115,7 @@ impl Diagnostic {
     /// A warning with a code and a message.
     #[must_use]
     pub fn warning(code: &'static str, message: impl Into<String>) -> Self {
-        Self {
-            severity: Severity::Warning,
-            ..Self::error(code, message)
-        }
+        Self { severity: Severity::Warning, ..Self::error(code, message) }
     }
 
     /// Says which option it is about.
