@@ -112,12 +112,13 @@ build_documentation() {
     RUSTDOCFLAGS="${RUSTDOCFLAGS:-} -D warnings" cargo doc --workspace --no-deps --locked
 }
 
-# The quick start keeps its cache in the folder it is given: the first run fills it, and a second
-# process must be answered from there.
+# The quick start keeps its cache in the folder of the variable: the first run fills it, and a
+# second process must be answered from there.
 run_quick_start() {
     local first second
-    first=$(cargo run --quiet --locked -p larder-examples --example quickstart -- "$scratch")
-    second=$(cargo run --quiet --locked -p larder-examples --example quickstart -- "$scratch")
+    export LARDER_QUICKSTART_DIR=$scratch/quickstart
+    first=$(cargo run --quiet --locked -p larder-examples --example quickstart)
+    second=$(cargo run --quiet --locked -p larder-examples --example quickstart)
     printf 'first run:\n%s\nsecond run:\n%s\n' "$first" "$second"
     expect_file_tier "$first" "$second"
 }

@@ -1,0 +1,39 @@
+//! The small examples show what they promise.
+
+use support::program;
+
+mod support;
+
+/// Runs an example and compares what it prints with what it should.
+#[track_caller]
+fn assert_prints(name: &str, expected: &str) {
+    let output = program(name).output().expect("the example can be run");
+    let printed = String::from_utf8_lossy(&output.stdout).replace("\r\n", "\n");
+    assert_eq!(printed, expected, "{}", String::from_utf8_lossy(&output.stderr));
+    assert!(output.status.success());
+}
+
+#[test]
+fn threads_share_a_load_without_a_runtime() {
+    assert_prints("blocking", include_str!("golden/blocking.txt"));
+}
+
+#[test]
+fn a_name_is_one_cache_in_the_whole_program() {
+    assert_prints("get_cache", include_str!("golden/get_cache.txt"));
+}
+
+#[test]
+fn callers_share_loads_and_failures_and_deletes_win() {
+    assert_prints("resilient_loads", include_str!("golden/resilient_loads.txt"));
+}
+
+#[test]
+fn misses_have_causes() {
+    assert_prints("stats", include_str!("golden/stats.txt"));
+}
+
+#[test]
+fn groups_of_entries_go_at_once() {
+    assert_prints("tags_and_namespaces", include_str!("golden/tags_and_namespaces.txt"));
+}
