@@ -201,7 +201,10 @@ pub(crate) fn limits(schema: &Value) -> Vec<String> {
     let values = schema.get("enum").and_then(Value::as_array);
     if let Some(values) = values {
         let values: Vec<String> = values.iter().map(plain).collect();
-        limits.push(format!("one of {}", values.join(", ")));
+        limits.push(match values.as_slice() {
+            [only] => format!("only {only}"),
+            _ => format!("one of {}", values.join(", ")),
+        });
     }
     limits
 }
