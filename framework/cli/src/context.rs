@@ -9,6 +9,8 @@ use larder::config::check::{CheckEnvironment, Checked, check};
 use larder::config::loader::{Loader, Resolved};
 use larder::config::model::Config;
 use larder::{CacheManager, Registry};
+use tracing::instrument::WithSubscriber as _;
+use tracing::subscriber::NoSubscriber;
 
 use crate::args::Common;
 use crate::exit::{Exit, Failure};
@@ -98,13 +100,22 @@ impl<'a> Context<'a> {
         }
         let overrides = self.common.overrides.iter();
         let builder = overrides.fold(builder, |builder, argument| builder.set(argument));
-        Ok(builder.build().await?)
+        let building = builder.build();
+        // What is doubtful about the config is for `larder check` to say, not for every command.
+        let built = match self.common.verbose {
+            0 => building.with_subscriber(NoSubscriber::new()).await,
+            _ => building.await,
+        };
+        Ok(built?)
     }
 }
 
 /// Whether a config file can be read, before messages about its content.
 pub(crate) fn readable(file: &Path) -> Result<(), Failure> {
-    match File::open(file) {
+    match File::open(file).and_then(|file| file.metadata()) {
+        Ok(found) if found.is_dir() => {
+            Err(Failure::reading(file, &io::ErrorKind::IsADirectory.into()))
+        }
         Ok(_) => Ok(()),
         Err(error) if error.kind() == io::ErrorKind::NotFound => {
             let message = format!(
@@ -113,6 +124,6 @@ pub(crate) fn readable(file: &Path) -> Result<(), Failure> {
             );
             Err(Failure::new(Exit::NoInput, message))
         }
-        Err(error) => Err(Failure::file("read", file, &error)),
+        Err(error) => Err(Failure::reading(file, &error)),
     }
 }

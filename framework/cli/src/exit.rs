@@ -83,6 +83,14 @@ fn io_cause(error: &CacheError) -> Option<&io::Error> {
     None
 }
 
+/// An error of the system in words that do not depend on the system.
+fn reason(error: &io::Error) -> String {
+    match error.kind() {
+        io::ErrorKind::NotFound => "no such file or directory".to_owned(),
+        kind => kind.to_string(),
+    }
+}
+
 /// Why a command could not do its work.
 #[derive(Debug)]
 pub(crate) enum Failure {
@@ -98,15 +106,19 @@ impl Failure {
         Self::Because(exit, message.into())
     }
 
-    /// A file that cannot be read or written; `what` is the verb.
-    pub(crate) fn file(what: &str, path: &Path, error: &io::Error) -> Self {
-        let path = path.display();
-        let reason = match error.kind() {
-            io::ErrorKind::NotFound => "no such file or directory".to_owned(),
-            io::ErrorKind::PermissionDenied => "permission denied".to_owned(),
-            kind => kind.to_string(),
+    /// A file that cannot be read.
+    pub(crate) fn reading(path: &Path, error: &io::Error) -> Self {
+        let exit = match error.kind() {
+            io::ErrorKind::NotFound => Exit::NoInput,
+            _ => Exit::of_io(error),
         };
-        Self::new(Exit::of_io(error), format!("cannot {what} `{path}`: {reason}"))
+        Self::new(exit, format!("cannot read `{}`: {}", path.display(), reason(error)))
+    }
+
+    /// A file that cannot be written.
+    pub(crate) fn writing(path: &Path, error: &io::Error) -> Self {
+        let message = format!("cannot write `{}`: {}", path.display(), reason(error));
+        Self::new(Exit::of_io(error), message)
     }
 
     /// Says on stderr why, and what to exit with.

@@ -1,7 +1,7 @@
 //! [`Output`], the only way to say something: data on stdout, everything else on stderr.
 
 use std::fmt;
-use std::io::{self, Write};
+use std::io::{self, IsTerminal as _, Write};
 
 use anstream::{AutoStream, ColorChoice};
 use anstyle::{AnsiColor, Style};
@@ -22,8 +22,11 @@ pub(crate) const DOUBTFUL: Style = AnsiColor::Yellow.on_default().bold();
 /// A reader that goes away (`larder show | head`) is no failure: what is left to say is dropped.
 pub struct Output {
     data: Box<dyn Write>,
+    /// The stream behind `data`, for what must arrive byte for byte.
+    raw: Option<Box<dyn Write>>,
     notes: Box<dyn Write>,
     width: u16,
+    is_terminal: bool,
     is_data_coloured: bool,
     are_notes_coloured: bool,
     is_quiet: bool,
@@ -39,7 +42,9 @@ impl Output {
         Self {
             is_data_coloured: is_coloured(AutoStream::choice(&io::stdout())),
             are_notes_coloured: is_coloured(AutoStream::choice(&io::stderr())),
+            is_terminal: io::stdout().is_terminal(),
             data: Box::new(anstream::stdout()),
+            raw: Some(Box::new(io::stdout())),
             notes: Box::new(anstream::stderr()),
             width: width.unwrap_or(DEFAULT_WIDTH),
             is_quiet: false,
@@ -52,8 +57,10 @@ impl Output {
         let strip = anstream::StripStream::new;
         Self {
             data: Box::new(strip(Box::new(data) as Box<dyn Write>)),
+            raw: None,
             notes: Box::new(strip(Box::new(notes) as Box<dyn Write>)),
             width: DEFAULT_WIDTH,
+            is_terminal: false,
             is_data_coloured: false,
             are_notes_coloured: false,
             is_quiet: false,
@@ -79,16 +86,20 @@ impl Output {
         self.render_options().color(self.is_data_coloured)
     }
 
-    /// Writes data as it is.
+    /// Writes data of ours, which may have colours in it.
     pub(crate) fn data(&mut self, text: &str) -> Result<(), Failure> {
-        let written = self.data.write_all(text.as_bytes()).and_then(|()| self.data.flush());
-        match written {
-            Err(error) if error.kind() != io::ErrorKind::BrokenPipe => {
-                let reason = error.kind();
-                Err(Failure::new(Exit::Io, format!("cannot write to the output: {reason}")))
-            }
-            _ => Ok(()),
+        deliver(&mut *self.data, text)
+    }
+
+    /// Writes a text that somebody stored: every byte of it, except that on a terminal one with
+    /// control characters is quoted, so that it cannot take over the terminal.
+    pub(crate) fn stored(&mut self, text: &str) -> Result<(), Failure> {
+        let is_harmless = |char: char| !char.is_control() || matches!(char, '\n' | '\t');
+        if self.is_terminal && !text.chars().all(is_harmless) {
+            return self.json(&text.into());
         }
+        let stream = self.raw.as_mut().unwrap_or(&mut self.data);
+        deliver(&mut **stream, &format!("{text}\n"))
     }
 
     /// Writes a line of data.
@@ -145,10 +156,21 @@ impl fmt::Debug for Output {
     }
 }
 
-/// `1 cache`, `2 caches`.
-pub(crate) fn counted(count: usize, word: &str) -> String {
-    match count {
-        1 => format!("1 {word}"),
-        _ => format!("{count} {word}s"),
+fn deliver(stream: &mut dyn Write, text: &str) -> Result<(), Failure> {
+    match stream.write_all(text.as_bytes()).and_then(|()| stream.flush()) {
+        Err(error) if error.kind() != io::ErrorKind::BrokenPipe => {
+            let reason = error.kind();
+            Err(Failure::new(Exit::Io, format!("cannot write to the output: {reason}")))
+        }
+        _ => Ok(()),
+    }
+}
+
+/// `1 cache`, `2 caches`, `2 entries`.
+pub(crate) fn counted(count: u64, word: &str) -> String {
+    match (count, word.strip_suffix('y')) {
+        (1, _) => format!("1 {word}"),
+        (_, Some(stem)) => format!("{count} {stem}ies"),
+        (_, None) => format!("{count} {word}s"),
     }
 }

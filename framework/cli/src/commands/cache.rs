@@ -5,8 +5,9 @@
 
 use std::io::{self, IsTerminal as _};
 use std::path::Path;
+use std::time::Duration;
 
-use larder::{CacheManager, DynamicCache, SetOptions};
+use larder::{CacheManager, DynamicCache, Life, SetOptions};
 use serde_json::{Value, json};
 
 use super::outliving;
@@ -33,7 +34,7 @@ pub(super) fn entry(command: Entry, context: &mut Context<'_>) -> Result<Exit, F
         }
         Entry::Del { keys, answer, .. } => {
             let removed = cache.delete_many(keys.iter().map(String::as_str)).await?;
-            let text = format!("{} removed", counted(removed as usize, "entry"));
+            let text = format!("{} removed", counted(removed, "entry"));
             say(answer, &text, &json!({ "removed": removed }), context)?;
             Ok(Exit::Success)
         }
@@ -48,7 +49,7 @@ pub(super) fn entry(command: Entry, context: &mut Context<'_>) -> Result<Exit, F
                 return Err(missing(cache, &key));
             };
             let seconds = life.duration().map(|duration| duration.as_secs_f64());
-            let text = life.to_string();
+            let text = readable(life).to_string();
             say(answer, &text, &json!({ "ttl": text, "seconds": seconds }), context)?;
             Ok(Exit::Success)
         }
@@ -113,11 +114,18 @@ async fn get(
 ) -> Result<Exit, Failure> {
     let Some(value) = cache.get(key).await? else { return Err(missing(cache, key)) };
     match (answer.format, &value) {
-        // As it is, so that it can be used by the next command.
-        (Format::Human, Value::String(text)) => context.output.line(text)?,
+        (Format::Human, Value::String(text)) => context.output.stored(text)?,
         _ => context.output.json(&value)?,
     }
     Ok(Exit::Success)
+}
+
+/// Without parts of a second where there are whole ones.
+fn readable(life: Life) -> Life {
+    match life {
+        Life::For(left) if left.as_secs() > 0 => Life::For(Duration::from_secs(left.as_secs())),
+        other => other,
+    }
 }
 
 fn missing(cache: &DynamicCache, key: &str) -> Failure {

@@ -18,7 +18,6 @@ use crate::output::{Output, counted};
 
 /// A config as one profile makes it, and what the checks say.
 struct Run {
-    profile: Option<String>,
     resolved: Resolved,
     checked: Checked,
 }
@@ -29,7 +28,10 @@ pub(super) fn run(arguments: &Check, context: &mut Context<'_>) -> Result<Exit, 
         false => arguments.files.clone(),
     };
     let mut worst = Exit::Success;
-    for file in &files {
+    for (index, file) in files.iter().enumerate() {
+        if index > 0 && arguments.format == ReportFormat::Human {
+            context.output.data("\n")?;
+        }
         let exit = one_file(file, arguments, context)?;
         if worst != Exit::Config && exit != Exit::Success {
             worst = exit;
@@ -41,20 +43,21 @@ pub(super) fn run(arguments: &Check, context: &mut Context<'_>) -> Result<Exit, 
 fn one_file(file: &Path, arguments: &Check, context: &mut Context<'_>) -> Result<Exit, Failure> {
     readable(file)?;
     let mut runs = all_runs(file, arguments, context);
-    if arguments.fix {
-        runs = fixed(runs, file, arguments, context)?;
-    }
-    report(file, &runs, arguments, context.output)
+    let fixed = match arguments.fix {
+        true => fix_all(&mut runs, file, arguments, context)?,
+        false => 0,
+    };
+    report(file, &runs, fixed > 0, arguments, context.output)
 }
 
 /// Applies what is certain and checks again, for a change may bring to light what an earlier stage
-/// hid.
-fn fixed(
-    mut runs: Vec<Run>,
+/// hid. How many problems are mended.
+fn fix_all(
+    runs: &mut Vec<Run>,
     file: &Path,
     arguments: &Check,
     context: &mut Context<'_>,
-) -> Result<Vec<Run>, Failure> {
+) -> Result<u64, Failure> {
     const ROUNDS: usize = 8;
     let mut names = BTreeSet::new();
     let mut count = 0;
@@ -67,27 +70,29 @@ fn fixed(
             names.insert(name);
             count += changed;
         }
-        runs = all_runs(file, arguments, context);
+        *runs = all_runs(file, arguments, context);
     }
     if count > 0 {
         let names: Vec<String> = names.into_iter().collect();
-        let count = counted(count, "problem");
-        context.output.done(format_args!("fixed {count} in {}", names.join(", ")));
+        let problems = counted(count, "problem");
+        context.output.done(format_args!("fixed {problems} in {}", names.join(", ")));
     }
-    Ok(runs)
+    Ok(count)
 }
 
 fn all_runs(file: &Path, arguments: &Check, context: &Context<'_>) -> Vec<Run> {
     let run = |profile: Option<String>| {
         let resolved = context.resolve(file, profile.as_deref());
         let checked = context.check(&resolved);
-        Run { profile, resolved, checked }
+        Run { resolved, checked }
     };
     let first = run(context.common.profile.clone());
     if !arguments.all_profiles {
         return vec![first];
     }
-    let profiles = profiles(&first.resolved);
+    let mut profiles = profiles(&first.resolved);
+    // The environment may have chosen one of them already.
+    profiles.retain(|name| first.resolved.profile.as_ref() != Some(name));
     std::iter::once(first).chain(profiles.into_iter().map(|name| run(Some(name)))).collect()
 }
 
@@ -109,6 +114,7 @@ fn profiles(resolved: &Resolved) -> BTreeSet<String> {
 fn report(
     file: &Path,
     runs: &[Run],
+    is_changed: bool,
     arguments: &Check,
     output: &mut Output,
 ) -> Result<Exit, Failure> {
@@ -132,7 +138,7 @@ fn report(
         }
         if arguments.format == ReportFormat::Human {
             if runs.len() > 1 {
-                let name = run.profile.as_deref();
+                let name = run.resolved.profile.as_deref();
                 let name = name.map_or("no profile".to_owned(), |name| format!("profile {name}"));
                 output.line(format_args!("{name}:"))?;
             }
@@ -141,7 +147,7 @@ fn report(
         }
     }
     if arguments.format == ReportFormat::Human {
-        output.line(counts.summary(file, runs))?;
+        output.line(counts.summary(file, runs, is_changed))?;
     }
     Ok(match (counts.errors, counts.warnings) {
         (0, 0) => Exit::Success,
@@ -162,8 +168,8 @@ fn human(report: &Report, shown: &[&Diagnostic], output: &mut Output) -> Result<
 /// How much was found.
 #[derive(Default)]
 struct Counts {
-    errors: usize,
-    warnings: usize,
+    errors: u64,
+    warnings: u64,
 }
 
 impl Counts {
@@ -175,7 +181,7 @@ impl Counts {
     }
 
     /// The last line: what is valid, or that nothing is.
-    fn summary(&self, file: &Path, runs: &[Run]) -> String {
+    fn summary(&self, file: &Path, runs: &[Run], is_changed: bool) -> String {
         let mut parts = Vec::new();
         if self.errors > 0 {
             parts.push(counted(self.errors, "error"));
@@ -186,9 +192,10 @@ impl Counts {
         let caches = runs.iter().filter_map(|run| run.checked.config.as_ref());
         let caches = caches.map(|config| config.caches.len()).max().unwrap_or_default();
         if self.errors == 0 {
-            parts.insert(0, format!("{} valid", counted(caches, "cache")));
+            parts.insert(0, format!("{} valid", counted(caches as u64, "cache")));
             return parts.join(", ");
         }
-        format!("{}: {}; nothing was changed", file.display(), parts.join(", "))
+        let outcome = if is_changed { "" } else { "; nothing was changed" };
+        format!("{}: {}{outcome}", file.display(), parts.join(", "))
     }
 }

@@ -14,7 +14,7 @@ use crate::exit::{Exit, Failure};
 /// mended in each.
 pub(super) fn apply<'a>(
     reports: impl Iterator<Item = &'a Report>,
-) -> Result<Vec<(String, usize)>, Failure> {
+) -> Result<Vec<(String, u64)>, Failure> {
     let mut files: BTreeMap<String, Changes<'a>> = BTreeMap::new();
     for report in reports {
         for diagnostic in report.diagnostics() {
@@ -66,15 +66,15 @@ impl<'a> Changes<'a> {
         text
     }
 
-    fn write(self, name: String) -> Result<(String, usize), Failure> {
+    fn write(self, name: String) -> Result<(String, u64), Failure> {
         let path = Path::new(&name);
-        let now = fs::read(path).map_err(|error| Failure::file("read", path, &error))?;
+        let now = fs::read(path).map_err(|error| Failure::reading(path, &error))?;
         if now != self.before.as_bytes() {
             let message = format!("`{name}` changed while it was checked; hint: try again");
             return Err(Failure::new(Exit::Io, message));
         }
-        fs::write(path, self.text()).map_err(|error| Failure::file("write", path, &error))?;
-        Ok((name, self.fixes.len()))
+        fs::write(path, self.text()).map_err(|error| Failure::writing(path, &error))?;
+        Ok((name, self.fixes.len() as u64))
     }
 }
 

@@ -14,10 +14,12 @@ pub(super) fn list(answer: Answer, context: &mut Context<'_>) -> Result<Exit, Fa
         Format::Human => {
             let rows: Vec<_> = context.registry.iter().map(row).collect();
             context.output.table(["SLOT", "KIND", "FROM", "VERSION", "CAN"], rows)?;
-            let (released, planned): (Vec<_>, Vec<_>) =
-                missing.iter().partition(|missing| missing.is_released);
-            names(context, "known but not linked", &released)?;
-            names(context, "not in this release", &planned)?;
+            let groups = [("known but not linked", true), ("not in this release", false)];
+            for (head, is_released) in groups {
+                if let Some(names) = names(&missing, is_released) {
+                    context.output.line(format_args!("{head}: {names}"))?;
+                }
+            }
         }
         Format::Json => {
             let plugins: Vec<Value> = context.registry.iter().map(object).collect();
@@ -66,14 +68,23 @@ fn object(registered: &Registered) -> Value {
     })
 }
 
-/// One line that is left out when there is nothing to name.
-fn names(context: &mut Context<'_>, head: &str, missing: &[&Unlinked]) -> Result<(), Failure> {
-    if missing.is_empty() {
-        return Ok(());
+/// `backend foyer, memcached; policy arc`, for those that are linked in by naming a crate with the
+/// crate. `None` when there are none.
+fn names(missing: &[Unlinked], is_released: bool) -> Option<String> {
+    let mut names = String::new();
+    let mut slot = None;
+    for one in missing.iter().filter(|one| one.is_released == is_released) {
+        let lead = match (slot == Some(one.slot), names.is_empty()) {
+            (true, _) => ", ".to_owned(),
+            (false, true) => format!("{} ", one.slot),
+            (false, false) => format!("; {} ", one.slot),
+        };
+        slot = Some(one.slot);
+        names += &lead;
+        names += one.kind;
+        if is_released {
+            names += &format!(" ({})", one.crate_name);
+        }
     }
-    let names = missing
-        .iter()
-        .map(|missing| format!("{} {} ({})", missing.slot, missing.kind, missing.crate_name));
-    let names: Vec<String> = names.collect();
-    context.output.line(format_args!("{head}: {}", names.join(", ")))
+    (!names.is_empty()).then_some(names)
 }

@@ -30,7 +30,7 @@ fn deliver(
     }
     match &arguments.output {
         Some(file) => {
-            fs::write(file, text).map_err(|error| Failure::file("write", file, &error))?;
+            fs::write(file, text).map_err(|error| Failure::writing(file, &error))?;
             context.output.done(format_args!("wrote {}", file.display()));
         }
         None => context.output.data(text)?,
@@ -44,7 +44,7 @@ fn compare(
     file: &Path,
     context: &mut Context<'_>,
 ) -> Result<Exit, Failure> {
-    let found = fs::read(file).map_err(|error| Failure::file("read", file, &error))?;
+    let found = fs::read(file).map_err(|error| Failure::reading(file, &error))?;
     let file = file.display();
     if found == text.as_bytes() {
         context.output.done(format_args!("{file} is up to date"));

@@ -1,6 +1,7 @@
 //! `larder show`: the config with all layers applied, without secrets.
 
 use larder::config::show::{Row, rows};
+use larder::plugin::KeyPath;
 use serde_json::{Value, json};
 
 use crate::args::{Format, Show};
@@ -12,21 +13,34 @@ pub(super) fn run(arguments: &Show, context: &mut Context<'_>) -> Result<Exit, F
     if let Err(error) = context.check(&resolved).into_config() {
         return Err(Failure::Config(Box::new(error.report().clone())));
     }
-    let asked = arguments.path.as_deref().unwrap_or_default();
-    let rows = rows(&resolved, &context.registry, &segments(asked));
-    if rows.is_empty() && !asked.is_empty() {
+    let asked = segments(arguments.path.as_deref().unwrap_or_default());
+    let mut rows = rows(&resolved, &context.registry, &asked);
+    let path = KeyPath::from_segments(asked).to_string();
+    if rows.is_empty() && !path.is_empty() {
         let message =
-            format!("the config has nothing at `{asked}`; hint: `larder show` lists all there is");
+            format!("the config has nothing at `{path}`; hint: `larder show` lists all there is");
         return Err(Failure::new(Exit::No, message));
     }
-    match arguments.answer.format {
-        Format::Human => human(&rows, arguments.origin, context)?,
-        Format::Json => {
+    match (arguments.answer.format, rows.as_slice()) {
+        (Format::Human, [row]) if row.path.is_empty() && !arguments.origin => {
+            context.output.line(&row.value)?;
+        }
+        (Format::Human, _) => human(&rows, arguments.origin, context)?,
+        (Format::Json, _) => {
+            for row in &mut rows {
+                row.path = joined(&path, &row.path);
+            }
             let rows = rows.iter().map(|row| object(row, arguments.origin));
             context.output.json(&rows.collect())?;
         }
     }
     Ok(Exit::Success)
+}
+
+/// The whole path of a value below a path.
+fn joined(above: &str, below: &str) -> String {
+    let dot = if above.is_empty() || below.is_empty() { "" } else { "." };
+    format!("{above}{dot}{below}")
 }
 
 /// Columns as wide as they must be: these lines are searched and compared, so none is wrapped.

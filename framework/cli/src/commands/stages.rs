@@ -55,7 +55,7 @@ pub(super) fn show(
 }
 
 /// How many errors and warnings have codes that begin with these digits.
-fn found(report: &Report, digits: &str) -> (usize, usize) {
+fn found(report: &Report, digits: &str) -> (u64, u64) {
     let mut counts = (0, 0);
     for diagnostic in report.diagnostics() {
         if diagnostic.code.get(1..3) == Some(digits) {
@@ -99,7 +99,7 @@ fn sections(resolved: &Resolved) -> String {
         .into_iter()
         .filter_map(|(section, word)| {
             let table = resolved.root.find(&[section.to_owned()])?.as_table()?;
-            (!table.is_empty()).then(|| counted(table.len(), word))
+            (!table.is_empty()).then(|| counted(table.len() as u64, word))
         })
         .collect();
     match counts.is_empty() {

@@ -1,0 +1,7 @@
+//! The real command in folders of its own, compared with `tests/golden/*.txt`.
+//! `SNAPSHOTS=overwrite cargo test -p larder-cli` writes those anew.
+
+mod caches;
+mod configs;
+mod plugins;
+mod support;

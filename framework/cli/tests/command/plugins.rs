@@ -1,0 +1,155 @@
+//! `plugins`, `completions`, the generated files, and a program that ships the command with a
+//! plugin of its own.
+
+use std::ffi::OsString;
+use std::io::{self, Write};
+use std::path::{Path, PathBuf};
+use std::sync::{Arc, Mutex};
+
+use crate::support::Folder;
+use larder::plugin::erased_serde;
+use larder::plugin::schemars::JsonSchema;
+use larder::plugin::serde::Deserialize;
+use larder::plugin::serializer::Visit;
+use larder::plugin::{BuildContext, PluginConfig, Result, Serializer, async_trait, register};
+use larder_cli::{Exit, Output, run};
+
+/// A serializer of somebody else.
+#[derive(Debug, Deserialize, JsonSchema)]
+#[serde(crate = "larder::plugin::serde", deny_unknown_fields)]
+#[schemars(crate = "larder::plugin::schemars")]
+struct AcmeConfig {}
+
+#[derive(Debug)]
+struct Acme;
+
+impl Serializer for Acme {
+    fn format(&self) -> u16 {
+        larder::plugin::serializer::format_of(AcmeConfig::KIND)
+    }
+
+    fn serialize(&self, _: &dyn erased_serde::Serialize, _: &mut Vec<u8>) -> Result<()> {
+        Ok(())
+    }
+
+    fn deserialize(&self, _: &[u8], _: &mut Visit<'_>) -> Result<()> {
+        Ok(())
+    }
+}
+
+#[async_trait]
+impl PluginConfig for AcmeConfig {
+    const KIND: &'static str = "acme.text";
+    const SUMMARY: &'static str = "a serializer that only this program has";
+    type Plugin = Acme;
+
+    async fn build(self, _: &BuildContext) -> Result<Acme> {
+        Ok(Acme)
+    }
+}
+
+register!(serializer: AcmeConfig);
+
+/// A stream that the test reads afterwards.
+#[derive(Clone, Default)]
+struct Captured(Arc<Mutex<Vec<u8>>>);
+
+impl Captured {
+    fn text(&self) -> String {
+        let bytes = self.0.lock().expect("no test panics with the lock");
+        String::from_utf8(bytes.clone()).expect("the command writes UTF-8")
+    }
+}
+
+impl Write for Captured {
+    fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
+        self.0.lock().expect("no test panics with the lock").write(bytes)
+    }
+
+    fn flush(&mut self) -> io::Result<()> {
+        Ok(())
+    }
+}
+
+/// Runs the command inside of this program, which has one plugin more.
+fn inside(arguments: &[&str]) -> (Exit, String, String) {
+    let (data, notes) = (Captured::default(), Captured::default());
+    let mut output = Output::plain(data.clone(), notes.clone());
+    let arguments = std::iter::once(&"larder").chain(arguments).map(OsString::from);
+    let exit = run(arguments, Default::default(), &mut output);
+    (exit, data.text(), notes.text())
+}
+
+#[test]
+fn a_program_that_ships_the_command_has_its_own_plugins_in_it() {
+    let (exit, data, notes) = inside(&["plugins", "list"]);
+    assert_eq!((exit, notes.as_str()), (Exit::Success, ""));
+    assert!(data.contains("acme.text"), "{data}");
+    let (exit, data, _) = inside(&["explain", "acme.text"]);
+    assert_eq!(exit, Exit::Success);
+    assert!(data.contains("a serializer that only this program has"), "{data}");
+    let (exit, _, notes) = inside(&["explain", "acme.txt"]);
+    assert_eq!(exit, Exit::No);
+    assert!(notes.contains("did you mean `acme.text`?"), "{notes}");
+}
+
+#[test]
+fn plugins_are_listed_by_slot_and_kind() {
+    let folder = Folder::new();
+    folder.golden("plugins-list", &["plugins", "list"]);
+    folder.golden("plugins-list-json", &["plugins", "list", "--format", "json"]);
+}
+
+#[test]
+fn there_are_completions_for_every_shell() {
+    let folder = Folder::new();
+    for shell in ["bash", "elvish", "fish", "powershell", "zsh"] {
+        let said = folder.run(&["completions", shell]);
+        assert_eq!((said.code, said.stderr.as_str()), (0, ""), "{shell}");
+        assert!(said.stdout.contains("deny-warnings"), "{shell}");
+    }
+    folder.golden("completions-unknown", &["completions", "dos"]);
+}
+
+#[test]
+fn help_and_version_are_answers_and_mistakes_are_usage() {
+    let folder = Folder::new();
+    folder.golden("version", &["--version"]);
+    folder.golden("help", &["--help"]);
+    folder.golden("usage", &["chekc"]);
+}
+
+fn root() -> PathBuf {
+    Path::new(env!("CARGO_MANIFEST_DIR")).join("../..")
+}
+
+/// The message of the command says how to generate the file again.
+fn is_up_to_date(command: &str, file: &str) {
+    let folder = Folder::new();
+    let mut check = folder.command(&[command, "--check", file]);
+    check.current_dir(root());
+    let said = crate::support::said(check);
+    assert_eq!(said.code, 0, "{}", said.stderr);
+}
+
+#[test]
+fn the_schema_in_the_repository_is_that_of_the_plugins() {
+    is_up_to_date("schema", "config-schema/caches.schema.json");
+}
+
+#[test]
+fn the_reference_in_the_repository_is_that_of_the_plugins() {
+    is_up_to_date("reference", "docs/configuration.md");
+}
+
+#[test]
+fn generated_files_are_written_checked_and_found_out_of_date() {
+    let folder = Folder::new();
+    folder.golden("schema-write", &["schema", "-o", "schema.json"]);
+    folder.golden("schema-check", &["schema", "--check", "schema.json"]);
+    assert_eq!(folder.run(&["schema"]).stdout, folder.read("schema.json"));
+    folder.write("schema.json", "{}\n");
+    folder.golden("schema-stale", &["schema", "--check", "schema.json"]);
+    folder.golden("schema-absent", &["schema", "--check", "absent.json"]);
+    assert_eq!(folder.run(&["reference", "-o", "no/such/folder.md"]).code, 74);
+}
