@@ -34,18 +34,20 @@ async fn main() -> larder::Result<()> {
     for id in [7, 7, 7, 7, 8, 8, 99] {
         sessions.get(&id).await?;
     }
+    let stats = sessions.stats();
+    for (key, hits) in stats.hottest_keys(2) {
+        println!("session {key} was read {hits} times");
+    }
     sessions.delete(&8).await?;
     sessions.get(&8).await?;
     clock.advance(Duration::from_secs(31 * 60));
     sessions.get(&7).await?;
 
-    let stats = sessions.stats();
     let snapshot = stats.snapshot();
     print!("{snapshot}");
     if let Some(share) = stats.hit_rate_window(Duration::from_secs(3600)) {
         println!("of the last hour: {:.1}%", share * 100.0);
     }
-    println!("most read: {:?}", stats.hottest_keys(1).first().map(|(key, _)| key));
     println!("for machines: {}", json!({ "hits": snapshot.hits, "misses": snapshot.miss_causes }));
     for summary in caches.summary() {
         println!("{}: {}", summary.name, summary.tiers.join(" over "));

@@ -1,5 +1,7 @@
 //! The small examples show what they promise.
 
+use std::path::Path;
+
 use support::program;
 
 mod support;
@@ -36,4 +38,24 @@ fn misses_have_causes() {
 #[test]
 fn groups_of_entries_go_at_once() {
     assert_prints("tags_and_namespaces", include_str!("golden/tags_and_namespaces.txt"));
+}
+
+#[test]
+fn the_own_command_lists_the_plugins_it_was_linked_with() {
+    let output = program("own_command").args(["plugins", "list"]).output().unwrap();
+    let printed = String::from_utf8(output.stdout).unwrap();
+    for plugin in ["policy      acme.lru-k", "backend     acme.log", "backend     memory"] {
+        assert!(printed.contains(plugin), "`{plugin}` in\n{printed}");
+    }
+}
+
+#[test]
+fn the_own_command_finds_nothing_to_say_about_the_configs_of_the_examples() {
+    for config in ["caches.toml", "caches-memory.toml", "third-party.toml"] {
+        let path = Path::new(env!("CARGO_MANIFEST_DIR")).join(config);
+        let output = program("own_command").arg("check").arg(path).output().unwrap();
+        let printed = String::from_utf8(output.stdout).unwrap();
+        assert!(output.status.success(), "{printed}");
+        assert!(printed.contains("valid") && !printed.contains("warning"), "{printed}");
+    }
 }

@@ -4,7 +4,7 @@
 //! | slot | kind | what |
 //! |---|---|---|
 //! | policy | `acme.lru-k` | [`lru_k`]: evicts what was used for the K-th last time longest ago |
-//! | backend | `acme.log` | [`log`]: all entries in one file that only grows, until it is compacted |
+//! | backend | `acme.log` | [`log`]: one file that is appended to and compacted |
 //!
 //! A program gets both by naming the crate: `use acme_cache as _;`. The config then knows their
 //! kinds, options and mistakes like those of the plugins that come with Larder.

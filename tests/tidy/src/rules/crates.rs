@@ -138,7 +138,7 @@ fn allowed_dependencies(path: &str, name: &str) -> Option<Allowed> {
     }
     match path.split('/').next()? {
         "plugins" => Some(Allowed::These(&["larder-core"])),
-        "examples" => Some(Allowed::These(&["larder", "larder-core"])),
+        "examples" => Some(Allowed::These(&["larder", "larder-cli", "larder-core"])),
         "tests" => Some(Allowed::Any),
         _ => None,
     }
