@@ -356,7 +356,7 @@ fn tell<K: Key, V: CacheValue>(
     removed: larder_store::Removed<K, Stored<V>>,
 ) {
     let larder_store::Removed { key, value, reason, .. } = removed;
-    if let Some(value) = value.value {
+    if let Some(value) = value.into_value() {
         let listener = Arc::clone(listener);
         when_free(move || listener(Removed { key, value, reason }));
     }

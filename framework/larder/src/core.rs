@@ -73,15 +73,16 @@ impl<K: Key, V: CacheValue> Core<K, V> {
         let Some(store) = &self.store else {
             return Err(MissCause::Cold);
         };
-        match store.table.get_with(key, Stored::read) {
-            Ok(Some(answer)) => {
-                self.heat.hit(|| self.hasher.hash_one(key));
+        let read = |stored: &Stored<V>, count| (stored.read(), count);
+        match store.table.get_counted(key, read) {
+            Ok((Some(answer), count_of_hits)) => {
+                self.heat.hit(count_of_hits, || self.hasher.hash_one(key));
                 if answer.is_none() {
                     count(&self.engine.counters.negative_hits);
                 }
                 Ok(answer)
             }
-            Ok(None) => {
+            Ok((None, _)) => {
                 count(&self.engine.counters.stale_tags);
                 Err(MissCause::Tag)
             }

@@ -36,7 +36,7 @@ pub enum MissCause {
     Expired,
     /// It had to make room, or was refused for lack of room.
     Evicted,
-    /// It was invalidated or cleared.
+    /// It was deleted, invalidated or cleared.
     Invalidated,
 }
 
@@ -144,8 +144,7 @@ impl RemovalReason {
     /// What a look-up of the key should say from now on.
     pub(crate) const fn miss_cause(self) -> MissCause {
         match self {
-            Self::Cleared | Self::Invalidated => MissCause::Invalidated,
-            Self::Deleted => MissCause::Cold,
+            Self::Cleared | Self::Deleted | Self::Invalidated => MissCause::Invalidated,
             Self::Evicted | Self::Rejected | Self::Replaced => MissCause::Evicted,
             Self::Expired => MissCause::Expired,
         }

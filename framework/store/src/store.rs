@@ -210,6 +210,21 @@ where
         K: Borrow<Q>,
         Q: Hash + Eq + ?Sized,
     {
+        self.get_counted(key, |value, _| f(value))
+    }
+
+    /// Like [`get_with`](Self::get_with); `f` is also told which hit of this thread on this store
+    /// it is, for sampling. Threads that share a counter may be told the same number.
+    ///
+    /// # Errors
+    ///
+    /// Why there is no value.
+    #[inline]
+    pub fn get_counted<Q, R>(&self, key: &Q, f: impl FnOnce(&V, u64) -> R) -> Result<R, MissCause>
+    where
+        K: Borrow<Q>,
+        Q: Hash + Eq + ?Sized,
+    {
         let hash = self.hash(key);
         if self.hearing == Hearing::AtOnce {
             return self.get_exclusively(hash, key, f);
@@ -233,9 +248,9 @@ where
             }
         }
         // Counted before the unlocking, which waits for all stores anyway.
-        self.stripes.hit();
+        let count = self.stripes.hit();
         entry.hit(self.hits_max);
-        let result = f(&entry.value);
+        let result = f(&entry.value, count);
         let room = self.hearing == Hearing::Never || shard.records.push(slot);
         drop(table);
         if !room {
@@ -249,7 +264,7 @@ where
         &self,
         hash: u64,
         key: &Q,
-        f: impl FnOnce(&V) -> R,
+        f: impl FnOnce(&V, u64) -> R,
     ) -> Result<R, MissCause>
     where
         K: Borrow<Q>,
@@ -270,10 +285,10 @@ where
             life.hit(now);
         }
         table.policy_hits(&[slot]);
-        self.stripes.hit();
+        let count = self.stripes.hit();
         let entry = table.slab.get(slot.get());
         let entry = entry.expect("policies cannot remove entries");
-        Ok(f(&entry.value))
+        Ok(f(&entry.value, count))
     }
 
     /// Removes what a look-up found expired.

@@ -47,9 +47,10 @@ impl Stripes {
         Self { own: (0..threads).map(|_| Stripe::default()).collect(), shared: Stripe::default() }
     }
 
+    /// Counts a hit; which one of this thread it is.
     #[inline]
-    pub(crate) fn hit(&self) {
-        self.count(|stripe| &stripe.hits);
+    pub(crate) fn hit(&self) -> u64 {
+        self.count(|stripe| &stripe.hits)
     }
 
     #[inline]
@@ -58,24 +59,26 @@ impl Stripes {
     }
 
     #[inline]
-    fn count(&self, counter: impl Fn(&Stripe) -> &AtomicU64) {
+    fn count(&self, counter: impl Fn(&Stripe) -> &AtomicU64) -> u64 {
         if let Some(stripe) = self.own.get(THREAD.get()) {
             let counter = counter(stripe);
-            counter.store(counter.load(Ordering::Relaxed) + 1, Ordering::Relaxed);
+            let count = counter.load(Ordering::Relaxed) + 1;
+            counter.store(count, Ordering::Relaxed);
+            count
         } else {
-            self.count_slowly(counter);
+            self.count_slowly(counter)
         }
     }
 
     /// The first count of a thread, and every count of a thread that shares.
     #[cold]
-    fn count_slowly(&self, counter: impl Fn(&Stripe) -> &AtomicU64) {
+    fn count_slowly(&self, counter: impl Fn(&Stripe) -> &AtomicU64) -> u64 {
         let thread = match THREAD.get() {
             UNKNOWN => lease_number(),
             thread => thread,
         };
         let stripe = self.own.get(thread).unwrap_or(&self.shared);
-        counter(stripe).fetch_add(1, Ordering::Relaxed);
+        counter(stripe).fetch_add(1, Ordering::Relaxed) + 1
     }
 
     pub(crate) fn add_to(&self, stats: &mut StoreStats) {

@@ -29,6 +29,7 @@ pub(super) fn entry(command: Entry, context: &mut Context<'_>) -> Result<Exit, F
                 None => options,
             };
             cache.set_with(key.as_str(), value, &options).await?;
+            require_all_tiers(cache)?;
             context.output.done(format_args!("stored `{key}` in `{}`", cache.name()));
             Ok(Exit::Success)
         }
@@ -40,6 +41,9 @@ pub(super) fn entry(command: Entry, context: &mut Context<'_>) -> Result<Exit, F
         }
         Entry::Exists { key, answer, .. } => {
             let exists = cache.exists(key.as_str()).await?;
+            if !exists {
+                require_all_tiers(cache)?;
+            }
             let text = if exists { "yes" } else { "no" };
             say(answer, text, &json!({ "exists": exists }), context)?;
             Ok(Exit::answer(exists))
@@ -128,7 +132,25 @@ fn readable(life: Life) -> Life {
     }
 }
 
+/// An application goes on when a tier fails, for the next one may do. Here the answer would be
+/// wrong: not there, although it may be, or stored, although it is not.
+fn require_all_tiers(cache: &DynamicCache) -> Result<(), Failure> {
+    let tiers = cache.stats().snapshot().tiers;
+    let Some(failed) = tiers.iter().find(|tier| tier.failures > 0) else { return Ok(()) };
+    let message = format!(
+        "tier `{}` (`{}`) of cache `{}` failed; hint: without `-q` a warning says why",
+        failed.tier,
+        failed.backend,
+        cache.name()
+    );
+    Err(Failure::new(Exit::Unavailable, message))
+}
+
+/// That there is no such entry, unless nobody can know.
 fn missing(cache: &DynamicCache, key: &str) -> Failure {
+    if let Err(failure) = require_all_tiers(cache) {
+        return failure;
+    }
     Failure::new(Exit::No, format!("there is no `{key}` in cache `{}`", cache.name()))
 }
 

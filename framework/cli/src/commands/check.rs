@@ -42,12 +42,12 @@ pub(super) fn run(arguments: &Check, context: &mut Context<'_>) -> Result<Exit, 
 
 fn one_file(file: &Path, arguments: &Check, context: &mut Context<'_>) -> Result<Exit, Failure> {
     readable(file)?;
-    let mut runs = all_runs(file, arguments, context);
-    let fixed = match arguments.fix {
-        true => fix_all(&mut runs, file, arguments, context)?,
-        false => 0,
-    };
-    report(file, &runs, fixed > 0, arguments, context.output)
+    let runs = all_runs(file, arguments, context);
+    let mut checkup = Checkup { file, runs, fixed: 0 };
+    if arguments.fix {
+        checkup.fix(arguments, context)?;
+    }
+    checkup.report(arguments.format, arguments.deny_warnings, context.output)
 }
 
 /// Applies what is certain and checks again, for a change may bring to light what an earlier stage

@@ -30,7 +30,7 @@ impl<K: Key, V: CacheValue> Core<K, V> {
         }
         check_tags(&options.tags)?;
         let tags = self.engine.capture_tags(&options.tags).await?;
-        let stored = Stored { value, tags };
+        let stored = Stored::new(value, tags);
         let done = if self.engine.tiers.is_empty() {
             self.set_in_store(key, stored, lives, options)
         } else {
@@ -50,7 +50,7 @@ impl<K: Key, V: CacheValue> Core<K, V> {
         options: &SetOptions,
     ) -> Result<()> {
         if let (Some(_), Some(codec), Some(value)) =
-            (self.engine.settings.max_value_bytes, &self.codec, &stored.value)
+            (self.engine.settings.max_value_bytes, &self.codec, stored.value())
             && let Some(serializer) = self.engine.readers.values().next()
         {
             self.engine.check_size(codec.encode(value, &**serializer)?.len())?;
@@ -70,7 +70,7 @@ impl<K: Key, V: CacheValue> Core<K, V> {
     ) -> Result<()> {
         let payloads = self.encode(&stored)?;
         let bytes = payloads.len();
-        let meta = self.engine.meta(&lives, stored.tags.as_deref(), stored.value.is_none());
+        let meta = self.engine.meta(&lives, stored.tags(), stored.value().is_none());
         let (text, place) = (key.text().into_owned(), self.place(&key));
         let is_typed = self.store.is_some();
         let outcome = self
@@ -96,7 +96,7 @@ impl<K: Key, V: CacheValue> Core<K, V> {
     /// The value of an entry in the format of each byte tier.
     pub(super) fn encode(&self, stored: &Stored<V>) -> Result<Payloads> {
         let codec = self.codec.as_ref();
-        let encoded = self.engine.payloads(|serializer| match (&stored.value, codec) {
+        let encoded = self.engine.payloads(|serializer| match (stored.value(), codec) {
             (None, _) => Ok(Vec::new()),
             (Some(value), Some(codec)) => codec.encode(value, serializer),
             (Some(_), None) => {
@@ -118,7 +118,7 @@ impl<K: Key, V: CacheValue> Core<K, V> {
             return Ok(());
         };
         let lives = lives.at_most(store.ttl, &*self.engine.clock);
-        let weigh = || self.weigh.weigh(&key, stored.value.as_ref(), bytes);
+        let weigh = || self.weigh.weigh(&key, stored.value(), bytes);
         let weight = options.weight.unwrap_or_else(weigh);
         let insert = Insert::default().deadline(lives.deadline).idle_ttl(lives.idle).weight(weight);
         store.table.insert(key, stored, insert).map(drop)

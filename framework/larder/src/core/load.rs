@@ -205,7 +205,7 @@ impl<K: Key, V: CacheValue> Core<K, V> {
         };
         // A tag that was invalidated during the load makes the value old before it is stored.
         let tags_hold = tags.as_ref().is_none_or(|tags| tags.hold());
-        let stored = Stored { value, tags };
+        let stored = Stored::new(value, tags);
         let payloads = self.encode(&stored).inspect_err(|error| {
             tracing::warn!(
                 target: telemetry::TARGET,
@@ -213,7 +213,7 @@ impl<K: Key, V: CacheValue> Core<K, V> {
             );
         });
         let Ok(payloads) = payloads else { return };
-        let meta = self.engine.meta(&lives, stored.tags.as_deref(), stored.value.is_none());
+        let meta = self.engine.meta(&lives, stored.tags(), stored.value().is_none());
         let bytes = payloads.len();
         if !tags_hold || !self.fill_store(key.clone(), stored, lives, bytes, ticket) {
             count(&self.engine.counters.fenced);

@@ -123,7 +123,7 @@ impl<K: Key, V: CacheValue> Core<K, V> {
             self.engine.settings.idle_ttl.duration(),
             &*self.engine.clock,
         );
-        let stored = Stored { value: answer.clone(), tags: found.tags.clone() };
+        let stored = Stored::new(answer.clone(), found.tags.clone());
         let bytes = Some(found.entry.value.len());
         self.fill_store(key.to_owned(), stored, lives, bytes, ticket);
         self.engine.back_fill(&key.text(), &found, ticket).await;
@@ -158,7 +158,7 @@ impl<K: Key, V: CacheValue> Core<K, V> {
             return self.engine.fence.holds(ticket);
         };
         let lives = lives.at_most(store.ttl, &*self.engine.clock);
-        let weight = self.weigh.weigh(&key, stored.value.as_ref(), bytes);
+        let weight = self.weigh.weigh(&key, stored.value(), bytes);
         let insert = Insert::default().deadline(lives.deadline).idle_ttl(lives.idle).weight(weight);
         // A store that is full is a slower cache, not a failure.
         let filled =

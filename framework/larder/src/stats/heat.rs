@@ -5,7 +5,7 @@
 //! The sketch holds hashes, not keys, so that a hit allocates nothing; names are found by going
 //! through the store when somebody asks.
 
-use std::cell::Cell;
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Mutex, PoisonError};
 
 /// How many keys are tracked.
@@ -15,17 +15,13 @@ const TRACKED: usize = 128;
 const WARM_UP: u64 = 4096;
 
 /// One in how many hits is looked at.
-const PERIOD: u32 = 64;
+const PERIOD: u64 = 64;
 
-thread_local! {
-    /// Hits of this thread, in all caches, until the next one that is looked at, and for how many
-    /// that one stands.
-    static SKIP: Cell<(u32, u32)> = const { Cell::new((0, 1)) };
-}
-
-#[derive(Debug, Default)]
+#[derive(Debug)]
 pub(crate) struct Heat {
     sketch: Mutex<Sketch>,
+    /// 0 while every hit is looked at, then [`PERIOD`] - 1: a mask of the count of hits.
+    mask: AtomicU64,
 }
 
 #[derive(Debug, Default)]
@@ -44,28 +40,28 @@ impl Heat {
     /// A sketch with all the memory it will ever use.
     pub(crate) fn new() -> Self {
         let tracked = Vec::with_capacity(TRACKED);
-        Self { sketch: Mutex::new(Sketch { seen: 0, tracked }) }
+        let sketch = Mutex::new(Sketch { seen: 0, tracked });
+        Self { sketch, mask: AtomicU64::new(0) }
     }
 
-    /// A key was hit. Cost: mostly one thread-local counter; `hash` is asked for one in 64.
+    /// A key was hit, the `count`th hit of this thread. Cost: mostly one load of a line that
+    /// nobody writes; `hash` is asked for one in 64.
     #[inline]
-    pub(crate) fn hit(&self, hash: impl FnOnce() -> u64) {
-        let (skip, weight) = SKIP.get();
-        if skip > 0 {
-            SKIP.set((skip - 1, weight));
-        } else {
-            SKIP.set(self.record(hash(), weight));
+    pub(crate) fn hit(&self, count: u64, hash: impl FnOnce() -> u64) {
+        if count & self.mask.load(Ordering::Relaxed) == 0 {
+            self.record(hash());
         }
     }
 
     #[cold]
-    fn record(&self, hash: u64, weight: u32) -> (u32, u32) {
+    fn record(&self, hash: u64) {
         // A sample that meets another thread is dropped: it is only a sample.
-        let Ok(mut sketch) = self.sketch.try_lock() else {
-            return (0, weight);
-        };
-        sketch.add(hash, u64::from(weight));
-        if sketch.seen < WARM_UP { (0, 1) } else { (PERIOD - 1, PERIOD) }
+        let Ok(mut sketch) = self.sketch.try_lock() else { return };
+        let mask = self.mask.load(Ordering::Relaxed);
+        sketch.add(hash, mask + 1);
+        if mask == 0 && sketch.seen >= WARM_UP {
+            self.mask.store(PERIOD - 1, Ordering::Relaxed);
+        }
     }
 
     /// The tracked hashes with their estimated hits, most first.
@@ -81,6 +77,7 @@ impl Heat {
         let mut sketch = self.sketch.lock().unwrap_or_else(PoisonError::into_inner);
         sketch.seen = 0;
         sketch.tracked.clear();
+        self.mask.store(0, Ordering::Relaxed);
     }
 }
 
@@ -109,9 +106,9 @@ mod tests {
         let seed = 7;
         println!("seed {seed}");
         let mut random = fastrand::Rng::with_seed(seed);
-        for _ in 0..400_000 {
+        for count in 0..400_000 {
             let hash = if random.u8(..) < 64 { random.u64(0..3) } else { random.u64(1000..9000) };
-            heat.hit(|| hash);
+            heat.hit(count, || hash);
         }
         let hottest = heat.hottest();
         assert_eq!(hottest.len(), TRACKED);
@@ -125,11 +122,10 @@ mod tests {
     #[test]
     fn the_first_hits_are_counted_exactly() {
         let heat = Heat::new();
-        SKIP.set((0, 1));
-        for _ in 0..5 {
-            heat.hit(|| 1);
+        for count in 0..5 {
+            heat.hit(count, || 1);
         }
-        heat.hit(|| 2);
+        heat.hit(5, || 2);
         assert_eq!(heat.hottest(), [(1, 5), (2, 1)]);
         heat.reset();
         assert_eq!(heat.hottest(), []);

@@ -108,7 +108,7 @@ fn what_was_inserted_is_found_until_it_is_removed() {
     assert_eq!(store.peek("one"), Some(2));
     assert_eq!(store.remove("one"), Some(2));
     assert_eq!(store.remove("one"), None);
-    assert_eq!(store.get("one"), Lookup::Miss(MissCause::Cold));
+    assert_eq!(store.get("one"), Lookup::Miss(MissCause::Invalidated));
     assert!(store.is_empty());
 }
 
