@@ -244,11 +244,11 @@ pub(crate) struct ResilienceSection {
 #[derive(Debug, Default, Deserialize, JsonSchema)]
 #[serde(default, deny_unknown_fields)]
 pub(crate) struct InvalidationSection {
-    /// Whether entries have tags.
-    #[schemars(extend("x-not-yet" = "invalidation by tag"))]
+    /// Says that entries of this cache are invalidated by tag. Every cache can; nothing is kept for
+    /// entries without tags.
     tags: Option<bool>,
-    /// Whether entries can be invalidated by a pattern of their keys.
-    #[schemars(extend("x-not-yet" = "invalidation by pattern"))]
+    /// Says that entries of this cache are invalidated by a pattern of their keys. Every cache can
+    /// whose tiers list their keys.
     patterns: Option<bool>,
     /// Tells other processes what was invalidated.
     #[schemars(extend("x-not-yet" = "telling other processes"))]
