@@ -7,7 +7,6 @@ use larder::config::check::Checked;
 use larder::config::diagnostic::{Diagnostic, Severity};
 use larder::config::loader::Resolved;
 use larder::config::parse::{Format, parse};
-use larder::config::render::Report;
 use larder::config::tree::{Node, SourceKind};
 
 use super::{fix, stages};
@@ -47,37 +46,8 @@ fn one_file(file: &Path, arguments: &Check, context: &mut Context<'_>) -> Result
     if arguments.fix {
         checkup.fix(arguments, context)?;
     }
-    checkup.report(arguments.format, arguments.deny_warnings, context.output)
-}
-
-/// Applies what is certain and checks again, for a change may bring to light what an earlier stage
-/// hid. How many problems are mended.
-fn fix_all(
-    runs: &mut Vec<Run>,
-    file: &Path,
-    arguments: &Check,
-    context: &mut Context<'_>,
-) -> Result<u64, Failure> {
-    const ROUNDS: usize = 8;
-    let mut names = BTreeSet::new();
-    let mut count = 0;
-    for _ in 0..ROUNDS {
-        let changes = fix::apply(runs.iter().map(|run| &run.checked.report))?;
-        if changes.is_empty() {
-            break;
-        }
-        for (name, changed) in changes {
-            names.insert(name);
-            count += changed;
-        }
-        *runs = all_runs(file, arguments, context);
-    }
-    if count > 0 {
-        let names: Vec<String> = names.into_iter().collect();
-        let problems = counted(count, "problem");
-        context.output.done(format_args!("fixed {problems} in {}", names.join(", ")));
-    }
-    Ok(count)
+    let counts = checkup.report(arguments.format, context.output)?;
+    Ok(counts.exit(arguments.deny_warnings))
 }
 
 fn all_runs(file: &Path, arguments: &Check, context: &Context<'_>) -> Vec<Run> {
@@ -110,59 +80,104 @@ fn profiles(resolved: &Resolved) -> BTreeSet<String> {
     names
 }
 
-/// Shows all runs; what several profiles have in common only once.
-fn report(
-    file: &Path,
-    runs: &[Run],
-    is_changed: bool,
-    arguments: &Check,
-    output: &mut Output,
-) -> Result<Exit, Failure> {
-    let mut said = HashSet::new();
-    let mut counts = Counts::default();
-    for run in runs {
-        let report = &run.checked.report;
-        let (lines, annotations) = (report.json_lines(), report.github());
-        let machine_forms = lines.lines().zip(annotations.lines());
-        let mut shown = Vec::new();
-        for (diagnostic, (line, annotation)) in report.diagnostics().iter().zip(machine_forms) {
-            if !said.insert(line.to_owned()) {
-                continue;
-            }
-            counts.add(diagnostic);
-            match arguments.format {
-                ReportFormat::Human => shown.push(diagnostic),
-                ReportFormat::Json => output.line(line)?,
-                ReportFormat::Github => output.line(annotation)?,
-            }
-        }
-        if arguments.format == ReportFormat::Human {
-            if runs.len() > 1 {
-                let name = run.resolved.profile.as_deref();
-                let name = name.map_or("no profile".to_owned(), |name| format!("profile {name}"));
-                output.line(format_args!("{name}:"))?;
-            }
-            stages::show(&run.resolved, &run.checked, output)?;
-            human(report, &shown, output)?;
-        }
-    }
-    if arguments.format == ReportFormat::Human {
-        output.line(counts.summary(file, runs, is_changed))?;
-    }
-    Ok(match (counts.errors, counts.warnings) {
-        (0, 0) => Exit::Success,
-        (0, _) => Exit::answer(!arguments.deny_warnings),
-        _ => Exit::Config,
-    })
+/// A file, what was found in it with each profile, and how much of it was mended.
+struct Checkup<'a> {
+    file: &'a Path,
+    runs: Vec<Run>,
+    fixed: u64,
 }
 
-fn human(report: &Report, shown: &[&Diagnostic], output: &mut Output) -> Result<(), Failure> {
-    let options = output.data_render_options();
-    for diagnostic in shown {
-        output.data("\n")?;
-        output.data(&report.render_one(diagnostic, options))?;
+impl Checkup<'_> {
+    /// Applies what is certain and checks again, for a change may bring to light what an earlier
+    /// stage hid.
+    fn fix(&mut self, arguments: &Check, context: &mut Context<'_>) -> Result<(), Failure> {
+        const ROUNDS: usize = 8;
+        let mut names = BTreeSet::new();
+        for _ in 0..ROUNDS {
+            let changes = fix::apply(self.runs.iter().map(|run| &run.checked.report))?;
+            if changes.is_empty() {
+                break;
+            }
+            for (name, count) in changes {
+                names.insert(name);
+                self.fixed += count;
+            }
+            self.runs = all_runs(self.file, arguments, context);
+        }
+        if self.fixed > 0 {
+            let names: Vec<String> = names.into_iter().collect();
+            let problems = counted(self.fixed, "problem");
+            context.output.done(format_args!("fixed {problems} in {}", names.join(", ")));
+        }
+        Ok(())
     }
-    output.data("\n")
+
+    /// Shows all runs; what several profiles have in common only once.
+    fn report(&self, format: ReportFormat, output: &mut Output) -> Result<Counts, Failure> {
+        let mut said = HashSet::new();
+        let mut counts = Counts::default();
+        for run in &self.runs {
+            let report = &run.checked.report;
+            let (lines, annotations) = (report.json_lines(), report.github());
+            let machine_forms = lines.lines().zip(annotations.lines());
+            let mut shown = Vec::new();
+            for (diagnostic, (line, annotation)) in report.diagnostics().iter().zip(machine_forms) {
+                if !said.insert(line.to_owned()) {
+                    continue;
+                }
+                counts.add(diagnostic);
+                match format {
+                    ReportFormat::Human => shown.push(diagnostic),
+                    ReportFormat::Json => output.line(line)?,
+                    ReportFormat::Github => output.line(annotation)?,
+                }
+            }
+            if format == ReportFormat::Human {
+                self.show(run, &shown, output)?;
+            }
+        }
+        if format == ReportFormat::Human {
+            output.line(self.summary(&counts))?;
+        }
+        Ok(counts)
+    }
+
+    /// One run for people.
+    fn show(&self, run: &Run, shown: &[&Diagnostic], output: &mut Output) -> Result<(), Failure> {
+        if self.runs.len() > 1 {
+            let profile = run.resolved.profile.as_deref();
+            output.line(match profile {
+                Some(name) => format!("profile {name}:"),
+                None => "no profile:".to_owned(),
+            })?;
+        }
+        stages::show(&run.resolved, &run.checked, output)?;
+        let options = output.data_render_options();
+        for diagnostic in shown {
+            output.data("\n")?;
+            output.data(&run.checked.report.render_one(diagnostic, options))?;
+        }
+        output.data("\n")
+    }
+
+    /// The last line: what is valid, or that nothing is.
+    fn summary(&self, counts: &Counts) -> String {
+        let mut parts = Vec::new();
+        if counts.errors > 0 {
+            parts.push(counted(counts.errors, "error"));
+        }
+        if counts.warnings > 0 {
+            parts.push(counted(counts.warnings, "warning"));
+        }
+        if counts.errors == 0 {
+            let configs = self.runs.iter().filter_map(|run| run.checked.config.as_ref());
+            let caches = configs.map(|config| config.caches.len()).max().unwrap_or_default();
+            parts.insert(0, format!("{} valid", counted(caches as u64, "cache")));
+            return parts.join(", ");
+        }
+        let outcome = if self.fixed == 0 { "; nothing was changed" } else { "" };
+        format!("{}: {}{outcome}", self.file.display(), parts.join(", "))
+    }
 }
 
 /// How much was found.
@@ -180,22 +195,11 @@ impl Counts {
         }
     }
 
-    /// The last line: what is valid, or that nothing is.
-    fn summary(&self, file: &Path, runs: &[Run], is_changed: bool) -> String {
-        let mut parts = Vec::new();
-        if self.errors > 0 {
-            parts.push(counted(self.errors, "error"));
+    const fn exit(&self, denies_warnings: bool) -> Exit {
+        match (self.errors, self.warnings) {
+            (0, 0) => Exit::Success,
+            (0, _) => Exit::answer(!denies_warnings),
+            _ => Exit::Config,
         }
-        if self.warnings > 0 {
-            parts.push(counted(self.warnings, "warning"));
-        }
-        let caches = runs.iter().filter_map(|run| run.checked.config.as_ref());
-        let caches = caches.map(|config| config.caches.len()).max().unwrap_or_default();
-        if self.errors == 0 {
-            parts.insert(0, format!("{} valid", counted(caches as u64, "cache")));
-            return parts.join(", ");
-        }
-        let outcome = if is_changed { "" } else { "; nothing was changed" };
-        format!("{}: {}{outcome}", file.display(), parts.join(", "))
     }
 }

@@ -96,6 +96,19 @@ fn a_missing_config_exits_with_66_and_says_what_to_do() {
     folder.golden("config-is-a-directory", &["check", "."]);
 }
 
+/// Whoever may do everything is not refused, so there the answer is that of the config.
+#[cfg(unix)]
+#[test]
+fn a_config_that_may_not_be_read_exits_with_77() {
+    use std::os::unix::fs::PermissionsExt as _;
+
+    let folder = Folder::with("[caches.users]\nbackend = \"memory\"\n");
+    let file = folder.path().join("caches.toml");
+    std::fs::set_permissions(&file, std::fs::Permissions::from_mode(0o000)).unwrap();
+    let expected = if std::fs::File::open(&file).is_ok() { 0 } else { 77 };
+    assert_eq!(folder.run(&["check"]).code, expected);
+}
+
 #[test]
 fn the_config_comes_from_the_option_then_the_variable_then_the_folder() {
     let config = |ttl: &str| format!("[caches.{ttl}]\nttl = \"{ttl}\"\nbackend = \"memory\"\n");

@@ -7,11 +7,15 @@ use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex};
 
 use crate::support::Folder;
+use larder::plugin::backend::Health;
 use larder::plugin::erased_serde;
 use larder::plugin::schemars::JsonSchema;
 use larder::plugin::serde::Deserialize;
 use larder::plugin::serializer::Visit;
-use larder::plugin::{BuildContext, PluginConfig, Result, Serializer, async_trait, register};
+use larder::plugin::{
+    Backend, BuildContext, CacheError, Capabilities, Entry, ErrorKind, PluginConfig, Result,
+    Serializer, async_trait, register,
+};
 use larder_cli::{Exit, Output, run};
 
 /// A serializer of somebody else.
@@ -49,6 +53,65 @@ impl PluginConfig for AcmeConfig {
 }
 
 register!(serializer: AcmeConfig);
+
+/// A backend on a server that does not answer.
+#[derive(Debug, Deserialize, JsonSchema)]
+#[serde(crate = "larder::plugin::serde", deny_unknown_fields)]
+#[schemars(crate = "larder::plugin::schemars")]
+struct DownConfig {
+    /// Whether not even a connection can be made.
+    #[serde(default)]
+    at_once: bool,
+}
+
+#[derive(Debug)]
+struct Down;
+
+fn refused() -> CacheError {
+    let cause = io::Error::from(io::ErrorKind::ConnectionRefused);
+    CacheError::new(ErrorKind::Connection, "cannot reach the server").caused_by(cause)
+}
+
+#[async_trait]
+impl Backend for Down {
+    fn capabilities(&self) -> Capabilities {
+        DownConfig::CAPABILITIES
+    }
+
+    async fn get(&self, _: &str) -> Result<Option<Entry>> {
+        Err(refused())
+    }
+
+    async fn set(&self, _: &str, _: Entry) -> Result<()> {
+        Err(refused())
+    }
+
+    async fn delete(&self, _: &str) -> Result<bool> {
+        Err(refused())
+    }
+
+    async fn clear(&self) -> Result<()> {
+        Err(refused())
+    }
+
+    async fn health(&self) -> Result<Health> {
+        Err(refused())
+    }
+}
+
+#[async_trait]
+impl PluginConfig for DownConfig {
+    const KIND: &'static str = "acme.down";
+    const SUMMARY: &'static str = "a server that does not answer";
+    const CAPABILITIES: Capabilities = Capabilities::SHARED;
+    type Plugin = Down;
+
+    async fn build(self, _: &BuildContext) -> Result<Down> {
+        if self.at_once { Err(refused()) } else { Ok(Down) }
+    }
+}
+
+register!(backend: DownConfig);
 
 /// A stream that the test reads afterwards.
 #[derive(Clone, Default)]
@@ -94,6 +157,36 @@ fn a_program_that_ships_the_command_has_its_own_plugins_in_it() {
 }
 
 #[test]
+fn a_backend_that_cannot_be_reached_is_told_from_an_entry_that_is_not_there() {
+    let folder = Folder::with(
+        "[caches.alone]\nbackend = \"acme.down\"\n\
+         [caches.below]\nl1.backend = { kind = \"memory\", capacity = 10 }\n\
+         l2.backend = \"acme.down\"\n",
+    );
+    let config = folder.path().join("caches.toml");
+    let config = config.to_str().expect("a temporary folder has a plain name");
+    for cache in ["alone", "below"] {
+        for arguments in [
+            &["get", cache, "k"][..],
+            &["set", cache, "k", "1"],
+            &["exists", cache, "k"],
+            &["ttl", cache, "k"],
+            &["del", cache, "k"],
+            &["clear", cache, "--yes"],
+            &["stats", cache],
+        ] {
+            let (exit, data, notes) = inside(&[&["--config", config], arguments].concat());
+            assert_eq!(exit, Exit::Unavailable, "{arguments:?}: {notes}");
+            assert_eq!(data, "", "{arguments:?}");
+            assert!(notes.starts_with("error: "), "{arguments:?}: {notes}");
+        }
+    }
+    folder.write("caches.toml", "[caches.x]\nbackend = { kind = \"acme.down\", at_once = true }\n");
+    let (exit, _, notes) = inside(&["--config", config, "get", "x", "k"]);
+    assert_eq!(exit, Exit::Unavailable, "{notes}");
+}
+
+#[test]
 fn plugins_are_listed_by_slot_and_kind() {
     let folder = Folder::new();
     folder.golden("plugins-list", &["plugins", "list"]);
@@ -123,13 +216,14 @@ fn root() -> PathBuf {
     Path::new(env!("CARGO_MANIFEST_DIR")).join("../..")
 }
 
-/// The message of the command says how to generate the file again.
+/// Says how to generate the file again when it is not.
 fn is_up_to_date(command: &str, file: &str) {
     let folder = Folder::new();
     let mut check = folder.command(&[command, "--check", file]);
     check.current_dir(root());
     let said = crate::support::said(check);
-    assert_eq!(said.code, 0, "{}", said.stderr);
+    let again = format!("cargo run -p larder-cli -- {command} -o {file}");
+    assert_eq!(said.code, 0, "{}run this in the root of the repository: {again}", said.stderr);
 }
 
 #[test]
