@@ -11,13 +11,15 @@
 //! What the caches are made of stands in `caches.toml`. Try `--config examples/caches-memory.toml`:
 //! other backends and policies, the same program.
 
+use std::borrow::Cow;
 use std::error::Error;
 use std::io;
 use std::path::{Path, PathBuf};
+use std::process::ExitCode;
 use std::time::{Duration, Instant};
 
 use futures_util::StreamExt;
-use larder::{Cache, CacheManager};
+use larder::{Cache, CacheKey, CacheManager, StatsSnapshot};
 use serde::{Deserialize, Serialize};
 
 #[path = "quickstart/analysis.rs"]
@@ -36,13 +38,26 @@ use tree::SourceFile;
 /// How many files are looked up or analysed at a time.
 const AT_A_TIME: usize = 32;
 
-/// A path, a size and a time of change: a file that was changed is another key, so nobody has to
-/// invalidate anything. What was found in the old one goes with its `ttl`.
-type ReportKey = (String, u64, u64);
+/// A file that was changed is another key, so nobody has to invalidate anything. What was found in
+/// the old one goes with its `ttl`.
+#[derive(Clone, PartialEq, Eq, Hash)]
+struct ReportKey {
+    path: String,
+    size: u64,
+    changed: u64,
+}
 
-/// A run that had to analyse every file; what later ones are compared with.
+impl CacheKey for ReportKey {
+    /// The text by which the files know the key. The path comes last, as it may hold any character.
+    fn text(&self) -> Cow<'_, str> {
+        let Self { path, size, changed } = self;
+        format!("v{}:{size}:{changed}:{path}", analysis::VERSION).into()
+    }
+}
+
+/// How long a run took.
 #[derive(Clone, Copy, Serialize, Deserialize)]
-struct FirstRun {
+struct Run {
     files: usize,
     took: Duration,
 }
@@ -54,50 +69,67 @@ struct Outcome {
     report: larder::Result<Option<FileReport>>,
 }
 
+/// What there is to tell about a run.
+struct Findings {
+    root: PathBuf,
+    outcomes: Vec<Outcome>,
+    /// How the cache of reports did.
+    answers: StatsSnapshot,
+    run: Run,
+    /// The run that had to analyse every file.
+    first: Option<Run>,
+}
+
 #[tokio::main]
-async fn main() -> Result<(), Box<dyn Error>> {
+async fn main() -> ExitCode {
     let arguments = match Arguments::parse(std::env::args_os().skip(1)) {
         Ok(arguments) => arguments,
         Err(usage) => {
             eprintln!("{usage}");
-            std::process::exit(2);
+            return ExitCode::from(2);
         }
     };
-    let caches = match CacheManager::from_file(&arguments.config).await {
-        Ok(caches) => caches,
-        // Printed as it is: it says what is wrong in which line of the file.
+    match run(&arguments).await {
+        Ok(()) => ExitCode::SUCCESS,
+        // An error of the config says what is wrong in which line of the file.
         Err(error) => {
             eprintln!("{error}");
-            std::process::exit(1);
+            ExitCode::FAILURE
         }
-    };
-    run(&caches, &arguments.directory).await?;
+    }
+}
+
+async fn run(arguments: &Arguments) -> Result<(), Box<dyn Error>> {
+    let caches = CacheManager::from_file(&arguments.config).await?;
+    let reports = caches.cache::<ReportKey, FileReport>("reports")?;
+
+    let start = Instant::now();
+    let (root, files) = tree::source_files(&arguments.directory)?;
+    let outcomes = analyse_all(&reports, files).await;
+    let run = Run { files: outcomes.len(), took: start.elapsed() };
+
+    let answers = reports.stats().snapshot();
+    let first = first_run(&caches, &root, run, &answers).await?;
+    report::print(&caches, &Findings { root, outcomes, answers, run, first })?;
     // Says whether everything was written; without it the caches just go.
     caches.close().await?;
     Ok(())
 }
 
-async fn run(caches: &CacheManager, directory: &Path) -> Result<(), Box<dyn Error>> {
-    let reports = caches.cache::<ReportKey, FileReport>("reports")?;
-    let runs = caches.cache::<String, FirstRun>("runs")?;
-
-    let start = Instant::now();
-    let root = directory.canonicalize()?;
-    let files = tree::source_files(&root);
-    let outcomes = analyse_all(&reports, files).await;
-    let took = start.elapsed();
-
-    report::print_files(&root, &outcomes);
-    let answers = reports.stats().snapshot();
-    report::print_answers(&answers, outcomes.len());
-    let run = FirstRun { files: outcomes.len(), took };
+/// The run that had to analyse every file, if it is known. If it is this one, it is remembered.
+async fn first_run(
+    caches: &CacheManager,
+    root: &Path,
+    run: Run,
+    answers: &StatsSnapshot,
+) -> larder::Result<Option<Run>> {
+    let runs = caches.cache::<String, Run>("runs")?;
+    let key = root.to_string_lossy();
     if answers.loads as usize == run.files {
-        runs.set(root.to_string_lossy().as_ref(), run).await?;
-    } else if let Some(first) = runs.get(root.to_string_lossy().as_ref()).await? {
-        report::print_comparison(first, took);
+        runs.set(&*key, run).await?;
+        return Ok(None);
     }
-    report::print_caches(caches);
-    Ok(())
+    runs.get(&*key).await
 }
 
 /// The findings of all files, in the order of their paths.
@@ -120,7 +152,7 @@ async fn analyse_all(
 /// The findings of one file: from the cache, or else from the file.
 async fn analyse(reports: &Cache<ReportKey, FileReport>, file: SourceFile) -> Outcome {
     let SourceFile { path, size, changed } = file;
-    let key = (path.to_string_lossy().into_owned(), size, changed);
+    let key = ReportKey { path: path.to_string_lossy().into_owned(), size, changed };
     let to_load = path.clone();
     let report = reports
         .get_or_load_optional(&key, || async move {

@@ -4,6 +4,10 @@ use std::collections::HashMap;
 
 use serde::{Deserialize, Serialize};
 
+/// Raised whenever the same file would be reported in another way, so that nobody is shown what an
+/// older version of this program found.
+pub(crate) const VERSION: u32 = 1;
+
 /// What was found in one file.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub(crate) struct FileReport {

@@ -1,48 +1,57 @@
 //! What the quick start prints.
-#![expect(clippy::print_stdout, reason = "this is the output of the program")]
 
-use std::path::Path;
+use std::cmp::Reverse;
+use std::io::{self, Write};
 use std::time::Duration;
 
 use comfy_table::Table;
 use larder::{CacheManager, StatsSnapshot};
 
 use crate::analysis::FileReport;
-use crate::{FirstRun, Outcome};
+use crate::{Findings, Run};
 
 /// How many files the table shows.
 const SHOWN: usize = 10;
 
+/// Prints everything.
+pub(crate) fn print(caches: &CacheManager, findings: &Findings) -> io::Result<()> {
+    match write(&mut io::stdout().lock(), caches, findings) {
+        // Whoever reads has seen enough, as in `quickstart | head`.
+        Err(error) if error.kind() == io::ErrorKind::BrokenPipe => Ok(()),
+        written => written,
+    }
+}
+
+fn write(out: &mut impl Write, caches: &CacheManager, findings: &Findings) -> io::Result<()> {
+    write_files(out, findings)?;
+    write_answers(out, &findings.answers, findings.run.files)?;
+    if let Some(first) = findings.first {
+        write_comparison(out, first, findings.run.took)?;
+    }
+    write_caches(out, caches)
+}
+
 /// The files with the longest copied blocks, the totals, and what could not be read.
-pub(crate) fn print_files(root: &Path, outcomes: &[Outcome]) {
-    let name = |outcome: &Outcome| {
-        outcome.path.strip_prefix(root).unwrap_or(&outcome.path).display().to_string()
-    };
+fn write_files(out: &mut impl Write, findings: &Findings) -> io::Result<()> {
     let mut reports: Vec<(String, &FileReport)> = Vec::new();
-    for outcome in outcomes {
+    for outcome in &findings.outcomes {
+        let path = outcome.path.strip_prefix(&findings.root).unwrap_or(&outcome.path);
         match &outcome.report {
-            Ok(Some(report)) => reports.push((name(outcome), report)),
+            Ok(Some(report)) => reports.push((path.display().to_string(), report)),
             Ok(None) => {}
-            Err(error) => println!("skipped {}: {error}", name(outcome)),
+            Err(error) => writeln!(out, "skipped {}: {error}", path.display())?,
         }
     }
     // Stable, so that files of the same length stay in the order of their names.
-    reports.sort_by_key(|(_, report)| std::cmp::Reverse(report.copied.lines));
+    reports.sort_by_key(|(_, report)| Reverse(report.copied.lines));
     let mut table = Table::new();
     table.set_header(["file", "lines", "words", "most used", "copied lines"]);
-    for (name, report) in reports.iter().take(SHOWN) {
-        table.add_row(row(name, report));
-    }
-    println!("{table}");
-    let total =
-        |of: fn(&FileReport) -> usize| -> usize { reports.iter().map(|(_, r)| of(r)).sum() };
-    println!(
-        "{} files, {} of them text with {} lines and {} words",
-        outcomes.len(),
-        reports.len(),
-        total(|report| report.lines),
-        total(|report| report.words),
-    );
+    table.add_rows(reports.iter().take(SHOWN).map(|(name, report)| row(name, report)));
+    let lines: usize = reports.iter().map(|(_, report)| report.lines).sum();
+    let words: usize = reports.iter().map(|(_, report)| report.words).sum();
+    let (files, texts) = (findings.run.files, reports.len());
+    writeln!(out, "{table}")?;
+    writeln!(out, "{files} files, {texts} of them text with {lines} lines and {words} words")
 }
 
 fn row(name: &str, report: &FileReport) -> [String; 5] {
@@ -61,38 +70,38 @@ fn row(name: &str, report: &FileReport) -> [String; 5] {
 }
 
 /// How each tier of each cache did.
-pub(crate) fn print_caches(caches: &CacheManager) {
+fn write_caches(out: &mut impl Write, caches: &CacheManager) -> io::Result<()> {
     let mut table = Table::new();
     table.set_header(["cache", "tier", "hits", "misses", "written"]);
-    let snapshots =
-        caches.list().into_iter().filter_map(|name| Some(caches.stats(&name)?.snapshot()));
-    for snapshot in snapshots {
-        for tier in &snapshot.tiers {
-            table.add_row([
+    for stats in caches.list().iter().filter_map(|name| caches.stats(name)) {
+        let snapshot = stats.snapshot();
+        table.add_rows(snapshot.tiers.iter().map(|tier| {
+            [
                 snapshot.name.clone(),
                 format!("{} {}", tier.tier, tier.backend),
                 tier.hits.to_string(),
                 tier.misses.to_string(),
                 tier.writes.to_string(),
-            ]);
-        }
+            ]
+        }));
     }
-    println!("{table}");
+    writeln!(out, "{table}")
 }
 
 /// Where the answers came from.
-pub(crate) fn print_answers(reports: &StatsSnapshot, files: usize) {
-    for tier in reports.tiers.iter().filter(|tier| tier.hits > 0) {
-        println!("answered from the {} tier: {} of {files} files", tier.backend, tier.hits);
+fn write_answers(out: &mut impl Write, answers: &StatsSnapshot, files: usize) -> io::Result<()> {
+    for tier in answers.tiers.iter().filter(|tier| tier.hits > 0) {
+        writeln!(out, "answered from the {} tier: {} of {files} files", tier.backend, tier.hits)?;
     }
-    println!("analysed anew: {} of {files} files", reports.loads);
+    writeln!(out, "analysed anew: {} of {files} files", answers.loads)
 }
 
 /// How much faster this run was than the one that had to analyse everything.
-pub(crate) fn print_comparison(first: FirstRun, took: Duration) {
+fn write_comparison(out: &mut impl Write, first: Run, took: Duration) -> io::Result<()> {
     let factor = first.took.as_secs_f64() / took.as_secs_f64().max(f64::MIN_POSITIVE);
-    println!(
+    writeln!(
+        out,
         "took {took:.1?}, {factor:.1} times as fast as analysing all {} files, which took {:.1?}",
         first.files, first.took,
-    );
+    )
 }

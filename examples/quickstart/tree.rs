@@ -16,27 +16,30 @@ pub(crate) struct SourceFile {
 /// Directories that hold what was built or downloaded.
 const SKIPPED: [&str; 4] = ["target", "node_modules", "vendor", "__pycache__"];
 
-/// All files below a directory, sorted by path. Hidden ones are left out, links are not followed,
-/// and directories that cannot be read are taken for empty.
-pub(crate) fn source_files(root: &Path) -> Vec<SourceFile> {
-    let mut files = Vec::new();
-    let mut directories = vec![root.to_owned()];
+/// Larger files are data.
+const LARGEST: u64 = 4 << 20;
+
+/// The full path of a directory, and all files below it, sorted by path. Hidden ones are left
+/// out, links are not followed, and directories below it that cannot be read are taken for empty.
+pub(crate) fn source_files(directory: &Path) -> Result<(PathBuf, Vec<SourceFile>), String> {
+    let unreadable = |error| format!("cannot look into `{}`: {error}", directory.display());
+    let root = directory.canonicalize().map_err(unreadable)?;
+    fs::read_dir(&root).map_err(unreadable)?;
+    let (mut files, mut directories) = (Vec::new(), vec![root.clone()]);
     while let Some(directory) = directories.pop() {
         let entries = fs::read_dir(&directory).into_iter().flatten().flatten();
         for entry in entries.filter(is_wanted) {
-            match entry.metadata() {
-                Ok(found) if found.is_dir() => directories.push(entry.path()),
-                Ok(found) if found.is_file() => files.push(SourceFile {
-                    path: entry.path(),
-                    size: found.len(),
-                    changed: nanoseconds(&found),
-                }),
-                _ => {}
+            let Ok(found) = entry.metadata() else { continue };
+            if found.is_dir() {
+                directories.push(entry.path());
+            } else if found.is_file() && found.len() <= LARGEST {
+                let (size, changed) = (found.len(), nanoseconds(&found));
+                files.push(SourceFile { path: entry.path(), size, changed });
             }
         }
     }
     files.sort_by(|a, b| a.path.cmp(&b.path));
-    files
+    Ok((root, files))
 }
 
 fn is_wanted(entry: &DirEntry) -> bool {

@@ -107,3 +107,14 @@ fn an_unknown_option_is_answered_with_the_usage() {
     let errors = String::from_utf8(output.stderr).unwrap();
     assert!(errors.contains("--confg") && errors.contains("usage:"), "{errors}");
 }
+
+#[test]
+fn a_directory_that_is_not_there_is_named() {
+    let kept = TempDir::new().unwrap();
+    let missing = kept.path().join("missing");
+    let mut command = program("quickstart");
+    let output = command.arg(&missing).env("LARDER_QUICKSTART_DIR", kept.path()).output().unwrap();
+    assert_eq!(output.status.code(), Some(1));
+    let errors = String::from_utf8(output.stderr).unwrap();
+    assert!(errors.contains(&*missing.to_string_lossy()), "{errors}");
+}
