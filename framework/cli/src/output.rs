@@ -13,6 +13,9 @@ use crate::exit::{Exit, Failure};
 /// How wide text is when it does not go to a terminal.
 const DEFAULT_WIDTH: u16 = 100;
 
+/// Below this nothing can be read any more, so lines go over the edge instead.
+const LEAST_WIDTH: u16 = 40;
+
 pub(crate) const GOOD: Style = AnsiColor::Green.on_default().bold();
 pub(crate) const BAD: Style = AnsiColor::Red.on_default().bold();
 pub(crate) const DOUBTFUL: Style = AnsiColor::Yellow.on_default().bold();
@@ -46,7 +49,7 @@ impl Output {
             data: Box::new(anstream::stdout()),
             raw: Some(Box::new(io::stdout())),
             notes: Box::new(anstream::stderr()),
-            width: width.unwrap_or(DEFAULT_WIDTH),
+            width: width.unwrap_or(DEFAULT_WIDTH).max(LEAST_WIDTH),
             is_quiet: false,
         }
     }

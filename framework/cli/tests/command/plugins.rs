@@ -14,7 +14,7 @@ use larder::plugin::serde::Deserialize;
 use larder::plugin::serializer::Visit;
 use larder::plugin::{
     Backend, BuildContext, CacheError, Capabilities, Entry, ErrorKind, PluginConfig, Result,
-    Serializer, async_trait, register,
+    Secret, Serializer, async_trait, register,
 };
 use larder_cli::{Exit, Output, run};
 
@@ -62,6 +62,10 @@ struct DownConfig {
     /// Whether not even a connection can be made.
     #[serde(default)]
     at_once: bool,
+    /// What the server wants to see.
+    #[serde(default)]
+    #[expect(dead_code, reason = "the server does not answer anyway")]
+    token: Option<Secret>,
 }
 
 #[derive(Debug)]
@@ -184,6 +188,29 @@ fn a_backend_that_cannot_be_reached_is_told_from_an_entry_that_is_not_there() {
     folder.write("caches.toml", "[caches.x]\nbackend = { kind = \"acme.down\", at_once = true }\n");
     let (exit, _, notes) = inside(&["--config", config, "get", "x", "k"]);
     assert_eq!(exit, Exit::Unavailable, "{notes}");
+}
+
+#[test]
+fn secrets_are_shown_by_no_command() {
+    let folder = Folder::with(
+        "[caches.a]\nbackend = { kind = \"acme.down\", token = \"hunter2\" }\n\
+         [caches.b]\nbackend = { kind = \"acme.down\", token = \"hunter2\", tokn = 1 }\n",
+    );
+    let config = folder.path().join("caches.toml");
+    let config = config.to_str().expect("a temporary folder has a plain name");
+    for format in ["human", "json", "github"] {
+        let (exit, data, notes) = inside(&["check", config, "--format", format]);
+        assert_eq!(exit, Exit::Config);
+        assert!(!(data + &notes).contains("hunter2"), "check --format {format}");
+    }
+    let text = folder.read("caches.toml").replace(", tokn = 1", "");
+    folder.write("caches.toml", &text);
+    for arguments in [&["show"][..], &["show", "--origin"], &["show", "--format", "json"]] {
+        let (exit, data, notes) = inside(&[&["--config", config], arguments].concat());
+        assert_eq!(exit, Exit::Success, "{notes}");
+        assert!(data.contains("caches.a.backend.token"), "{data}");
+        assert!(!(data + &notes).contains("hunter2"), "{arguments:?}");
+    }
 }
 
 #[test]
