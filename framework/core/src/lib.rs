@@ -5,7 +5,8 @@
 //!
 //! | module | what |
 //! |---|---|
-//! | [`backend`], [`policy`], [`serializer`], [`invalidator`], [`warmer`], [`replicator`] | the six extension traits |
+//! | [`backend`], [`policy`], [`serializer`] | three extension traits |
+//! | [`invalidator`], [`warmer`], [`replicator`] | three more |
 //! | [`plugin`] | [`PluginConfig`]: one struct that is factory, schema and manual of a plugin |
 //! | [`registry`] | how plugins are found: `inventory`, explicit, or a loaded table |
 //! | [`entry`], [`envelope`] | an entry and how it looks in bytes |

@@ -140,7 +140,7 @@ pub enum Resource {
 /// |---|---|
 /// | `"x-aliases" = ["size", …]` | names that people bring from elsewhere, for suggestions |
 /// | `"x-path" = true` | a path; relative ones are relative to the config file |
-/// | `"x-reload" = "live"` | what a change does: `live`, `migrate`, `swap`, `rebuild` (default), `restart` |
+/// | `"x-reload" = "live"` | a change does `live`, `migrate`, `swap`, `rebuild` or `restart` |
 /// | `"x-secret" = true` | never shown; [`Secret`](crate::Secret) has it already |
 ///
 /// Derive `Deserialize` with `deny_unknown_fields` and give every option but the required ones a

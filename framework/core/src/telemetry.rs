@@ -26,23 +26,27 @@ names! {
     MANAGER_CLOSE = "manager.close";
     /// span: the application's loader runs for one key. Fields: `cache`.
     CACHE_LOAD = "cache.load";
-    /// event, warn: a config was used although `check` warns of it. Fields: `code`, `path`, `problem`.
+    /// event, warn: a config was used although `check` warns of it.
+    /// Fields: `code`, `path`, `problem`.
     CONFIG_WARNING = "config.warning";
     /// event, debug: a cache is ready. Fields: `cache`, `tiers`.
     CACHE_READY = "cache.ready";
     /// event, warn: a loader failed or panicked. Fields: `cache`, `error`.
     LOAD_FAILED = "load.failed";
-    /// event, debug: a loaded value was not stored, for its key was invalidated meanwhile. Fields: `cache`.
+    /// event, debug: a loaded value was not stored, for its key was invalidated meanwhile.
+    /// Fields: `cache`.
     LOAD_FENCED = "load.fenced";
     /// event, warn: a tier failed and was skipped. Fields: `cache`, `tier`, `operation`, `error`.
     TIER_FAILED = "tier.failed";
-    /// event, warn: a stored value could not be decoded and counts as a miss. Fields: `cache`, `tier`, `error`.
+    /// event, warn: a stored value could not be decoded and counts as a miss.
+    /// Fields: `cache`, `tier`, `error`.
     DECODE_FAILED = "decode.failed";
     /// event, warn: a value could not be stored in a tier. Fields: `cache`, `tier`, `error`.
     STORE_FAILED = "store.failed";
     /// event, warn: a plugin could not be closed in order. Fields: `cache`, `tier`, `error`.
     CLOSE_FAILED = "close.failed";
-    /// event, warn: a file of the file backend was unreadable and was removed. Fields: `cache`, `reason`.
+    /// event, warn: a file of the file backend was unreadable and was removed.
+    /// Fields: `cache`, `reason`.
     FILE_CORRUPT = "file.corrupt";
     /// event, trace: a pass of the TTL manager. Fields: `caches`, `removed`.
     TTL_SWEEP = "ttl.sweep";

@@ -65,8 +65,9 @@ impl CacheManager {
     ///
     /// # Errors
     ///
-    /// [`ErrorKind::Config`](crate::ErrorKind::Config) when the config cannot be used: it prints every mistake with file,
-    /// line, column and what to do, and its source is the [`ConfigError`](crate::ConfigError).
+    /// [`Config`](crate::ErrorKind::Config) when the config cannot be used: it prints every mistake
+    /// with file, line, column and what to do, and its source is the
+    /// [`ConfigError`](crate::ConfigError).
     /// Any other kind when a plugin cannot be built or started.
     ///
     /// # Cancellation
@@ -143,7 +144,8 @@ impl CacheManager {
     }
 
     /// Closes a cache and forgets it; whether there was one. What it kept on disk or on servers
-    /// stays there; handles answer with [`ErrorKind::Closed`](crate::ErrorKind::Closed) once the store is empty.
+    /// stays there; handles answer with [`Closed`](crate::ErrorKind::Closed) once the store is
+    /// empty.
     ///
     /// # Errors
     ///

@@ -119,7 +119,8 @@ fn check_owner(layout: &Layout) -> Result<()> {
 
 /// Whether the tag is ours, or what a crash left of it.
 fn has_our_tag(layout: &Layout) -> bool {
-    let is_file = matches!(stat(&layout.tag()), Ok(Some(tag)) if tag.is_file() && tag.len() <= TAG.len() as u64);
+    let is_tag = |tag: &Metadata| tag.is_file() && tag.len() <= TAG.len() as u64;
+    let is_file = matches!(stat(&layout.tag()), Ok(Some(tag)) if is_tag(&tag));
     is_file && fs::read(layout.tag()).is_ok_and(|text| TAG.starts_with(&text))
 }
 
