@@ -20,6 +20,62 @@
 //! [`register!`](crate::register). The doc comments of the options struct become the reference
 //! manual, the editor completion and the text of error messages.
 //!
+//! ```
+//! use larder_core::policy::{Capacity, HitMode, Policy, SlotId, Slots};
+//! use larder_core::{PolicyConfig, Registry, Slot, register};
+//! use schemars::JsonSchema;
+//! use serde::Deserialize;
+//!
+//! /// Evicts the youngest entry: good for loops over more than fits.
+//! #[derive(Debug, Default)]
+//! pub struct Youngest(Vec<SlotId>);
+//!
+//! impl Policy for Youngest {
+//!     fn hit_mode(&self) -> HitMode {
+//!         HitMode::None
+//!     }
+//!
+//!     fn on_insert(&mut self, slot: SlotId, _: &mut dyn Slots) {
+//!         self.0.push(slot);
+//!     }
+//!
+//!     fn on_remove(&mut self, slot: SlotId, _: bool, _: &mut dyn Slots) {
+//!         self.0.retain(|other| *other != slot);
+//!     }
+//!
+//!     fn victim(&mut self, slots: &mut dyn Slots) -> Option<SlotId> {
+//!         self.0.iter().rev().copied().find(|slot| !slots.is_pinned(*slot))
+//!     }
+//!
+//!     fn resize(&mut self, _: Capacity) {}
+//!
+//!     fn len(&self) -> usize {
+//!         self.0.len()
+//!     }
+//! }
+//!
+//! /// No options.
+//! #[derive(Debug, Deserialize, JsonSchema)]
+//! #[serde(deny_unknown_fields)]
+//! pub struct YoungestConfig {}
+//!
+//! impl PolicyConfig for YoungestConfig {
+//!     const KIND: &'static str = "acme.youngest";
+//!     const SUMMARY: &'static str = "evicts the youngest entry";
+//!     type Policy = Youngest;
+//!
+//!     fn build(&self, _: Capacity) -> Youngest {
+//!         Youngest::default()
+//!     }
+//! }
+//!
+//! register!(policy: YoungestConfig);
+//!
+//! # fn main() {
+//! assert!(Registry::linked().find(Slot::Policy, "acme.youngest").is_some());
+//! # }
+//! ```
+//!
 //! What this crate is *not*: it has no cache, reads no file and starts no task. Those live in
 //! `larder`, `larder-config` and `larder-store`.
 

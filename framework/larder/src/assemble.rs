@@ -271,7 +271,7 @@ fn kind_of(tier: &TierSpec) -> String {
 }
 
 /// The caches that a cache uses as tiers.
-fn caches_below(spec: &CacheSpec) -> impl Iterator<Item = &str> {
+pub(crate) fn caches_below(spec: &CacheSpec) -> impl Iterator<Item = &str> {
     spec.tiers.iter().filter_map(|tier| match &tier.source {
         TierSource::Cache(name) => Some(name.as_str()),
         TierSource::Backend(_) => None,
@@ -325,6 +325,7 @@ impl Assembled {
             engine: Arc::clone(&self.engine),
             store,
             codec,
+            serializer: Arc::clone(&self.serializer),
             flights: Flights::new(),
             weigh,
             heat: crate::stats::Heat::new(),

@@ -10,6 +10,7 @@ use crate::block::block_on;
 use crate::cache::{Cache, Lookup};
 use crate::core::{BoxError, CacheValue, Key, KeyRef, Loader, boxed};
 use crate::settings::SetOptions;
+use crate::stats::MissCause;
 
 /// The calls of a [`Cache`], made to wait. What each does and how it fails is said there.
 ///
@@ -38,7 +39,10 @@ impl<K: Key, V: CacheValue> Blocking<K, V> {
     {
         match self.cache.core.fast(key) {
             Ok(answer) => Ok(answer),
-            Err(_) => block_on(self.cache.get(key)),
+            Err(cause) => {
+                let answer = block_on(self.cache.core.look_below(key, cause))?;
+                Ok(answer.unwrap_or(None))
+            }
         }
     }
 
@@ -164,6 +168,15 @@ impl<K: Key, V: CacheValue> Blocking<K, V> {
         block_on(self.cache.delete_pattern(pattern))
     }
 
+    /// See [`Cache::keys`].
+    ///
+    /// # Errors
+    ///
+    /// As [`Cache::keys`].
+    pub fn keys(&self, pattern: &str) -> Result<Vec<String>> {
+        block_on(self.cache.keys(pattern))
+    }
+
     /// See [`Cache::clear`].
     ///
     /// # Errors
@@ -270,13 +283,15 @@ impl<K: Key, V: CacheValue> Blocking<K, V> {
         Q: KeyRef<K> + ?Sized,
         E: Into<BoxError> + Send,
     {
-        match self.cache.core.fast(key) {
+        let cause = match self.cache.core.fast(key) {
             Ok(answer) if answer.is_some() || takes_negative => return Ok(answer),
-            _ => {}
-        }
+            Ok(_) => MissCause::Cold,
+            Err(cause) => cause,
+        };
         let options = SetOptions::new();
         let run = boxed(move || ready(loader()));
-        block_on(self.cache.core.load_here(key, Loader { run, options, takes_negative }))
+        let loader = Loader { run, options, takes_negative };
+        block_on(self.cache.core.load_here(key, cause, loader))
     }
 }
 

@@ -1,4 +1,4 @@
-//! [`Cache`], the typed handle that an application works with. Loading is in [`load`].
+//! [`Cache`], the typed handle that an application works with. Loading is in [`load`], what concerns many keys in [`many`].
 
 use std::any::type_name;
 use std::borrow::Borrow;
@@ -13,6 +13,7 @@ use crate::settings::SetOptions;
 use crate::stats::{CacheStats, MissCause};
 
 mod load;
+mod many;
 
 /// A named cache with keys `K` and values `V`. Cheap to clone; all clones are one cache.
 ///
@@ -135,29 +136,6 @@ impl<K: Key, V: CacheValue> Cache<K, V> {
             .with("cause", cause))
     }
 
-    /// The values of many keys, in the order of the keys. Tiers below the store are asked once
-    /// for all keys that the store does not have.
-    ///
-    /// # Errors
-    ///
-    /// As [`get`](Self::get), for the first key that fails.
-    ///
-    /// # Cancellation
-    ///
-    /// Dropping the future changes nothing.
-    pub async fn get_many<'q, Q>(
-        &self,
-        keys: impl IntoIterator<Item = &'q Q>,
-    ) -> Result<Vec<Option<V>>>
-    where
-        K: Borrow<Q>,
-        Q: KeyRef<K> + ?Sized + 'q,
-    {
-        let keys: Vec<&Q> = keys.into_iter().collect();
-        let answers = self.core.look_up_many(&keys).await?;
-        Ok(answers.into_iter().map(|answer| answer.unwrap_or(None)).collect())
-    }
-
     /// Stores a value in every tier, with the life that the config says.
     ///
     /// When the cache has a store in front, a tier below it that fails is skipped and reported.
@@ -216,23 +194,6 @@ impl<K: Key, V: CacheValue> Cache<K, V> {
         self.core.set(key.to_owned(), None, &SetOptions::new()).await
     }
 
-    /// Stores many values.
-    ///
-    /// # Errors
-    ///
-    /// As [`set`](Self::set), for the first one that fails; those before it are stored.
-    ///
-    /// # Cancellation
-    ///
-    /// Dropping the future leaves some of them stored.
-    pub async fn set_many(&self, entries: impl IntoIterator<Item = (K, V)>) -> Result<()> {
-        let options = SetOptions::new();
-        for (key, value) in entries {
-            self.core.set(key, Some(value), &options).await?;
-        }
-        Ok(())
-    }
-
     /// Removes a key from every tier; whether it was there.
     ///
     /// # Errors
@@ -249,43 +210,6 @@ impl<K: Key, V: CacheValue> Cache<K, V> {
         Q: KeyRef<K> + ?Sized,
     {
         self.core.delete(key).await
-    }
-
-    /// Removes many keys; how many were there.
-    ///
-    /// # Errors
-    ///
-    /// As [`delete`](Self::delete), for the first one that fails; those before it are removed.
-    ///
-    /// # Cancellation
-    ///
-    /// Dropping the future leaves some of them removed.
-    pub async fn delete_many<'q, Q>(&self, keys: impl IntoIterator<Item = &'q Q>) -> Result<u64>
-    where
-        K: Borrow<Q>,
-        Q: KeyRef<K> + ?Sized + 'q,
-    {
-        let mut deleted = 0;
-        for key in keys {
-            deleted += u64::from(self.core.delete(key).await?);
-        }
-        Ok(deleted)
-    }
-
-    /// Removes every key whose text matches a glob such as `user:*`; how many there were.
-    ///
-    /// Cost: goes through all keys. For groups that are known beforehand use tags.
-    ///
-    /// # Errors
-    ///
-    /// [`ErrorKind::Unsupported`] when a tier cannot list its keys; as [`delete`](Self::delete)
-    /// otherwise. The store is empty of the keys in every case.
-    ///
-    /// # Cancellation
-    ///
-    /// Dropping the future leaves some of them removed.
-    pub async fn delete_pattern(&self, pattern: &str) -> Result<u64> {
-        self.core.delete_pattern(pattern).await
     }
 
     /// Removes every entry of this cache from every tier.

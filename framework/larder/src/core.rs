@@ -8,7 +8,7 @@ use std::hash::{BuildHasher, Hash, RandomState};
 use std::sync::Arc;
 
 use futures_util::future::BoxFuture;
-use larder_core::{CacheError, CacheKey, ErrorKind, Life, Result, Tier};
+use larder_core::{CacheError, CacheKey, ErrorKind, Life, Result, Serializer, Tier};
 use larder_store::Store;
 use xxhash_rust::xxh3::xxh3_64;
 
@@ -49,6 +49,8 @@ pub(crate) struct Core<K: Key, V: CacheValue> {
     pub(crate) store: Option<StoreTier<K, V>>,
     /// How values become bytes; `None` when they never do.
     pub(crate) codec: Option<Codec<V>>,
+    /// How large a value is, is how large this makes it.
+    pub(crate) serializer: Arc<dyn Serializer>,
     pub(crate) flights: Arc<Flights<K, load::Outcome<V>>>,
     pub(crate) weigh: Weigh<K, V>,
     pub(crate) heat: Heat,

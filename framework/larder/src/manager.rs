@@ -29,6 +29,10 @@ pub use summary::CacheSummary;
 /// the last handle of a cache are gone, the cache is gone; call [`close`](Self::close) before, so
 /// that buffers are written out and errors are heard of.
 ///
+/// Inside of a tokio runtime its timer must be enabled (`enable_time`, `enable_all`, or the
+/// `#[tokio::main]` that does so): calls of backends and loaders are limited in time. Caches in
+/// memory alone need no runtime.
+///
 /// ```no_run
 /// # #[derive(Clone, serde::Serialize, serde::Deserialize)] struct User;
 /// # async fn example() -> larder::Result<()> {

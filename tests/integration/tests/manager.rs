@@ -197,6 +197,27 @@ async fn a_build_that_fails_leaves_nothing_half_started() {
 }
 
 #[tokio::test]
+async fn only_some_caches_can_be_built() {
+    let text = "[caches.broken]\nbackend = { kind = \"test.puppet\", name = \"not-built\" }\n\
+                [caches.below]\nbackend = \"memory\"\n\
+                [caches.users]\nl1.backend = \"memory\"\nl2.cache = \"below\"\n";
+    strings("not-built").fails_to_build.store(true, SeqCst);
+    let builder = CacheManager::builder().text("caches.toml", Format::Toml, text);
+    let manager = builder.only(["users", "no-such-cache"]).build().await.unwrap();
+    assert_eq!(manager.list(), ["below", "users"]);
+}
+
+#[test]
+fn a_manager_can_be_built_without_a_runtime() {
+    let builder = CacheManager::builder().text("caches.toml", Format::Toml, TWO);
+    let manager = builder.build_blocking().unwrap();
+    let users = manager.cache::<u64, u64>("users").unwrap().blocking();
+    users.set(&1, 1).unwrap();
+    assert_eq!(users.get(&1).unwrap(), Some(1));
+    assert!(!manager.ttl_manager().is_running());
+}
+
+#[tokio::test]
 async fn two_caches_in_one_directory_are_refused_before_anything_is_built() {
     let dir = tempfile::tempdir().unwrap();
     let root = dir.path().join("shared");

@@ -137,3 +137,22 @@ async fn the_hit_rate_of_a_window_forgets_what_was_before() {
     clock.advance(Duration::from_secs(60));
     assert_eq!(stats.hit_rate_window(Duration::from_secs(1)), None, "nobody asked since");
 }
+
+#[tokio::test]
+async fn every_look_up_counts_once_in_every_tier_it_asks() {
+    let users = users("backend = \"memory\"", Arc::new(ManualClock::new())).await;
+    let load = || async { Ok::<Arc<str>, String>("x".into()) };
+    let none = || async { Ok::<Option<Arc<str>>, String>(None) };
+    users.get("1").await.unwrap();
+    users.blocking().get("1").unwrap();
+    users.get_or_load("2", load).await.unwrap();
+    users.get_or_load_optional("3", none).await.unwrap();
+    users.blocking().get_or_load("4", || Ok::<Arc<str>, String>("x".into())).unwrap();
+    users.get_many(["5", "6"]).await.unwrap();
+    let stats = users.stats().snapshot();
+    assert_eq!((stats.misses, stats.tiers[0].misses), (7, 7));
+    users.get("2").await.unwrap();
+    users.get_or_load("4", load).await.unwrap();
+    let stats = users.stats().snapshot();
+    assert_eq!((stats.hits, stats.tiers[0].hits, stats.misses), (2, 2, 7));
+}

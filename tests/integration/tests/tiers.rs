@@ -231,6 +231,8 @@ async fn batches_ask_each_tier_once_for_what_is_missing_above() {
     let value = |text: &str| Some(text.to_owned());
     assert_eq!(found, [value("v0"), value("v1"), None, value("v2")]);
     assert_eq!(puppet.gets.load(SeqCst), 3, "not for the one in the store");
+    assert_eq!(after.keys("[0-9]").await.unwrap(), [""; 0], "brackets mean themselves");
+    assert_eq!(after.keys("?").await.unwrap().join(""), "012345678");
     assert_eq!(after.delete_pattern("[0-9]").await.unwrap(), 0, "brackets mean themselves");
     assert_eq!(after.delete_pattern("?").await.unwrap(), 9);
     assert!(puppet.entries.lock().unwrap().is_empty());

@@ -8,6 +8,7 @@ use larder_core::{CacheError, ErrorKind, Result};
 use super::Cache;
 use crate::core::{BoxError, CacheValue, Key, KeyRef, Loader, boxed};
 use crate::settings::SetOptions;
+use crate::stats::MissCause;
 
 impl<K: Key, V: CacheValue> Cache<K, V> {
     /// The value of a key, loaded if it is not there: one load per key at a time, however many
@@ -18,6 +19,8 @@ impl<K: Key, V: CacheValue> Cache<K, V> {
     /// matched by a pattern since the load began; the callers get it in any case. A remembered
     /// "there is none" does not count as an answer here; see
     /// [`get_or_load_optional`](Self::get_or_load_optional).
+    ///
+    /// A loader must not load its own key, which would wait for itself until the hard limit.
     ///
     /// # Errors
     ///
@@ -63,12 +66,14 @@ impl<K: Key, V: CacheValue> Cache<K, V> {
         Fut: Future<Output = Result<V, E>> + Send + 'static,
         E: Into<BoxError>,
     {
-        if let Ok(Some(value)) = self.core.fast(key) {
-            return Ok(value);
-        }
+        let cause = match self.core.fast(key) {
+            Ok(Some(value)) => return Ok(value),
+            Ok(None) => MissCause::Cold,
+            Err(cause) => cause,
+        };
         let run = boxed(move || async move { loader().await.map(Some) });
         let loader = Loader { run, options, takes_negative: false };
-        let loaded = Box::pin(self.core.load(key, loader)).await?;
+        let loaded = Box::pin(self.core.load(key, cause, loader)).await?;
         loaded.ok_or_else(|| self.without_value())
     }
 
@@ -90,12 +95,13 @@ impl<K: Key, V: CacheValue> Cache<K, V> {
         Fut: Future<Output = Result<Option<V>, E>> + Send + 'static,
         E: Into<BoxError>,
     {
-        if let Ok(answer) = self.core.fast(key) {
-            return Ok(answer);
-        }
+        let cause = match self.core.fast(key) {
+            Ok(answer) => return Ok(answer),
+            Err(cause) => cause,
+        };
         let options = SetOptions::new();
         let loader = Loader { run: boxed(loader), options, takes_negative: true };
-        Box::pin(self.core.load(key, loader)).await
+        Box::pin(self.core.load(key, cause, loader)).await
     }
 
     pub(crate) fn without_value(&self) -> CacheError {

@@ -51,9 +51,8 @@ impl<K: Key, V: CacheValue> Core<K, V> {
     ) -> Result<()> {
         if let (Some(_), Some(codec), Some(value)) =
             (self.engine.settings.max_value_bytes, &self.codec, stored.value())
-            && let Some(serializer) = self.engine.readers.values().next()
         {
-            self.engine.check_size(codec.encode(value, &**serializer)?.len())?;
+            self.engine.check_size(codec.encode(value, &*self.serializer)?.len())?;
         }
         let place = self.place(&key);
         let inserted =

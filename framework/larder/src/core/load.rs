@@ -15,6 +15,7 @@ use super::{CacheValue, Core, Key, KeyRef};
 use crate::fence::Ticket;
 use crate::flight::{Join, Lead};
 use crate::settings::SetOptions;
+use crate::stats::MissCause;
 use crate::stored::Stored;
 use crate::tags::Tags;
 use crate::tier::{count, limit};
@@ -34,13 +35,18 @@ pub(crate) struct Loader<'a, V> {
 }
 
 impl<K: Key, V: CacheValue> Core<K, V> {
-    /// Looks a key up, or loads it on a task of its own.
-    pub(crate) async fn load<Q>(self: &Arc<Self>, key: &Q, loader: Loader<'static, V>) -> Outcome<V>
+    /// Loads a key that is not in the store, for this cause, on a task of its own.
+    pub(crate) async fn load<Q>(
+        self: &Arc<Self>,
+        key: &Q,
+        cause: MissCause,
+        loader: Loader<'static, V>,
+    ) -> Outcome<V>
     where
         K: Borrow<Q>,
         Q: KeyRef<K> + ?Sized,
     {
-        let lead = match self.join(key, loader.takes_negative).await? {
+        let lead = match self.join(key, cause, loader.takes_negative).await? {
             Step::Answer(answer) => return Ok(answer),
             Step::Lead(lead) => lead,
         };
@@ -58,33 +64,36 @@ impl<K: Key, V: CacheValue> Core<K, V> {
         }
     }
 
-    /// Looks a key up, or loads it in this very future.
-    pub(crate) async fn load_here<Q>(self: &Arc<Self>, key: &Q, loader: Loader<'_, V>) -> Outcome<V>
+    /// Loads a key that is not in the store, for this cause, in this very future.
+    pub(crate) async fn load_here<Q>(
+        self: &Arc<Self>,
+        key: &Q,
+        cause: MissCause,
+        loader: Loader<'_, V>,
+    ) -> Outcome<V>
     where
         K: Borrow<Q>,
         Q: KeyRef<K> + ?Sized,
     {
-        match self.join(key, loader.takes_negative).await? {
+        match self.join(key, cause, loader.takes_negative).await? {
             Step::Answer(answer) => Ok(answer),
             Step::Lead(lead) => Arc::clone(self).fly(key.to_owned(), loader, lead).await,
         }
     }
 
-    /// Answers from the store or from the load of another, or makes the caller the leader.
-    async fn join<Q>(&self, key: &Q, takes_negative: bool) -> Result<Step<K, V>>
+    /// Answers from the load of another, or makes the caller the leader.
+    async fn join<Q>(
+        &self,
+        key: &Q,
+        mut cause: MissCause,
+        takes_negative: bool,
+    ) -> Result<Step<K, V>>
     where
         K: Borrow<Q>,
         Q: KeyRef<K> + ?Sized,
     {
+        self.check(key)?;
         loop {
-            let cause = match self.fast(key) {
-                Ok(answer) if answer.is_some() || takes_negative => {
-                    return Ok(Step::Answer(answer));
-                }
-                Ok(_) => crate::MissCause::Cold,
-                Err(cause) => cause,
-            };
-            self.check(key)?;
             if !self.engine.settings.single_flight {
                 return Ok(Step::Lead(None));
             }
@@ -103,6 +112,13 @@ impl<K: Key, V: CacheValue> Core<K, V> {
                     }
                 }
             }
+            cause = match self.fast(key) {
+                Ok(answer) if answer.is_some() || takes_negative => {
+                    return Ok(Step::Answer(answer));
+                }
+                Ok(_) => MissCause::Cold,
+                Err(cause) => cause,
+            };
         }
     }
 
@@ -129,7 +145,7 @@ impl<K: Key, V: CacheValue> Core<K, V> {
             Some(answer) if answer.is_some() || takes_negative => return Ok(answer),
             _ => {}
         }
-        let mut cause = crate::MissCause::Cold;
+        let mut cause = MissCause::Cold;
         if !self.engine.tiers.is_empty() {
             match self.fetch(key, cause).await {
                 Ok(answer) if answer.is_some() || takes_negative => return Ok(answer),

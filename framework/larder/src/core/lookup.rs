@@ -2,6 +2,7 @@
 
 use std::borrow::Borrow;
 
+use larder_core::key::glob_matches;
 use larder_core::{CacheError, ErrorKind, Life, Result};
 use larder_store::Insert;
 
@@ -23,10 +24,18 @@ impl<K: Key, V: CacheValue> Core<K, V> {
         K: Borrow<Q>,
         Q: KeyRef<K> + ?Sized,
     {
-        let cause = match self.fast(key) {
-            Ok(answer) => return Ok(Ok(answer)),
-            Err(cause) => cause,
-        };
+        match self.fast(key) {
+            Ok(answer) => Ok(Ok(answer)),
+            Err(cause) => self.look_below(key, cause).await,
+        }
+    }
+
+    /// Looks a key up in the tiers below the store, which does not have it for this cause.
+    pub(crate) async fn look_below<Q>(&self, key: &Q, cause: MissCause) -> Result<Answer<V>>
+    where
+        K: Borrow<Q>,
+        Q: KeyRef<K> + ?Sized,
+    {
         self.check(key)?;
         let answer = if self.engine.tiers.is_empty() {
             Err(cause)
@@ -164,6 +173,24 @@ impl<K: Key, V: CacheValue> Core<K, V> {
         let filled =
             self.engine.fence.fill(ticket, || store.table.insert(key, stored, insert).ok());
         filled.is_some()
+    }
+
+    /// The texts of the keys that match a glob, from all tiers, sorted.
+    pub(crate) async fn keys(&self, pattern: &str) -> Result<Vec<String>> {
+        self.engine.check_open()?;
+        let prefix = pattern.split(['*', '?']).next().unwrap_or_default();
+        let mut keys = self.engine.scan(prefix, &|key| glob_matches(pattern, key)).await?;
+        if let Some(store) = &self.store {
+            store.table.for_each(|key, _| {
+                let text = key.text();
+                if glob_matches(pattern, &text) {
+                    keys.push(text.into_owned());
+                }
+            });
+        }
+        keys.sort_unstable();
+        keys.dedup();
+        Ok(keys)
     }
 
     /// Whether there is a value.

@@ -1,17 +1,20 @@
 //! [`CacheManagerBuilder`], every choice there is before caches are built.
 
+use std::collections::{BTreeMap, BTreeSet};
 use std::path::PathBuf;
 use std::sync::Arc;
 
 use larder_config::check::{CheckEnvironment, check};
 use larder_config::loader::Loader;
+use larder_config::model::CacheSpec;
 use larder_core::{
     CacheError, Clock, Descriptor, ErrorKind, Registry, Result, SystemClock, telemetry,
 };
 use tracing::Instrument;
 
 use super::CacheManager;
-use crate::assemble::Assembler;
+use crate::assemble::{Assembler, caches_below};
+use crate::block::block_on;
 
 /// Chooses files, layers, plugins and the clock of a [`CacheManager`].
 ///
@@ -34,6 +37,7 @@ pub struct CacheManagerBuilder {
     registry: Registry,
     clock: Arc<dyn Clock>,
     file: Option<PathBuf>,
+    only: Option<BTreeSet<String>>,
 }
 
 impl CacheManagerBuilder {
@@ -43,6 +47,7 @@ impl CacheManagerBuilder {
             registry: crate::registry(),
             clock: SystemClock::shared(),
             file: None,
+            only: None,
         }
     }
 
@@ -117,6 +122,26 @@ impl CacheManagerBuilder {
         self
     }
 
+    /// Builds these caches only, and those they use as tiers. The whole config is checked all the
+    /// same; a name that it does not have is left out.
+    pub fn only<I, S>(mut self, names: I) -> Self
+    where
+        I: IntoIterator<Item = S>,
+        S: Into<String>,
+    {
+        self.only = Some(names.into_iter().map(Into::into).collect());
+        self
+    }
+
+    /// Like [`build`](Self::build), for programs without a runtime. Backends that need one say so.
+    ///
+    /// # Errors
+    ///
+    /// As [`CacheManager::from_file`].
+    pub fn build_blocking(self) -> Result<CacheManager> {
+        block_on(self.build())
+    }
+
     /// Checks the config, builds all caches and starts them.
     ///
     /// # Errors
@@ -133,10 +158,32 @@ impl CacheManagerBuilder {
         }
         let file = self.file.as_deref().map(|path| path.display().to_string()).unwrap_or_default();
         let span = tracing::info_span!(target: telemetry::TARGET, "config.load", file);
-        let config = span.in_scope(|| checked(self.loader, &self.registry))?;
+        let mut config = span.in_scope(|| checked(self.loader, &self.registry))?;
+        if let Some(names) = self.only {
+            keep_only(&mut config.caches, names);
+        }
         let assembler = Assembler::new(self.registry, self.clock).await?;
         CacheManager::assemble(assembler, config.caches, config.patterns).instrument(span).await
     }
+}
+
+/// Leaves the named caches and, level by level, those below them.
+fn keep_only(caches: &mut BTreeMap<String, CacheSpec>, names: BTreeSet<String>) {
+    let mut wanted = names;
+    loop {
+        let known = wanted.len();
+        let below: Vec<String> = wanted
+            .iter()
+            .filter_map(|name| caches.get(name))
+            .flat_map(caches_below)
+            .map(str::to_owned)
+            .collect();
+        wanted.extend(below);
+        if wanted.len() == known {
+            break;
+        }
+    }
+    caches.retain(|name, _| wanted.contains(name));
 }
 
 /// The config, when it can be used; its warnings go to the log.
