@@ -26,9 +26,7 @@ fn nth_prime(n: u32) -> Result<u64, String> {
 }
 
 fn main() -> larder::Result<()> {
-    // Only building is asynchronous, as some backends have to connect. Anything that can wait for
-    // a future will do.
-    let caches = futures_executor::block_on(CacheManager::from_str(Format::Toml, CONFIG))?;
+    let caches = CacheManager::builder().text("primes", Format::Toml, CONFIG).build_blocking()?;
     let primes = caches.cache::<u32, u64>("primes")?.blocking();
 
     thread::scope(|scope| {

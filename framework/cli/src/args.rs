@@ -203,6 +203,16 @@ pub(crate) enum Entry {
         #[command(flatten)]
         answer: Answer,
     },
+    /// List keys
+    Scan {
+        /// The cache
+        cache: String,
+        /// Only keys that match: `*` is anything, `?` one character
+        #[arg(long, default_value = "*")]
+        pattern: String,
+        #[command(flatten)]
+        answer: Answer,
+    },
     /// Say how long a value will live yet
     Ttl {
         /// The cache
@@ -218,6 +228,7 @@ impl Entry {
     /// The cache it is about.
     pub(crate) fn cache(&self) -> &str {
         let (Self::Get { cache, .. }
+        | Self::Scan { cache, .. }
         | Self::Set { cache, .. }
         | Self::Del { cache, .. }
         | Self::Exists { cache, .. }

@@ -89,10 +89,15 @@ impl<'a> Context<'a> {
         }
     }
 
-    /// All caches of a config file, built and started.
-    pub(crate) async fn caches(&self, file: &Path) -> Result<CacheManager, Failure> {
+    /// Some caches of a config file, built and started. The others may be broken.
+    pub(crate) async fn caches(
+        &self,
+        file: &Path,
+        names: &[String],
+    ) -> Result<CacheManager, Failure> {
         let mut builder = CacheManager::builder()
             .file(file)
+            .only(names)
             .environment(self.variables.clone())
             .registry(self.registry.clone());
         if let Some(profile) = &self.common.profile {

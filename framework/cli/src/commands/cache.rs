@@ -57,6 +57,16 @@ pub(super) fn entry(command: Entry, context: &mut Context<'_>) -> Result<Exit, F
             say(answer, &text, &json!({ "ttl": text, "seconds": seconds }), context)?;
             Ok(Exit::Success)
         }
+        Entry::Scan { pattern, answer, .. } => {
+            let keys = cache.keys(&pattern).await?;
+            let text = keys.join("\n");
+            if keys.is_empty() && answer.format == Format::Human {
+                context.output.done(format_args!("no key of `{}` matches", cache.name()));
+            } else {
+                say(answer, &text, &json!({ "keys": keys }), context)?;
+            }
+            Ok(Exit::Success)
+        }
     })
 }
 
@@ -81,15 +91,16 @@ where
 {
     let (file, config) = context.config()?;
     outliving::require(&config, name, &context.registry)?;
-    with_caches(&file, context, async |caches, context| {
+    with_caches(&file, &[name.to_owned()], context, async |caches, context| {
         let cache = caches.dynamic(name)?;
         work(&cache, context).await
     })
 }
 
-/// Builds the caches of a config, works with them, and closes them whatever happened.
+/// Builds some caches of a config, works with them, and closes them whatever happened.
 pub(super) fn with_caches<F>(
     file: &Path,
+    names: &[String],
     context: &mut Context<'_>,
     work: F,
 ) -> Result<Exit, Failure>
@@ -101,7 +112,7 @@ where
         Failure::new(Exit::No, format!("cannot start the runtime: {}", error.kind()))
     })?;
     runtime.block_on(async {
-        let caches = context.caches(file).await?;
+        let caches = context.caches(file, names).await?;
         let outcome = work(&caches, context).await;
         let closed = caches.close().await;
         let exit = outcome?;

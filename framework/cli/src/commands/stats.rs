@@ -17,7 +17,7 @@ pub(super) fn run(arguments: &Stats, context: &mut Context<'_>) -> Result<Exit, 
     if names.is_empty() {
         context.output.done("no cache of this config outlives the process that uses it");
     }
-    cache::with_caches(&file, context, async |caches, context| {
+    cache::with_caches(&file, &names, context, async |caches, context| {
         let found = ask(caches, &names).await?;
         match arguments.answer.format {
             Format::Human => human(&found, context)?,

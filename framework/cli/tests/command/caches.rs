@@ -74,6 +74,29 @@ fn removed_keys_are_gone_for_the_next_process() {
 }
 
 #[test]
+fn keys_are_listed_by_pattern() {
+    let folder = Folder::with(SHOP);
+    for key in ["user:2", "user:1", "order:1"] {
+        assert_eq!(folder.run(&["set", "pages", key, "1"]).code, 0);
+    }
+    assert_eq!(folder.run(&["scan", "pages"]).stdout, "order:1\nuser:1\nuser:2\n");
+    folder.golden("scan", &["scan", "pages", "--pattern", "user:*"]);
+    folder.golden("scan-json", &["scan", "pages", "--pattern", "user:?", "--format", "json"]);
+    folder.golden("scan-none", &["scan", "pages", "--pattern", "x*"]);
+}
+
+#[test]
+fn a_cache_that_cannot_be_built_does_not_keep_others_from_being_looked_into() {
+    let folder = Folder::with(
+        "[caches.users]\nbackend = { kind = \"file\", dir = \"users\" }\n\
+         [caches.broken]\nbackend = { kind = \"file\", dir = \"caches.toml\" }\n",
+    );
+    assert_eq!(folder.run(&["set", "users", "k", "1"]).code, 0);
+    assert_eq!(folder.run(&["get", "users", "k"]).stdout, "1\n");
+    assert_ne!(folder.run(&["get", "broken", "k"]).code, 0);
+}
+
+#[test]
 fn clear_wants_to_be_sure_and_touches_no_other_cache() {
     let folder = Folder::with(SHOP);
     for cache in ["users", "pages"] {
