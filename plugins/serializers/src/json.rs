@@ -78,8 +78,7 @@ impl Serializer for Json {
         let mut json = serde_json::Deserializer::from_slice(bytes);
         visit(&mut <dyn erased_serde::Deserializer<'_>>::erase(&mut json))
             .map_err(|error| not_read(JsonConfig::KIND, error))?;
-        json.end()
-            .map_err(|error| not_read(JsonConfig::KIND, error))
+        json.end().map_err(|error| not_read(JsonConfig::KIND, error))
     }
 }
 

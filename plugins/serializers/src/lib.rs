@@ -37,13 +37,10 @@ fn not_written(serializer: &'static str, cause: impl Error + Send + Sync + 'stat
 
 /// The error of bytes that could not be read.
 fn not_read(serializer: &'static str, cause: impl Error + Send + Sync + 'static) -> CacheError {
-    CacheError::new(
-        ErrorKind::Serialization,
-        "the bytes cannot be read as this type",
-    )
-    .during("deserialize")
-    .with("serializer", serializer)
-    .caused_by(cause)
+    CacheError::new(ErrorKind::Serialization, "the bytes cannot be read as this type")
+        .during("deserialize")
+        .with("serializer", serializer)
+        .caused_by(cause)
 }
 
 #[cfg(test)]

@@ -62,10 +62,8 @@ impl Serializer for MessagePack {
     fn deserialize(&self, bytes: &[u8], visit: &mut Visit<'_>) -> Result<()> {
         shape::check(bytes).map_err(|error| not_read(MessagePackConfig::KIND, error))?;
         let mut unpacker = rmp_serde::Deserializer::from_read_ref(bytes);
-        visit(&mut <dyn erased_serde::Deserializer<'_>>::erase(
-            &mut unpacker,
-        ))
-        .map_err(|error| not_read(MessagePackConfig::KIND, error))
+        visit(&mut <dyn erased_serde::Deserializer<'_>>::erase(&mut unpacker))
+            .map_err(|error| not_read(MessagePackConfig::KIND, error))
     }
 }
 

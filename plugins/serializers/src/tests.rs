@@ -26,11 +26,7 @@ fn read<T: DeserializeOwned>(serializer: &dyn Serializer, bytes: &[u8]) -> Resul
 
 fn all() -> [Box<dyn Serializer>; 3] {
     let pretty = JsonConfig { pretty: true };
-    [
-        Box::new(Json::default()),
-        Box::new(Json::new(pretty)),
-        Box::new(MessagePack::new()),
-    ]
+    [Box::new(Json::default()), Box::new(Json::new(pretty)), Box::new(MessagePack::new())]
 }
 
 fn round_trip<T: Serialize + DeserializeOwned + PartialEq + fmt::Debug>(value: &T) {
@@ -92,11 +88,7 @@ struct User {
 }
 
 fn user() -> User {
-    User {
-        id: 42,
-        name: "Zoë".into(),
-        plan: Plan::Paid { cents: 900 },
-    }
+    User { id: 42, name: "Zoë".into(), plan: Plan::Paid { cents: 900 } }
 }
 
 /// A list of lists of … `depth` levels.
@@ -259,11 +251,8 @@ fn random_bytes_never_panic() {
     for serializer in all() {
         let whole = write(&*serializer, &user()).unwrap();
         for round in 0..20_000 {
-            let mut bytes = if round % 2 == 0 {
-                vec![0; random.usize(..64)]
-            } else {
-                whole.clone()
-            };
+            let mut bytes =
+                if round % 2 == 0 { vec![0; random.usize(..64)] } else { whole.clone() };
             if round % 2 == 0 {
                 random.fill(&mut bytes);
             } else {

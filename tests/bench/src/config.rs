@@ -46,14 +46,8 @@ fn load(text: &str) -> Result<(), Failure> {
 
 /// Checks as the command line does: all that can be known without building anything.
 fn check_text(text: &str) -> Result<(), Failure> {
-    let resolved = Loader::new()
-        .text("caches.toml", Format::Toml, text)
-        .resolve();
-    let checked = check(
-        &resolved,
-        &larder::registry(),
-        &CheckEnvironment::isolated(),
-    );
+    let resolved = Loader::new().text("caches.toml", Format::Toml, text).resolve();
+    let checked = check(&resolved, &larder::registry(), &CheckEnvironment::isolated());
     black_box(checked.into_config()?);
     Ok(())
 }

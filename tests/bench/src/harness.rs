@@ -50,11 +50,7 @@ impl Rounds {
 
     /// Median of ours divided by the peer's, round by round; below one we are faster.
     pub(crate) fn ratio(&self) -> f64 {
-        median(
-            self.pairs
-                .iter()
-                .map(|(ours, peer)| ours.as_secs_f64() / peer.as_secs_f64()),
-        )
+        median(self.pairs.iter().map(|(ours, peer)| ours.as_secs_f64() / peer.as_secs_f64()))
     }
 }
 
@@ -76,9 +72,8 @@ pub(crate) fn time_threads(threads: usize, work: impl Fn(usize) + Sync) -> Durat
     };
     let timed = &timed;
     let spans: Vec<(Instant, Instant)> = thread::scope(|scope| {
-        let workers: Vec<_> = (0..threads)
-            .map(|number| scope.spawn(move || timed(number)))
-            .collect();
+        let workers: Vec<_> =
+            (0..threads).map(|number| scope.spawn(move || timed(number))).collect();
         let join = |worker: thread::ScopedJoinHandle<'_, _>| match worker.join() {
             Ok(span) => span,
             Err(panic) => resume_unwind(panic),
@@ -87,8 +82,7 @@ pub(crate) fn time_threads(threads: usize, work: impl Fn(usize) + Sync) -> Durat
     });
     let start = spans.iter().map(|span| span.0).min();
     let end = spans.iter().map(|span| span.1).max();
-    end.zip(start)
-        .map_or(Duration::ZERO, |(end, start)| end - start)
+    end.zip(start).map_or(Duration::ZERO, |(end, start)| end - start)
 }
 
 fn median_time(times: impl Iterator<Item = Duration>) -> Duration {

@@ -43,11 +43,7 @@ fn measure(entries: u64, threads: usize) -> Result<Rounds, Failure> {
         };
         rounds.run(
             ROUNDS_PER_BUILD,
-            || {
-                time_threads(threads, |number| {
-                    read(&keys, number, |key| ours.get(key).ok()?)
-                })
-            },
+            || time_threads(threads, |number| read(&keys, number, |key| ours.get(key).ok()?)),
             || time_threads(threads, |number| read(&keys, number, |key| peer.get(key))),
         );
     }
@@ -58,16 +54,9 @@ fn measure(entries: u64, threads: usize) -> Result<Rounds, Failure> {
 /// the value of a key is the key itself, so a miss would spoil the sum.
 fn read(keys: &[u64], thread: usize, get: impl Fn(&u64) -> Option<u64>) {
     let (tail, head) = keys.split_at(thread * 7_919 % keys.len());
-    let values = head
-        .iter()
-        .chain(tail)
-        .map(|key| black_box(get(key)).unwrap_or(u64::MAX / 2));
+    let values = head.iter().chain(tail).map(|key| black_box(get(key)).unwrap_or(u64::MAX / 2));
     let sum = values.fold(0, u64::wrapping_add);
-    assert_eq!(
-        sum,
-        keys.iter().sum::<u64>(),
-        "every key was stored and read back"
-    );
+    assert_eq!(sum, keys.iter().sum::<u64>(), "every key was stored and read back");
 }
 
 /// Keys of a table of `entries`, in random order.

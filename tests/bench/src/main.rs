@@ -41,11 +41,7 @@ fn main() -> Result<ExitCode, Failure> {
 
 /// Reads the arguments; without a case all of them run. `None` for one that is not known.
 fn parse(arguments: impl Iterator<Item = String>) -> Option<Request> {
-    let mut request = Request {
-        config: false,
-        hit: false,
-        format: Format::Table,
-    };
+    let mut request = Request { config: false, hit: false, format: Format::Table };
     for argument in arguments {
         match argument.as_str() {
             "config" => request.config = true,

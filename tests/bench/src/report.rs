@@ -36,14 +36,7 @@ impl Row {
     ) -> Self {
         let nanos = |time: Duration| time.as_secs_f64() * 1e9 / operations as f64;
         let (ours, peer) = (nanos(rounds.ours()), nanos(rounds.peer()));
-        Self {
-            case,
-            unit: "ns",
-            ours,
-            peer,
-            best_peer,
-            ratio: rounds.ratio(),
-        }
+        Self { case, unit: "ns", ours, peer, best_peer, ratio: rounds.ratio() }
     }
 
     /// A case that has no peer but a longest time it may take.
@@ -95,14 +88,7 @@ impl<W: io::Write> Report<W> {
 
 /// The row as one JSON object. Names are ours and need no escapes.
 fn json(row: &Row) -> String {
-    let Row {
-        case,
-        unit,
-        ours,
-        peer,
-        best_peer,
-        ratio,
-    } = row;
+    let Row { case, unit, ours, peer, best_peer, ratio } = row;
     format!(
         "{{\"case\":\"{case}\",\"unit\":\"{unit}\",\"ours\":{ours:.3},\"peer\":{peer:.3},\
          \"best_peer\":\"{best_peer}\",\"ratio\":{ratio:.4}}}"

@@ -29,30 +29,25 @@ impl<'a> Manifest<'a> {
 
     pub(crate) fn entries(self) -> impl Iterator<Item = Entry<'a>> {
         let mut table = "";
-        self.text
-            .lines()
-            .enumerate()
-            .filter_map(move |(index, line)| {
-                if let Some(header) = line.strip_prefix('[') {
-                    table = header.trim_end_matches(']');
-                    return None;
-                }
-                let end = line.find(|char: char| !is_key_char(char))?;
-                let (key, rest) = line.split_at(end);
-                (!key.is_empty() && rest.contains('=')).then_some(Entry {
-                    line: index + 1,
-                    table,
-                    key,
-                    rest,
-                })
+        self.text.lines().enumerate().filter_map(move |(index, line)| {
+            if let Some(header) = line.strip_prefix('[') {
+                table = header.trim_end_matches(']');
+                return None;
+            }
+            let end = line.find(|char: char| !is_key_char(char))?;
+            let (key, rest) = line.split_at(end);
+            (!key.is_empty() && rest.contains('=')).then_some(Entry {
+                line: index + 1,
+                table,
+                key,
+                rest,
             })
+        })
     }
 
     /// The package's name; `None` for a manifest that is only a workspace.
     pub(crate) fn name(self) -> Option<&'a str> {
-        let entry = self
-            .entries()
-            .find(|entry| entry.table == "package" && entry.key == "name")?;
+        let entry = self.entries().find(|entry| entry.table == "package" && entry.key == "name")?;
         entry.rest.split('"').nth(1)
     }
 

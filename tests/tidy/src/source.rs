@@ -31,25 +31,16 @@ impl<'a> Source<'a> {
     pub(crate) fn new(text: &'a str, is_test_file: bool) -> Self {
         let code = blank(text);
         let test_blocks = find_test_blocks(&code);
-        Self {
-            text,
-            code,
-            test_blocks,
-            is_test_file,
-        }
+        Self { text, code, test_blocks, is_test_file }
     }
 
     pub(crate) fn lines(&self) -> impl Iterator<Item = Line<'_>> {
-        self.text
-            .lines()
-            .zip(self.code.lines())
-            .enumerate()
-            .map(|(index, (text, code))| Line {
-                number: index + 1,
-                text,
-                code,
-                is_test: self.is_test_file || self.test_blocks.iter().any(|b| b.contains(&index)),
-            })
+        self.text.lines().zip(self.code.lines()).enumerate().map(|(index, (text, code))| Line {
+            number: index + 1,
+            text,
+            code,
+            is_test: self.is_test_file || self.test_blocks.iter().any(|b| b.contains(&index)),
+        })
     }
 
     /// Whether the whole file is test code.
@@ -75,10 +66,7 @@ fn find_test_blocks(code: &str) -> Vec<Range<usize>> {
             continue;
         }
         let is_attribute = |line: &&str| line.trim_start().starts_with("#[");
-        let head = lines[at..]
-            .iter()
-            .position(|line| !is_attribute(line))
-            .map(|skip| at + skip);
+        let head = lines[at..].iter().position(|line| !is_attribute(line)).map(|skip| at + skip);
         let Some(head) = head.filter(|&head| is_module_with_body(lines[head])) else {
             continue;
         };
@@ -150,8 +138,7 @@ fn end_of_text(chars: &[char], at: usize) -> usize {
 /// of a byte string counts as a prefix.
 fn is_word(chars: &[char], at: usize) -> bool {
     let is_letter = |back: usize| {
-        at.checked_sub(back)
-            .is_some_and(|i| chars[i].is_alphanumeric() || chars[i] == '_')
+        at.checked_sub(back).is_some_and(|i| chars[i].is_alphanumeric() || chars[i] == '_')
     };
     is_letter(1) && (chars[at - 1] != 'b' || is_letter(2))
 }
@@ -191,10 +178,7 @@ fn end_of_string(chars: &[char], at: usize) -> usize {
 }
 
 fn end_of_raw_string(chars: &[char], at: usize) -> usize {
-    let hashes = chars[at + 1..]
-        .iter()
-        .take_while(|&&char| char == '#')
-        .count();
+    let hashes = chars[at + 1..].iter().take_while(|&&char| char == '#').count();
     let open = at + 1 + hashes;
     if chars.get(open) != Some(&'"') {
         return at;
@@ -216,9 +200,7 @@ fn end_of_char(chars: &[char], at: usize) -> usize {
 
 /// The first position from `from` whose rest satisfies `is_end`, or the end.
 fn find(chars: &[char], from: usize, is_end: impl Fn(&[char]) -> bool) -> usize {
-    (from..chars.len())
-        .find(|&i| is_end(&chars[i..]))
-        .unwrap_or(chars.len())
+    (from..chars.len()).find(|&i| is_end(&chars[i..])).unwrap_or(chars.len())
 }
 
 #[cfg(test)]
@@ -248,11 +230,8 @@ mod tests {
         let text =
             "fn a() {}\n\n#[cfg(test)]\n#[expect(x)]\nmod tests {\n    fn b() {}\n}\nfn c() {}\n";
         let source = Source::new(text, false);
-        let tests: Vec<_> = source
-            .lines()
-            .filter(|line| line.is_test)
-            .map(|line| line.number)
-            .collect();
+        let tests: Vec<_> =
+            source.lines().filter(|line| line.is_test).map(|line| line.number).collect();
         assert_eq!(tests, [3, 4, 5, 6, 7]);
         assert_eq!(source.lines_of_inner_tests(), 5);
     }

@@ -27,9 +27,7 @@ impl Tree {
     #[must_use]
     pub fn of<const N: usize>(files: [(&str, &str); N]) -> Self {
         let owned = |(path, text): (&str, &str)| (path.to_owned(), Some(text.to_owned()));
-        Self {
-            files: files.into_iter().map(owned).collect(),
-        }
+        Self { files: files.into_iter().map(owned).collect() }
     }
 
     /// Every path, sorted.
@@ -39,9 +37,7 @@ impl Tree {
 
     /// Every file that is text, with its text.
     pub fn texts(&self) -> impl Iterator<Item = (&str, &str)> {
-        self.files
-            .iter()
-            .filter_map(|(path, text)| Some((path.as_str(), text.as_deref()?)))
+        self.files.iter().filter_map(|(path, text)| Some((path.as_str(), text.as_deref()?)))
     }
 
     /// The text of one file; `None` where it does not exist or is not text.
@@ -85,10 +81,7 @@ impl Tree {
             format!("{folder}.rs"),
         ];
         let declared = format!("#[cfg(test)]\nmod {module};");
-        parents
-            .iter()
-            .filter_map(|parent| self.text(parent))
-            .any(|text| text.contains(&declared))
+        parents.iter().filter_map(|parent| self.text(parent)).any(|text| text.contains(&declared))
     }
 
     fn read_folder(&mut self, folder: &Path, prefix: &str) -> io::Result<()> {
@@ -132,17 +125,7 @@ mod tests {
             ("a/src/engine/tests.rs", ""),
             ("a/tests/whole.rs", ""),
         ]);
-        let test_files: Vec<_> = tree
-            .paths()
-            .filter(|path| tree.is_test_file(path))
-            .collect();
-        assert_eq!(
-            test_files,
-            [
-                "a/src/engine/tests.rs",
-                "a/src/fixture.rs",
-                "a/tests/whole.rs"
-            ]
-        );
+        let test_files: Vec<_> = tree.paths().filter(|path| tree.is_test_file(path)).collect();
+        assert_eq!(test_files, ["a/src/engine/tests.rs", "a/src/fixture.rs", "a/tests/whole.rs"]);
     }
 }

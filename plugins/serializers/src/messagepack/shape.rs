@@ -64,11 +64,7 @@ pub(super) fn check(bytes: &[u8]) -> Result<(), ShapeError> {
         }
         open[depth - 1] -= 1;
     }
-    if rest.is_empty() {
-        Ok(())
-    } else {
-        Err(ShapeError::LeftOver)
-    }
+    if rest.is_empty() { Ok(()) } else { Err(ShapeError::LeftOver) }
 }
 
 /// Reads a marker and the length that belongs to it.
@@ -152,10 +148,6 @@ mod tests {
         assert_eq!(check(&nest(MAX_DEPTH)), Ok(()));
         assert_eq!(check(&nest(MAX_DEPTH + 1)), Err(ShapeError::TooDeep));
         let wide = [vec![0xdc, 1, 0], [0x91, 0x00].repeat(256)].concat();
-        assert_eq!(
-            check(&wide),
-            Ok(()),
-            "a level that was closed counts no more"
-        );
+        assert_eq!(check(&wide), Ok(()), "a level that was closed counts no more");
     }
 }

@@ -17,9 +17,7 @@ pub fn nothing_is_unwrapped(tree: &Tree) -> Vec<Finding> {
 pub fn nothing_is_left_undone(tree: &Tree) -> Vec<Finding> {
     let marks = ["todo!", "unimplemented!", "dbg!", "#[ignore"];
     let advice = "unfinished or switched off; finish it, or take it out and open an issue";
-    search(tree, advice, |_, line| {
-        marks.iter().any(|mark| line.code.contains(mark))
-    })
+    search(tree, advice, |_, line| marks.iter().any(|mark| line.code.contains(mark)))
 }
 
 /// Lints are expected with a reason, never silently allowed.
@@ -63,8 +61,7 @@ fn search(tree: &Tree, advice: &str, is_bad: impl Fn(&str, Line<'_>) -> bool) ->
 }
 
 fn has_word(code: &str, word: &str) -> bool {
-    code.split(|char: char| !char.is_alphanumeric() && char != '_')
-        .any(|part| part == word)
+    code.split(|char: char| !char.is_alphanumeric() && char != '_').any(|part| part == word)
 }
 
 const UNSAFE_HOMES: [&str; 3] = ["framework/abi/", "framework/dynamic/", "framework/store/"];
@@ -89,82 +86,31 @@ mod tests {
 
     #[test]
     fn what_is_left_undone_is_found_even_in_tests() {
-        let marks = [
-            "todo!()",
-            "unimplemented!(\"x\")",
-            "dbg!(x)",
-            "#[ignore = \"later\"]",
-        ];
+        let marks = ["todo!()", "unimplemented!(\"x\")", "dbg!(x)", "#[ignore = \"later\"]"];
         for mark in marks {
-            assert_eq!(
-                found(nothing_is_left_undone, "a/tests/b.rs", mark),
-                1,
-                "{mark}"
-            );
+            assert_eq!(found(nothing_is_left_undone, "a/tests/b.rs", mark), 1, "{mark}");
         }
-        assert_eq!(
-            found(nothing_is_left_undone, "a/src/b.rs", "let x = \"todo!\";"),
-            0
-        );
+        assert_eq!(found(nothing_is_left_undone, "a/src/b.rs", "let x = \"todo!\";"), 0);
     }
 
     #[test]
     fn an_allowed_lint_is_found_and_an_expected_one_is_not() {
-        assert_eq!(
-            found(lints_are_not_allowed, "a/src/b.rs", "#![allow(dead_code)]"),
-            1
-        );
-        assert_eq!(
-            found(lints_are_not_allowed, "a/src/b.rs", "#[allow(dead_code)]"),
-            1
-        );
-        assert_eq!(
-            found(lints_are_not_allowed, "a/src/b.rs", "#[expect(dead_code)]"),
-            0
-        );
+        assert_eq!(found(lints_are_not_allowed, "a/src/b.rs", "#![allow(dead_code)]"), 1);
+        assert_eq!(found(lints_are_not_allowed, "a/src/b.rs", "#[allow(dead_code)]"), 1);
+        assert_eq!(found(lints_are_not_allowed, "a/src/b.rs", "#[expect(dead_code)]"), 0);
     }
 
     #[test]
     fn a_sleep_is_found_in_tests_and_the_clock_may_sleep() {
-        assert_eq!(
-            found(tests_do_not_sleep, "a/tests/b.rs", "std::thread::sleep(x);"),
-            1
-        );
-        assert_eq!(
-            found(
-                tests_do_not_sleep,
-                "tests/x/src/b.rs",
-                "tokio::time::sleep(x)"
-            ),
-            1
-        );
-        assert_eq!(
-            found(tests_do_not_sleep, "a/tests/b.rs", "clock.sleep(x)"),
-            0
-        );
+        assert_eq!(found(tests_do_not_sleep, "a/tests/b.rs", "std::thread::sleep(x);"), 1);
+        assert_eq!(found(tests_do_not_sleep, "tests/x/src/b.rs", "tokio::time::sleep(x)"), 1);
+        assert_eq!(found(tests_do_not_sleep, "a/tests/b.rs", "clock.sleep(x)"), 0);
     }
 
     #[test]
     fn unsafe_is_found_outside_its_crates_as_a_word() {
-        assert_eq!(
-            found(unsafe_has_its_place, "plugins/a/src/b.rs", "unsafe { x }"),
-            1
-        );
-        assert_eq!(
-            found(
-                unsafe_has_its_place,
-                "framework/store/src/b.rs",
-                "unsafe { x }"
-            ),
-            0
-        );
-        assert_eq!(
-            found(
-                unsafe_has_its_place,
-                "plugins/a/src/b.rs",
-                "#![forbid(unsafe_code)]"
-            ),
-            0
-        );
+        assert_eq!(found(unsafe_has_its_place, "plugins/a/src/b.rs", "unsafe { x }"), 1);
+        assert_eq!(found(unsafe_has_its_place, "framework/store/src/b.rs", "unsafe { x }"), 0);
+        assert_eq!(found(unsafe_has_its_place, "plugins/a/src/b.rs", "#![forbid(unsafe_code)]"), 0);
     }
 }

@@ -32,9 +32,7 @@ pub fn dependencies_follow_the_table(tree: &Tree) -> Vec<Finding> {
 pub fn versions_stand_in_the_root(tree: &Tree) -> Vec<Finding> {
     let mut findings = Vec::new();
     for (path, manifest) in packages(tree) {
-        let dependencies = manifest
-            .entries()
-            .filter(|entry| entry.table.ends_with("dependencies"));
+        let dependencies = manifest.entries().filter(|entry| entry.table.ends_with("dependencies"));
         for entry in dependencies.filter(|entry| !entry.rest.contains("workspace = true")) {
             let message = format!(
                 "declare `{}` in [workspace.dependencies] and write `workspace = true` here",
@@ -54,19 +52,13 @@ pub fn workspace_dependencies_are_explained(tree: &Tree) -> Vec<Finding> {
     let mut findings = Vec::new();
     let mut previous: Option<Entry<'_>> = None;
     let root = Manifest::new(tree.text(ROOT).unwrap_or_default());
-    for entry in root
-        .entries()
-        .filter(|entry| entry.table == "workspace.dependencies")
-    {
+    for entry in root.entries().filter(|entry| entry.table == "workspace.dependencies") {
         let mut complain =
             |message: String| findings.push(Finding::on_line(ROOT, entry.line, message));
         // A gap between two entries is the headline of a new block, which is sorted by itself.
         let above = previous.filter(|above| above.line + 1 == entry.line);
         if let Some(above) = above.filter(|above| above.key > entry.key) {
-            complain(format!(
-                "`{}` stands below `{}`; sort the block",
-                entry.key, above.key
-            ));
+            complain(format!("`{}` stands below `{}`; sort the block", entry.key, above.key));
         }
         if !is_ours(entry.key) {
             if !entry.rest.contains("default-features = false") {
@@ -92,10 +84,7 @@ pub fn packages_are_complete(tree: &Tree) -> Vec<Finding> {
                 .any(|e| e.table == table && e.key == key && e.rest.trim_start().starts_with(value))
         };
         if !has("package", "description", "= \"") {
-            findings.push(Finding::in_file(
-                path,
-                "lacks a `description`: one sentence",
-            ));
+            findings.push(Finding::in_file(path, "lacks a `description`: one sentence"));
         }
         if !has("lints", "workspace", "= true") {
             let message = "lacks the lints of the workspace: `[lints]`, `workspace = true`";
@@ -187,10 +176,8 @@ mod tests {
     #[test]
     fn a_plugin_that_knows_another_plugin_or_the_framework_is_found() {
         let with = |dependency: &str| {
-            let text = package(
-                "larder-file",
-                &format!("[dependencies]\n{dependency}.workspace = true\n"),
-            );
+            let text =
+                package("larder-file", &format!("[dependencies]\n{dependency}.workspace = true\n"));
             dependencies_follow_the_table(&Tree::of([("plugins/file/Cargo.toml", &text)])).len()
         };
         assert_eq!(with("larder-core"), 0);
@@ -206,10 +193,7 @@ mod tests {
             dependencies_follow_the_table(&Tree::of([(path, &text)])).len()
         };
         assert_eq!(with_store("framework/core/Cargo.toml", "larder-core"), 1);
-        assert_eq!(
-            with_store("plugins/policies/Cargo.toml", "larder-policies"),
-            1
-        );
+        assert_eq!(with_store("plugins/policies/Cargo.toml", "larder-policies"), 1);
         assert_eq!(with_store("plugins/memory/Cargo.toml", "larder-memory"), 0);
     }
 
@@ -221,10 +205,7 @@ mod tests {
 
     #[test]
     fn a_version_outside_the_root_is_found() {
-        let text = package(
-            "a",
-            "[dev-dependencies]\nx = \"1\"\ny = { workspace = true }\n",
-        );
+        let text = package("a", "[dev-dependencies]\nx = \"1\"\ny = { workspace = true }\n");
         let findings = versions_stand_in_the_root(&Tree::of([("a/Cargo.toml", &text)]));
         assert_eq!(findings.len(), 1);
         assert_eq!(findings[0].line, Some(4));
@@ -249,13 +230,7 @@ mod tests {
     fn a_package_without_description_or_lints_is_found() {
         let bare = package("a", "");
         let full = package("a", "description = \"A.\"\n[lints]\nworkspace = true\n");
-        assert_eq!(
-            packages_are_complete(&Tree::of([("a/Cargo.toml", &bare)])).len(),
-            2
-        );
-        assert_eq!(
-            packages_are_complete(&Tree::of([("a/Cargo.toml", &full)])),
-            []
-        );
+        assert_eq!(packages_are_complete(&Tree::of([("a/Cargo.toml", &bare)])).len(), 2);
+        assert_eq!(packages_are_complete(&Tree::of([("a/Cargo.toml", &full)])), []);
     }
 }

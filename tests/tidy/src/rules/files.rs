@@ -7,10 +7,7 @@ use crate::{Finding, Tree};
 /// The top level holds what a reader expects there and nothing else.
 #[must_use]
 pub fn the_top_level_is_known(tree: &Tree) -> Vec<Finding> {
-    let entries: BTreeSet<&str> = tree
-        .paths()
-        .filter_map(|path| path.split('/').next())
-        .collect();
+    let entries: BTreeSet<&str> = tree.paths().filter_map(|path| path.split('/').next()).collect();
     let missing = REQUIRED_AT_TOP
         .iter()
         .filter(|name| !entries.contains(*name))
@@ -19,10 +16,7 @@ pub fn the_top_level_is_known(tree: &Tree) -> Vec<Finding> {
         name.starts_with('.') || REQUIRED_AT_TOP.contains(&name) || OPTIONAL_AT_TOP.contains(&name)
     };
     let unknown = entries.iter().filter(|name| !is_known(name)).map(|name| {
-        Finding::in_file(
-            name,
-            "does not belong at the top level; move it into one of the folders",
-        )
+        Finding::in_file(name, "does not belong at the top level; move it into one of the folders")
     });
     missing.chain(unknown).collect()
 }
@@ -34,10 +28,7 @@ pub fn named_paths_exist(tree: &Tree) -> Vec<Finding> {
     let mut findings = Vec::new();
     for (index, line) in tree.text(MAP).unwrap_or_default().lines().enumerate() {
         let quoted = line.split('`').skip(1).step_by(2);
-        for path in quoted
-            .filter(|text| is_path(text))
-            .map(|text| text.trim_end_matches('/'))
-        {
+        for path in quoted.filter(|text| is_path(text)).map(|text| text.trim_end_matches('/')) {
             if !tree.has(path) {
                 let message = format!("names `{path}`, which does not exist; correct the page");
                 findings.push(Finding::on_line(MAP, index + 1, message));
@@ -68,9 +59,7 @@ pub fn links_lead_somewhere(tree: &Tree) -> Vec<Finding> {
 /// Notes about changes are named `<slug>.<kind>.md`.
 #[must_use]
 pub fn change_notes_are_named_by_kind(tree: &Tree) -> Vec<Finding> {
-    let notes = tree
-        .paths()
-        .filter_map(|path| Some((path, path.strip_prefix(".changes/")?)));
+    let notes = tree.paths().filter_map(|path| Some((path, path.strip_prefix(".changes/")?)));
     notes
         .filter(|(_, name)| *name != "README.md" && !is_change_note(name))
         .map(|(path, _)| {
@@ -88,20 +77,14 @@ pub fn change_notes_are_named_by_kind(tree: &Tree) -> Vec<Finding> {
 #[must_use]
 pub fn golden_files_are_used(tree: &Tree) -> Vec<Finding> {
     let paths: Vec<&str> = tree.paths().collect();
-    let sources: Vec<&str> = tree
-        .texts()
-        .filter(|(path, _)| path.ends_with(".rs"))
-        .map(|(_, text)| text)
-        .collect();
+    let sources: Vec<&str> =
+        tree.texts().filter(|(path, _)| path.ends_with(".rs")).map(|(_, text)| text).collect();
     let is_used = |path: &str| {
         let (stem, _) = path.rsplit_once('.').unwrap_or((path, ""));
         let file = path.rsplit('/').next().unwrap_or(path);
         let name = file.split('.').next().unwrap_or(file);
         let is_partner = |other: &&str| {
-            **other != *path
-                && other
-                    .rsplit_once('.')
-                    .is_some_and(|(other, _)| other == stem)
+            **other != *path && other.rsplit_once('.').is_some_and(|(other, _)| other == stem)
         };
         paths.iter().any(is_partner) || sources.iter().any(|text| has_name(text, name))
     };
@@ -115,8 +98,7 @@ pub fn golden_files_are_used(tree: &Tree) -> Vec<Finding> {
 /// Whether `text` has `name` as a whole; `-` is part of a name.
 fn has_name(text: &str, name: &str) -> bool {
     let is_name_char = |char: char| char.is_alphanumeric() || char == '_' || char == '-';
-    text.split(|char: char| !is_name_char(char))
-        .any(|part| part == name)
+    text.split(|char: char| !is_name_char(char)).any(|part| part == name)
 }
 
 fn is_change_note(name: &str) -> bool {
@@ -137,10 +119,7 @@ fn is_path(text: &str) -> bool {
 
 /// The targets of the relative links of a line, without their anchors.
 fn links(line: &str) -> impl Iterator<Item = &str> {
-    let targets = line
-        .split("](")
-        .skip(1)
-        .filter_map(|rest| rest.split(')').next());
+    let targets = line.split("](").skip(1).filter_map(|rest| rest.split(')').next());
     targets
         .filter(|target| !target.contains(':'))
         .filter_map(|target| target.split('#').next())
@@ -191,11 +170,7 @@ mod tests {
 
     #[test]
     fn a_stray_entry_and_a_missing_one_are_found() {
-        let tree = Tree::of([
-            ("README.md", ""),
-            ("scratch/a.rs", ""),
-            (".github/ci.yml", ""),
-        ]);
+        let tree = Tree::of([("README.md", ""), ("scratch/a.rs", ""), (".github/ci.yml", "")]);
         let findings = the_top_level_is_known(&tree);
         let about = |name: &str| findings.iter().any(|finding| finding.path == name);
         assert!(about("scratch") && about("LICENSE-MIT"));
@@ -229,18 +204,9 @@ mod tests {
             (".changes/Tags.added.md", ""),
             (".changes/tags.md", ""),
         ]);
-        let paths: Vec<_> = change_notes_are_named_by_kind(&tree)
-            .into_iter()
-            .map(|finding| finding.path)
-            .collect();
-        assert_eq!(
-            paths,
-            [
-                ".changes/Tags.added.md",
-                ".changes/tags.md",
-                ".changes/tags.new.md"
-            ]
-        );
+        let paths: Vec<_> =
+            change_notes_are_named_by_kind(&tree).into_iter().map(|finding| finding.path).collect();
+        assert_eq!(paths, [".changes/Tags.added.md", ".changes/tags.md", ".changes/tags.new.md"]);
     }
     #[test]
     fn a_golden_file_that_no_test_reads_is_found() {
@@ -251,10 +217,8 @@ mod tests {
             ("a/tests/golden/left-over.txt", ""),
             ("a/tests/messages.rs", "check(\"named\"); // not left"),
         ]);
-        let paths: Vec<_> = golden_files_are_used(&tree)
-            .into_iter()
-            .map(|finding| finding.path)
-            .collect();
+        let paths: Vec<_> =
+            golden_files_are_used(&tree).into_iter().map(|finding| finding.path).collect();
         assert_eq!(paths, ["a/tests/golden/left-over.txt"]);
     }
 }

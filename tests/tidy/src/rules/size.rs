@@ -76,48 +76,26 @@ mod tests {
         let fits = "x\n".repeat(FILE_LINES) + tests;
         let too_long = "x\n".repeat(FILE_LINES + 1) + tests;
         assert_eq!(files_are_short(&Tree::of([("a/src/b.rs", &fits)])), []);
-        assert_eq!(
-            files_are_short(&Tree::of([("a/src/b.rs", &too_long)])).len(),
-            1
-        );
-        assert_eq!(
-            files_are_short(&Tree::of([("a/tests/b.rs", &too_long)])),
-            []
-        );
+        assert_eq!(files_are_short(&Tree::of([("a/src/b.rs", &too_long)])).len(), 1);
+        assert_eq!(files_are_short(&Tree::of([("a/tests/b.rs", &too_long)])), []);
     }
 
     #[test]
     fn inner_tests_are_too_long_by_one_line() {
-        let tests = |lines: usize| {
-            format!(
-                "#[cfg(test)]\nmod tests {{\n{}}}\n",
-                "x\n".repeat(lines - 3)
-            )
-        };
+        let tests =
+            |lines: usize| format!("#[cfg(test)]\nmod tests {{\n{}}}\n", "x\n".repeat(lines - 3));
         let fits = tests(INNER_TEST_LINES);
         let too_long = tests(INNER_TEST_LINES + 1);
-        assert_eq!(
-            inner_tests_are_short(&Tree::of([("a/src/b.rs", &fits)])),
-            []
-        );
-        assert_eq!(
-            inner_tests_are_short(&Tree::of([("a/src/b.rs", &too_long)])).len(),
-            1
-        );
+        assert_eq!(inner_tests_are_short(&Tree::of([("a/src/b.rs", &fits)])), []);
+        assert_eq!(inner_tests_are_short(&Tree::of([("a/src/b.rs", &too_long)])).len(), 1);
     }
 
     #[test]
     fn a_wide_line_is_found_but_not_the_wide_text_of_a_test() {
         let code = format!("{};\n", "x".repeat(COLUMNS));
         let text = format!("f(\"{}\");\n", "x".repeat(COLUMNS));
-        assert_eq!(
-            lines_are_narrow(&Tree::of([("a/tests/b.rs", &code)])).len(),
-            1
-        );
+        assert_eq!(lines_are_narrow(&Tree::of([("a/tests/b.rs", &code)])).len(), 1);
         assert_eq!(lines_are_narrow(&Tree::of([("a/tests/b.rs", &text)])), []);
-        assert_eq!(
-            lines_are_narrow(&Tree::of([("a/src/b.rs", &text)])).len(),
-            1
-        );
+        assert_eq!(lines_are_narrow(&Tree::of([("a/src/b.rs", &text)])).len(), 1);
     }
 }

@@ -5,21 +5,13 @@ use crate::{Finding, Tree};
 /// No file names a folder of the machine it was written on.
 #[must_use]
 pub fn no_paths_of_one_machine(tree: &Tree) -> Vec<Finding> {
-    search(
-        tree,
-        &MACHINE_PATHS,
-        "a path of one machine; make it relative or take it from outside",
-    )
+    search(tree, &MACHINE_PATHS, "a path of one machine; make it relative or take it from outside")
 }
 
 /// No file names the host of a package registry: which mirror is used is the builder's choice.
 #[must_use]
 pub fn no_hosts_of_registries(tree: &Tree) -> Vec<Finding> {
-    search(
-        tree,
-        &REGISTRY_HOSTS,
-        "the host of a package registry; name the package instead",
-    )
+    search(tree, &REGISTRY_HOSTS, "the host of a package registry; name the package instead")
 }
 
 fn search(tree: &Tree, words: &[&str], advice: &str) -> Vec<Finding> {
@@ -56,20 +48,14 @@ mod tests {
             assert_eq!(findings.len(), 1);
             assert_eq!(findings[0].line, Some(2));
         }
-        assert_eq!(
-            no_paths_of_one_machine(&Tree::of([("a", "network/x workshop")])),
-            []
-        );
+        assert_eq!(no_paths_of_one_machine(&Tree::of([("a", "network/x workshop")])), []);
     }
 
     #[test]
     fn a_registry_host_is_found() {
         for host in REGISTRY_HOSTS {
             let text = format!("https://{host}");
-            assert_eq!(
-                no_hosts_of_registries(&Tree::of([("docs/a.md", &text)])).len(),
-                1
-            );
+            assert_eq!(no_hosts_of_registries(&Tree::of([("docs/a.md", &text)])).len(), 1);
         }
     }
 }
