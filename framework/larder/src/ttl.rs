@@ -11,7 +11,8 @@ use std::time::Duration;
 use larder_core::{Clock, telemetry};
 use tokio::task::JoinHandle;
 
-use crate::core::AnyCache;
+use crate::cache::Cache;
+use crate::core::{AnyCache, CacheValue, Key};
 
 /// How many entries of one cache are removed in one pass.
 const BUDGET: usize = 10_000;
@@ -40,13 +41,17 @@ struct State {
 }
 
 impl TtlManager {
-    pub(crate) fn new(clock: Arc<dyn Clock>) -> Self {
+    /// A manager of its own, for caches that want another interval. Looks after nothing yet.
+    #[must_use]
+    pub fn new(clock: Arc<dyn Clock>) -> Self {
         Self { shared: Arc::new(Shared { clock, state: Mutex::default() }) }
     }
 
-    /// Looks after a cache as long as it lives.
-    pub(crate) fn register(&self, cache: &Arc<dyn AnyCache>) {
-        self.shared.lock().caches.push(Arc::downgrade(cache));
+    /// Looks after a cache as long as it lives. The caches of a
+    /// [`CacheManager`](crate::CacheManager) are registered with its own when they are opened.
+    pub fn register<K: Key, V: CacheValue>(&self, cache: &Cache<K, V>) {
+        let core: Arc<dyn AnyCache> = Arc::clone(&cache.core) as _;
+        self.shared.lock().caches.push(Arc::downgrade(&core));
     }
 
     /// Makes one pass over all caches now; how many entries it removed. At most 10,000 a cache.

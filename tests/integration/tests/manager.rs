@@ -274,6 +274,12 @@ async fn the_ttl_manager_frees_what_nobody_asks_for() {
     assert_eq!(users.stats().snapshot().entries, 0);
 
     users.set_many((0..100).map(|n| (n, n))).await.unwrap();
+    clock.advance(Duration::from_secs(10));
+    let own = larder::TtlManager::new(Arc::new(clock.clone()));
+    own.register(&users);
+    assert_eq!(own.cleanup(), 100);
+
+    users.set_many((0..100).map(|n| (n, n))).await.unwrap();
     ttl.start(Duration::from_secs(60));
     while clock.sleepers() == 0 {
         tokio::task::yield_now().await;

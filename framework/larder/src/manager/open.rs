@@ -13,7 +13,7 @@ use super::{CacheManager, Named, builder};
 use crate::block::block_on;
 use crate::cache::Cache;
 use crate::codec::Codec;
-use crate::core::{AnyCache, CacheValue, Core, Key};
+use crate::core::{CacheValue, Core, Key};
 use crate::open::CacheOptions;
 
 impl CacheManager {
@@ -94,11 +94,10 @@ impl CacheManager {
         let named = self.named(name)?;
         let mut open = named.open.lock().unwrap_or_else(PoisonError::into_inner);
         let Some(cache) = &*open else {
-            let core = Arc::new(named.assembled.core(options, codec));
-            let cache: Arc<dyn AnyCache> = Arc::clone(&core) as _;
+            let cache = Cache::new(Arc::new(named.assembled.core(options, codec)));
             self.inner.ttl.register(&cache);
-            *open = Some(cache);
-            return Ok(Cache::new(core));
+            *open = Some(Arc::clone(&cache.core) as _);
+            return Ok(cache);
         };
         if options.is_some() {
             return Err(CacheError::new(ErrorKind::Config, "the cache is open already")
