@@ -68,8 +68,17 @@ impl Directory {
         if is_cancelled(cancelled) {
             return Ok(());
         }
-        let replaced = fs::symlink_metadata(&path).ok().map(|metadata| metadata.len());
+        let old = fs::symlink_metadata(&path).ok();
+        let replaced = old.as_ref().map(fs::Metadata::len);
         let shard = self.layout.shard(name.shard());
+        if self.fsync == Fsync::None
+            && old.is_some_and(|old| old.is_file())
+            && platform::exchange(&aside.path, &path).is_ok()
+        {
+            // What lies aside now is the entry from before, and goes with `aside`.
+            self.collector.replaced(replaced, bytes.len() as u64);
+            return Ok(());
+        }
         self.rename(&aside.path, &path, &shard).map_err(|error| failed("set", &path, error))?;
         aside.is_renamed = true;
         self.collector.replaced(replaced, bytes.len() as u64);
@@ -117,6 +126,76 @@ impl Drop for Aside {
         if !self.is_renamed {
             // If it was not made there is nothing to remove.
             fs::remove_file(&self.path).ok();
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::sync::atomic::AtomicBool;
+    use std::sync::mpsc;
+    use std::thread;
+
+    use larder_core::{BuildContext, Bytes, EntryMeta};
+
+    use super::*;
+    use crate::config::FileConfig;
+
+    fn entry(value: &'static str) -> Entry {
+        Entry { value: Bytes::from_static(value.as_bytes()), meta: EntryMeta::default() }
+    }
+
+    fn files_in(path: &Path) -> usize {
+        fs::read_dir(path).unwrap().count()
+    }
+
+    #[test]
+    fn a_write_is_put_in_place_only_by_the_holder_of_the_lock() {
+        let outer = tempfile::tempdir().unwrap();
+        let config = FileConfig::new(outer.path().join("cache"));
+        let directory = Directory::open(&config, &BuildContext::new("users")).unwrap();
+        let directory = &directory;
+        directory.set("42", &entry("old"), &AtomicBool::new(false)).unwrap();
+        let name = EntryName::new(&directory.meta().unwrap().salt, "users", "42");
+        let cancelled = AtomicBool::new(false);
+        let (sender, written) = mpsc::channel();
+        thread::scope(|scope| {
+            let lock = directory.lock(name);
+            scope.spawn(|| {
+                directory.set("42", &entry("new"), &cancelled).unwrap();
+                sender.send(()).unwrap();
+            });
+            while files_in(&directory.layout.temporary()) == 0 && written.try_recv().is_err() {
+                thread::yield_now();
+            }
+            // The file lies aside, or already in place if nobody minds the lock. However long the
+            // writer waits, and whether it waits yet: it must see that it is too late.
+            for _ in 0..10_000 {
+                thread::yield_now();
+            }
+            assert!(written.try_recv().is_err(), "it did not wait");
+            cancelled.store(true, Ordering::Release);
+            drop(lock);
+        });
+        let found = directory.get("42").unwrap();
+        assert_eq!(found, Some(entry("old")));
+        assert_eq!(files_in(&directory.layout.temporary()), 0);
+    }
+
+    #[test]
+    fn an_overwrite_leaves_the_new_entry_and_nothing_aside() {
+        for fsync in [Fsync::None, Fsync::Data, Fsync::Full] {
+            let outer = tempfile::tempdir().unwrap();
+            let mut config = FileConfig::new(outer.path().join("cache"));
+            config.fsync = fsync;
+            config.max_entries = Some(10);
+            let directory = Directory::open(&config, &BuildContext::new("users")).unwrap();
+            for value in ["one", "two", "three"] {
+                directory.set("42", &entry(value), &AtomicBool::new(false)).unwrap();
+                assert_eq!(directory.get("42").unwrap(), Some(entry(value)));
+                assert_eq!(files_in(&directory.layout.temporary()), 0);
+                assert_eq!(directory.collector.usage().map(|usage| usage.0), Some(1));
+            }
         }
     }
 }

@@ -268,3 +268,17 @@ fn it_is_registered() {
     let _ = larder_file::FILE;
     assert!(Registry::linked().find(Slot::Backend, "file").is_some());
 }
+
+#[test]
+fn touch_writes_the_deadline_where_the_collector_reads_it() {
+    let (_outer, dir) = temporary();
+    let clock = ManualClock::new();
+    let backend = open_at(&dir, &clock);
+    now(backend.set("42", full_entry(&clock))).unwrap();
+    let modified = || only_file(&dir).metadata().unwrap().modified().unwrap();
+    let hard = clock.wall().after(Duration::from_secs(500));
+    now(backend.touch("42", Deadlines { soft: None, hard: Some(hard) })).unwrap();
+    assert_eq!(modified(), hard.to_system_time());
+    now(backend.touch("42", Deadlines::default())).unwrap();
+    assert_eq!(modified(), std::time::SystemTime::UNIX_EPOCH, "the sign of no deadline");
+}
