@@ -8,6 +8,8 @@
 
 /// Places in a bucket.
 const LANES: usize = 12;
+/// How many buckets an empty table keeps.
+const KEPT_EMPTY: usize = 8;
 /// The number of no slot.
 const NOWHERE: u32 = u32::MAX;
 /// The tag of an empty place.
@@ -176,7 +178,7 @@ impl Index {
         tokens.filter(|token| *token != NOWHERE)
     }
 
-    /// Removes a slot; whether it was there.
+    /// Removes a slot; whether it was there. The last one to go takes the memory along.
     pub(crate) fn remove(&mut self, hash: u64, token: u32) -> bool {
         let tag = tag_of(hash);
         let mut at = self.home(hash);
@@ -189,6 +191,9 @@ impl Index {
                 for back in 1..=passed {
                     let before = at.wrapping_sub(back) & (self.buckets.len() - 1);
                     self.buckets[before].overflow -= 1;
+                }
+                if self.len == 0 && self.buckets.len() > KEPT_EMPTY {
+                    *self = Self::new();
                 }
                 return true;
             }
@@ -271,5 +276,9 @@ mod tests {
             assert_eq!(find(&index, token).is_some(), token % 2 == 1);
         }
         assert_eq!(index.len(), 100);
+        for token in (1..200).step_by(2) {
+            assert!(index.remove(hash_of(token), token));
+        }
+        assert_eq!((index.len(), index.buckets.len()), (0, 1), "an empty table is small");
     }
 }

@@ -90,6 +90,9 @@ impl Life {
     }
 }
 
+/// How many slots an empty slab keeps, so that one that is often empty does not allocate each time.
+const KEPT_EMPTY: usize = 64;
+
 pub(crate) struct Slab<K, V> {
     slots: Vec<Option<Slot<K, V>>>,
     hashes: Vec<u64>,
@@ -214,10 +217,15 @@ impl<K, V> Slab<K, V> {
         self.set_life(slot, mortal.then_some(life));
     }
 
+    /// Takes an entry out. The last one to go takes the memory along, so that slot numbers begin
+    /// at 0 again: a policy sizes its own books by the greatest.
     pub(crate) fn remove(&mut self, slot: SlotId) -> Option<(K, V)> {
         let entry = self.slots.get_mut(slot.index())?.take()?;
         self.free.push(slot.get());
         self.weight -= u64::from(self.weights[slot.index()]);
+        if self.len() == 0 && self.slots.len() > KEPT_EMPTY {
+            *self = Self::new();
+        }
         Some((entry.key, entry.value))
     }
 
@@ -246,6 +254,23 @@ mod tests {
     #[test]
     fn a_small_entry_takes_a_word_more_than_key_and_value() {
         assert_eq!(size_of::<Option<Slot<u64, u64>>>(), 24);
+    }
+
+    #[test]
+    fn the_last_entry_to_go_takes_the_memory_along() {
+        let mut slab = Slab::new();
+        let slots: Vec<SlotId> = (0..1000).map(|key| slab.insert(key, key, 'x', 1)).collect();
+        for slot in &slots {
+            slab.set_life(*slot, Some(Life::immortal()));
+        }
+        for slot in &slots[..999] {
+            slab.remove(*slot);
+        }
+        assert_eq!(slab.slots(), 1000);
+        assert_eq!(slab.remove(slots[999]), Some((999, 'x')));
+        assert_eq!((slab.slots(), slab.slots.capacity(), slab.lives.capacity()), (0, 0, 0));
+        assert_eq!(slab.insert(1, 1, 'y', 1), SlotId::new(0));
+        slab.check();
     }
 
     #[test]
