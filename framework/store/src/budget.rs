@@ -50,7 +50,14 @@ impl Budget {
         }
     }
 
-    /// Takes room whether or not there is any; [`is_over`](Self::is_over) then tells.
+    /// Takes room for a new entry whether or not there is any; [`is_over`](Self::is_over) then
+    /// tells.
+    pub(crate) fn claim(&self, weight: u32) -> Claim<'_> {
+        self.take(1, u64::from(weight));
+        Claim { budget: self, weight }
+    }
+
+    /// Takes room whether or not there is any.
     pub(crate) fn take(&self, entries: u64, weight: u64) {
         if self.has_limit() {
             self.entries.fetch_add(entries, Ordering::Relaxed);
@@ -101,6 +108,27 @@ impl Budget {
             assert_eq!(counted, weight, "the budget counts another weight");
         }
         assert!(!self.is_over(), "the store holds more than its capacity");
+    }
+}
+
+/// Room for an entry that is not in yet. It is given back unless it is used, also when a policy
+/// panics in between.
+#[must_use = "room that nobody uses is given back"]
+pub(crate) struct Claim<'a> {
+    budget: &'a Budget,
+    weight: u32,
+}
+
+impl Claim<'_> {
+    /// The entry is in; from now on it is the entry that holds the room.
+    pub(crate) fn settle(self) {
+        std::mem::forget(self);
+    }
+}
+
+impl Drop for Claim<'_> {
+    fn drop(&mut self) {
+        self.budget.give_back(1, u64::from(self.weight));
     }
 }
 

@@ -65,14 +65,14 @@ where
         let mut table = self.shards[number].write();
         let old = self.find_alive(&mut table, &arrival, out);
         let Some(slot) = old else {
-            self.budget.take(1, u64::from(weight));
+            let claim = self.budget.claim(weight);
             if !self.make_room(&mut table, hash, weight, out) {
-                self.budget.give_back(1, u64::from(weight));
                 table.tally.rejections += 1;
                 table.recent.remember(hash, RemovalReason::Rejected.miss_cause());
                 out.push(arrival.entry, RemovalReason::Rejected);
                 return Inserted::Rejected;
             }
+            claim.settle();
             let slot = self.add(&mut table, arrival);
             drop(table);
             self.settle(number, hash, slot, out);

@@ -2,12 +2,16 @@
 
 use std::hash::{Hash, Hasher};
 use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::sync::Arc;
 use std::sync::atomic::{AtomicU32, Ordering};
+
+use larder_core::backend::InProcess;
+use larder_core::policy::{Capacity, HitMode, Policy, PolicyFactory, SlotId, Slots};
+use larder_core::serde_json::json;
 
 use super::{Fixture, POLICIES, entries, fixture, policy};
 use crate::options::Insert;
-use larder_core::backend::InProcess;
-use larder_core::serde_json::json;
+use crate::outcome::Inserted;
 
 /// How many more calls of the user's code are fine. At 0 they panic.
 static FUSE: AtomicU32 = AtomicU32::new(u32::MAX);
@@ -96,4 +100,57 @@ fn a_panic_of_hash_eq_clone_or_drop_leaves_a_store_that_works() {
     }
     std::panic::set_hook(silent);
     assert!(panics > 100, "{panics} panics prove little");
+}
+
+/// A policy that panics whenever it is asked for a victim.
+#[derive(Debug)]
+struct Hopeless {
+    entries: usize,
+}
+
+impl Policy for Hopeless {
+    fn hit_mode(&self) -> HitMode {
+        HitMode::None
+    }
+
+    fn on_insert(&mut self, _: SlotId, _: &mut dyn Slots) {
+        self.entries += 1;
+    }
+
+    fn on_remove(&mut self, _: SlotId, _: bool, _: &mut dyn Slots) {
+        self.entries -= 1;
+    }
+
+    fn victim(&mut self, _: &mut dyn Slots) -> Option<SlotId> {
+        panic!("no idea")
+    }
+
+    fn resize(&mut self, _: Capacity) {}
+
+    fn len(&self) -> usize {
+        self.entries
+    }
+}
+
+impl PolicyFactory for Hopeless {
+    fn kind(&self) -> &str {
+        "hopeless"
+    }
+
+    fn policy(&self, _: Capacity) -> Box<dyn Policy> {
+        Box::new(Self { entries: 0 })
+    }
+}
+
+#[test]
+fn a_policy_that_panics_does_not_use_up_the_budget() {
+    let in_process = InProcess::new(entries(2), Arc::new(Hopeless { entries: 0 }));
+    let store = fixture::<u32, u32>(in_process);
+    for key in 0..10 {
+        let insert = AssertUnwindSafe(|| store.insert(key, key, Insert::default()));
+        assert_eq!(catch_unwind(insert).is_err(), key >= 2);
+        store.check();
+    }
+    store.remove(&0);
+    assert_eq!(store.insert(11, 11, Insert::default()), Ok(Inserted::New));
 }
