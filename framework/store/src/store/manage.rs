@@ -3,7 +3,7 @@
 use std::hash::Hash;
 use std::sync::PoisonError;
 
-use larder_core::policy::Capacity;
+use larder_core::policy::{Capacity, SlotId};
 
 use super::Store;
 use crate::outcome::{Outbox, RemovalReason};
@@ -38,17 +38,19 @@ where
         }
     }
 
-    /// Removes the entries for which `matches` is true, as invalidated; how many. It runs under
-    /// the lock of one shard after the other and must not use the store. Entries that come in
-    /// meanwhile may be passed over.
+    /// Removes the entries that may be served and for which `matches` is true, as invalidated; how
+    /// many. It runs under the lock of one shard after the other and must not use the store.
+    /// Entries that come in meanwhile may be passed over.
     pub fn remove_if(&self, mut matches: impl FnMut(&K, &V) -> bool) -> u64 {
         let mut removed = 0;
         for shard in &self.shards {
             let mut out = Outbox::new();
             let mut table = shard.write();
-            let matching =
-                |(slot, entry): (_, &Slot<K, V>)| matches(&entry.key, &entry.value).then_some(slot);
-            let slots: Vec<_> = table.slab.iter_from(0).filter_map(matching).collect();
+            let mut slots = Vec::new();
+            self.alive(&table, 0, |slot, entry| {
+                slots.extend(matches(&entry.key, &entry.value).then_some(slot));
+                true
+            });
             for slot in &slots {
                 self.detach(&mut table, *slot, RemovalReason::Invalidated, &mut out);
             }
@@ -96,7 +98,7 @@ where
             let mut next = None;
             self.alive(&table, first, |slot, entry| {
                 if keys.len() == limit {
-                    next = Some(((number as u64) << 32) | slot as u64);
+                    next = Some(((number as u64) << 32) | u64::from(slot.get()));
                     return false;
                 }
                 keys.push(entry.key.clone());
@@ -115,13 +117,13 @@ where
         &self,
         table: &Table<K, V>,
         first: usize,
-        mut show: impl FnMut(usize, &Slot<K, V>) -> bool,
+        mut show: impl FnMut(SlotId, &Slot<K, V>) -> bool,
     ) {
         let mut now = None;
         for (slot, entry) in table.slab.iter_from(first) {
             let read_once = || *now.get_or_insert_with(|| self.now());
             let alive = !entry.mortal || !table.is_over(slot, read_once);
-            if alive && !show(slot.index(), entry) {
+            if alive && !show(slot, entry) {
                 return;
             }
         }

@@ -183,6 +183,18 @@ fn remove_if_and_clear_remove_what_they_should() {
 }
 
 #[test]
+fn remove_if_neither_counts_nor_sees_what_has_expired() {
+    let store = lru::<u32, u32>(entries(10));
+    let insert = Insert::default().deadline(store.in_seconds(1));
+    store.insert(1, 1, insert).unwrap();
+    store.insert(2, 2, Insert::default()).unwrap();
+    store.clock.advance(Duration::from_secs(1));
+    assert_eq!(store.remove_if(|key, _| *key == 2 || panic!("it is dead")), 1);
+    assert_eq!(store.get(&1), Lookup::Miss(MissCause::Expired));
+    assert_eq!(store.stats().expirations, 1);
+}
+
+#[test]
 fn scan_lists_every_key_that_stays_exactly_once() {
     let policy = policy(&larder_policies::LRU, json!({}));
     let in_process = InProcess::new(entries(1000), policy).shards(Some(4));
