@@ -131,6 +131,10 @@ impl Backend for MemoryBackend {
         if deadlines.hard.is_some_and(|hard| hard <= wall) {
             return self.delete(key).await;
         }
+        if !self.exists(key).await? {
+            // Dead by the wall clock; touching it would bring it back to life.
+            return Ok(false);
+        }
         let deadline = deadlines.hard.map(|at| self.moment(at));
         let touched = self.store().touch_with(key, deadline, |entry| {
             entry.meta.soft_deadline = deadlines.soft;

@@ -18,7 +18,7 @@ use crate::backend::MemoryBackend;
 #[serde(deny_unknown_fields, default)]
 #[non_exhaustive]
 pub struct MemoryConfig {
-    /// Most entries. Default `10000` if `max_bytes` is not set either, else no limit.
+    /// Most entries at a time. Default: `10000` if `max_bytes` is not set either, else no limit.
     #[schemars(extend("x-aliases" = ["max_entries", "size", "maxsize", "max_capacity"]))]
     pub capacity: Option<u64>,
     /// Most bytes of all keys and values together. The books about an entry, some fifty bytes, are
@@ -26,7 +26,7 @@ pub struct MemoryConfig {
     #[schemars(extend("x-aliases" = ["max_size", "size_limit", "max_weight"]))]
     pub max_bytes: Option<ByteSize>,
     /// What happens to a new entry when there is no room: `evict` (others make room, as the policy
-    /// says) or `reject` (the write fails). Default `evict`.
+    /// says) or `reject` (the write fails).
     pub on_full: OnFull,
     /// Number of parts with a lock of their own, rounded up to a power of two. Default: four per
     /// core, fewer for small caches, and one below 64 entries.
@@ -89,7 +89,7 @@ impl PluginConfig for MemoryConfig {
         ] {
             if is_zero {
                 let problem = Problem::new(at.join(option), "`0` leaves no room for any entry");
-                problems.push(problem.help("leave it out, or disable the cache instead"));
+                problems.push(problem.help("write at least 1, or leave it out"));
             }
         }
         if let Some(shards) = self.shards

@@ -1,9 +1,11 @@
 //! Tests of the backend through the trait, and of its options.
 
 use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
 use larder_core::backend::{Deadlines, OnFull, ScanRequest};
+use larder_core::clock::{Moment, Sleep, Timestamp};
 use larder_core::plugin::Factory;
 use larder_core::policy::Capacity;
 use larder_core::serde_json::{self, json};
@@ -94,6 +96,40 @@ async fn touch_changes_deadlines_and_nothing_else() {
     let past = Deadlines { soft: None, hard: Some(clock.wall()) };
     assert!(backend.touch("a", past).await.unwrap());
     assert!(!backend.exists("a").await.unwrap());
+}
+
+/// A clock whose wall time somebody sets forward by a day.
+#[derive(Debug, Default)]
+struct SetForward {
+    clock: ManualClock,
+    is_ahead: AtomicBool,
+}
+
+impl Clock for SetForward {
+    fn now(&self) -> Moment {
+        self.clock.now()
+    }
+
+    fn wall(&self) -> Timestamp {
+        let days = u64::from(self.is_ahead.load(Ordering::Relaxed));
+        self.clock.wall().after(Duration::from_secs(86_400 * days))
+    }
+
+    fn sleep(&self, duration: Duration) -> Sleep {
+        self.clock.sleep(duration)
+    }
+}
+
+#[tokio::test]
+async fn touch_does_not_revive_what_is_dead_by_the_wall_clock() {
+    let clock = Arc::new(SetForward::default());
+    let context = context(&clock.clock).clock(Arc::<SetForward>::clone(&clock));
+    let backend = MemoryConfig::default().build(&context).await.unwrap();
+    backend.set("a", mortal("one", &clock.clock, 60)).await.unwrap();
+    clock.is_ahead.store(true, Ordering::Relaxed);
+    assert!(!backend.exists("a").await.unwrap());
+    assert!(!backend.touch("a", Deadlines::default()).await.unwrap());
+    assert_eq!(backend.get("a").await.unwrap(), None);
 }
 
 #[tokio::test]
