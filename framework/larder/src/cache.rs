@@ -1,4 +1,5 @@
-//! [`Cache`], the typed handle that an application works with. Loading is in [`load`], what concerns many keys in [`many`].
+//! [`Cache`], the typed handle that an application works with. Loading is in [`load`], what
+//! concerns many keys in [`many`].
 
 use std::any::type_name;
 use std::borrow::Borrow;

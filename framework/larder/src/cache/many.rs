@@ -76,8 +76,8 @@ impl<K: Key, V: CacheValue> Cache<K, V> {
     ///
     /// # Errors
     ///
-    /// [`Unsupported`](crate::ErrorKind::Unsupported) when a tier cannot list its keys; as [`delete`](Self::delete)
-    /// otherwise. The store is empty of the keys in every case.
+    /// [`Unsupported`](crate::ErrorKind::Unsupported) when a tier cannot list its keys; as
+    /// [`delete`](Self::delete) otherwise. The store is empty of the keys in every case.
     ///
     /// # Cancellation
     ///
@@ -93,7 +93,8 @@ impl<K: Key, V: CacheValue> Cache<K, V> {
     ///
     /// # Errors
     ///
-    /// [`Unsupported`](crate::ErrorKind::Unsupported) when a tier cannot list its keys; what a tier says that fails.
+    /// [`Unsupported`](crate::ErrorKind::Unsupported) when a tier cannot list its keys; what
+    /// a tier says that fails.
     ///
     /// # Cancellation
     ///
