@@ -347,8 +347,8 @@ impl fmt::Debug for Descriptor {
 ///
 /// `register!(policy: SieveConfig);` is the last line of the plugin's file; the example at the top
 /// of this crate has one. The left side is the slot: `backend`, `policy`, `serializer`,
-/// `invalidator`, `warmer`, `replicator` or `connection`. A crate that no code of the program names is not linked, and then
-/// this does nothing: write `use the_crate as _;` in the program.
+/// `invalidator`, `warmer`, `replicator` or `connection`. A crate that no code of the program names
+/// is not linked, and then this does nothing: write `use the_crate as _;` in the program.
 #[macro_export]
 macro_rules! register {
     ($slot:ident: $config:ty) => {
