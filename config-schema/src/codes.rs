@@ -268,6 +268,13 @@ An option or a section is known and checked, and this build does not act on it y
 Ignoring it is safe: caches work, without that feature. Remove it, or put `W0201` into `allow`.",
     ),
     (
+        "W0202",
+        "\
+`allow` holds something that is not the code of a warning.
+
+Only warnings can be accepted, by their exact code such as `W0401`; errors cannot.",
+    ),
+    (
         "W0301",
         "\
 `unset` names a key that nothing sets, so it does nothing; probably a typo.",
@@ -275,8 +282,8 @@ Ignoring it is safe: caches work, without that feature. Remove it, or put `W0201
     (
         "W0401",
         "\
-A cache keeps entries in this process, over a tier that several processes share, and nothing tells
-this process when another one changes an entry.
+A cache keeps entries in this process, over a tier that several processes reach over a connection,
+and nothing tells this process when another one changes an entry.
 
 Reads may then be as old as the ttl of the first tier. Add a backplane, keep that ttl short, or put
 `W0401` into `allow`.",

@@ -29,8 +29,21 @@ impl Label {
     /// A text at a place.
     #[must_use]
     pub fn new(at: Location, text: impl Into<String>) -> Self {
-        Self { at, text: text.into() }
+        Self { at, text: abridged(text.into()) }
     }
+}
+
+/// A text without its middle when a config quotes half a file: nobody reads on after that.
+fn abridged(text: String) -> String {
+    const LONGEST: usize = 600;
+    const KEPT: usize = 100;
+    if text.len() <= LONGEST {
+        return text;
+    }
+    let count = text.chars().count();
+    let start: String = text.chars().take(KEPT).collect();
+    let end: String = text.chars().skip(count.saturating_sub(KEPT)).collect();
+    format!("{start} … {end}")
 }
 
 /// A change of the text that mends it.
@@ -102,7 +115,7 @@ impl Diagnostic {
         Self {
             code,
             severity: Severity::Error,
-            message: message.into(),
+            message: abridged(message.into()),
             path: None,
             primary: None,
             secondary: Vec::new(),

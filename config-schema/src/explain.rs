@@ -32,6 +32,8 @@ pub struct OptionDoc {
     pub facts: Vec<String>,
     /// What it contains: each option in one line.
     pub options: Vec<String>,
+    /// What else has this name, in the form that [`describe`] finds it by: `policy.ttl`.
+    pub see_also: Vec<String>,
 }
 
 /// The documentation of an option path such as `caches.users.ttl` or `ttl`, or of a plugin kind
@@ -50,12 +52,17 @@ pub fn describe(registry: &Registry, path: &str) -> Option<OptionDoc> {
     if by_slot.is_some() {
         return by_slot;
     }
-    if let Some(doc) = Slot::ALL.into_iter().find_map(|slot| plugin_doc(registry, slot, path)) {
-        return Some(doc);
-    }
-    // A bare option such as `ttl` is one of a cache or of a tier.
+    // A bare option such as `ttl` is one of a cache; a plugin may have the same name.
     let in_cache = [&["caches", "NAME"], parts.as_slice()].concat();
-    option_doc(registry, root, &in_cache, path)
+    let option = option_doc(registry, root, &in_cache, path);
+    let plugins = Slot::ALL.into_iter().filter_map(|slot| {
+        let name = format!("{}.{path}", slot_word(slot));
+        Some((name, plugin_doc(registry, slot, path)?))
+    });
+    let mut found = option.map(|doc| (path.to_owned(), doc)).into_iter().chain(plugins);
+    let (_, mut doc) = found.next()?;
+    doc.see_also = found.map(|(name, _)| name).collect();
+    Some(doc)
 }
 
 fn option_doc(registry: &Registry, root: &Value, parts: &[&str], title: &str) -> Option<OptionDoc> {
@@ -138,5 +145,6 @@ fn doc(title: String, schema: &Value) -> OptionDoc {
         description: shape::text(schema, "description").map(str::to_owned),
         facts,
         options,
+        see_also: Vec::new(),
     }
 }

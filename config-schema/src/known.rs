@@ -115,6 +115,20 @@ pub(crate) const fn slot_word(slot: Slot) -> &'static str {
     }
 }
 
+/// Several of a slot.
+pub(crate) const fn slot_words(slot: Slot) -> &'static str {
+    match slot {
+        Slot::Backend => "backends",
+        Slot::Connection => "connections",
+        Slot::Invalidator => "backplanes",
+        Slot::Policy => "policies",
+        Slot::Replicator => "replicators",
+        Slot::Serializer => "serializers",
+        Slot::Warmer => "warmers",
+        _ => "plugins",
+    }
+}
+
 /// The slot of an `x-plugin` mark.
 pub(crate) fn slot_of(mark: &str) -> Option<Slot> {
     Slot::ALL.into_iter().find(|slot| slot.as_str() == mark)

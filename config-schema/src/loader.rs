@@ -18,6 +18,7 @@ use self::interpolate::Interpolation;
 use self::read::Files;
 use crate::diagnostic::{Diagnostic, Severity};
 use crate::parse::Format;
+use crate::suggest::closest;
 use crate::tree::{Location, Node, Source, SourceId, SourceKind, Sources, Table, Value};
 
 mod assemble;
@@ -308,7 +309,11 @@ fn keep_one_of_each(diagnostics: &mut Vec<Diagnostic>) {
 pub(crate) fn looks_secret(option: &str) -> bool {
     let name = option.to_lowercase();
     let words = ["credential", "passphrase", "passwd", "password", "secret", "token"];
-    words.iter().any(|word| name.contains(word)) || name == "key" || name.ends_with("_key")
+    words.iter().any(|word| name.contains(word))
+        || ["auth", "key", "pass", "pwd"].contains(&name.as_str())
+        || ["_auth", "_key", "_pass", "_pwd", "apikey"].iter().any(|end| name.ends_with(end))
+        // A mistyped or foreign word, such as `paswd` and `passwort`.
+        || closest(&name, words).is_some()
 }
 
 /// Whether a value is an address with a user or a password in it.

@@ -3,10 +3,15 @@
 /// The candidate nearest to `name`, if one is near enough to be offered.
 ///
 /// Case, `-`, `_` and `.` do not count. Near enough is a Damerau-Levenshtein distance of at most
-/// a third of the length, and at least one. Of two equally near ones the first is taken.
+/// a third of the length, and at least one; a name of one letter is near to none but itself. Of two
+/// equally near ones the first is taken.
 pub fn closest<'a>(name: &str, candidates: impl IntoIterator<Item = &'a str>) -> Option<&'a str> {
     let wanted = bare(name);
-    let limit = (wanted.chars().count() / 3).max(1);
+    let limit = match wanted.chars().count() {
+        0 => return None,
+        1 => 0,
+        count => (count / 3).max(1),
+    };
     // The distance of very long names takes long to compute and nobody mistypes them.
     if wanted.len() > 100 {
         return None;
@@ -40,5 +45,8 @@ mod tests {
     fn a_name_that_is_far_from_all_gets_no_suggestion() {
         assert_eq!(closest("redis", ["file", "memory"]), None);
         assert_eq!(closest("ab", ["xy"]), None);
+        assert_eq!(closest("b", ["a"]), None, "every letter is one change from every other");
+        assert_eq!(closest("", ["a"]), None);
+        assert_eq!(closest("B", ["a", "b"]), Some("b"));
     }
 }

@@ -111,7 +111,10 @@ fn a_refused_value_comes_with_what_to_write_instead() {
             "max_value_size = '5XB'",
             "C0209 `5XB` is not a size; units: B kB MB GB TB KiB MiB GiB TiB",
         ),
-        ("ttl_jitter = 2", "C0209 `caches.a.ttl_jitter` must be from 0 to 1, or `0%` to `100%`; "),
+        (
+            "ttl_jitter = 2",
+            "C0209 `caches.a.ttl_jitter` must be from 0 to 1, or `0%` to `100%`; write `\"2%\"` for 2 percent",
+        ),
         (
             "ttl_jitter = '110%'",
             "C0209 `caches.a.ttl_jitter` must be from 0 to 1, or `0%` to `100%`; ",
@@ -240,6 +243,20 @@ fn warnings_are_accepted_per_cache() {
                     is ignored @ refresh_ahead";
     assert_eq!(found(&text), [expected]);
     assert!(load(&text, &[]).config.is_some());
+}
+
+#[test]
+fn processes_are_told_of_changes_over_connections_only() {
+    let tiers = |lower: &str| {
+        format!(
+            "[connections.main]\nkind = 'redis'\nurl = 'redis://a'\n[caches.a]\nttl = '1h'\n\
+             l1.backend = {{ kind = 'memory', capacity = 1 }}\nl2.backend = {lower}\n"
+        )
+    };
+    let warning = "W0401 `a` keeps an in-process tier over a shared one without a backplane @ \
+                   [caches.a]";
+    assert_eq!(found(&tiers("{ kind = 'redis', connection = 'main' }")), [warning]);
+    assert_eq!(found(&tiers("{ kind = 'file', dir = '/a' }")), [""; 0], "as there is no backplane");
 }
 
 #[test]

@@ -67,7 +67,10 @@ impl<'a> Checker<'a> {
         for edge in rest {
             diagnostic = diagnostic.also(edge.at.clone(), edge.label());
         }
-        let help = "let both use a third cache that has no `cache =` tier of its own";
+        let help = match cycle.len() {
+            1 => "give the tier a `backend`, or name another cache",
+            _ => "let both use a third cache that has no `cache =` tier of its own",
+        };
         self.diagnostics.push(diagnostic.help(help));
     }
 }

@@ -17,6 +17,7 @@ use crate::render::{ConfigError, Report};
 use crate::shape;
 use crate::tree::{Location, Node, Sources};
 
+mod allowed;
 mod budget;
 mod build;
 mod connection;
@@ -166,6 +167,7 @@ impl<'a> Checker<'a> {
     /// Checks what options have to do with each other.
     fn relations(&mut self, root: &'a Node, has_loader_errors: bool) {
         let views = view::caches(root);
+        self.allowed(root, &views);
         self.tiers(&views, has_loader_errors);
         self.cycles(&views);
         self.connections(root, has_loader_errors);

@@ -9,6 +9,7 @@ use serde_json::{Map, Value as Json};
 use super::environment::CheckEnvironment;
 use super::plugins::PluginUse;
 use super::scalars;
+use super::unknown::Unknown;
 use crate::diagnostic::Diagnostic;
 use crate::shape;
 use crate::tree::{Item, Layer, Location, Node, Sources, Table, Value};
@@ -200,7 +201,7 @@ impl<'a> Checker<'a> {
                     continue;
                 }
                 if is_closed(schema) {
-                    self.unknown(item, &path, schema, owner);
+                    self.unknown(&Unknown { item, path: &path, schema, siblings: items }, owner);
                     values = None;
                 } else if let Some(values) = &mut values {
                     values.insert(item.key.clone(), to_json(&item.node));
@@ -230,7 +231,9 @@ impl<'a> Checker<'a> {
         let Some(what) = shape::text(option, "x-not-yet") else {
             return;
         };
-        if self.is_partial || item.node.failed || is_switched_off(&item.node) {
+        // A section that is no table is reported as that.
+        let is_value = !is_object(option) || scalars::fits(option, &item.node);
+        if self.is_partial || item.node.failed || !is_value || is_switched_off(&item.node) {
             return;
         }
         let diagnostic = Diagnostic::warning(

@@ -4,7 +4,7 @@ use larder_core::{Descriptor, KeyPath, Slot};
 use serde_json::{Map, Value as Json, json};
 
 use super::options::{Checker, Owner, Spot, is_null};
-use super::scalars::requote;
+use super::scalars::{requote, type_word};
 use crate::diagnostic::{Diagnostic, Fix};
 use crate::known::{self, Known, slot_word};
 use crate::shape;
@@ -42,7 +42,7 @@ impl<'a> Checker<'a> {
             return None;
         }
         let Some(kind) = kind_node.as_str() else {
-            return self.not_a_plugin(spot, kind_node, slot);
+            return self.not_a_kind(spot, kind_node, slot);
         };
         let Some(registered) = self.registry.find(slot, kind) else {
             if !known::is_ignored(slot) || known::find(slot, kind).is_none() {
@@ -146,8 +146,17 @@ impl<'a> Checker<'a> {
         let diagnostic = Diagnostic::error("C0204", message).help(format!(
             "write the kind as a string, or a table with `kind`: `{slot} = {{ kind = \"…\" }}`"
         ));
-        let spot = Spot { node: spot.node, path: spot.path, key_at: spot.key_at };
-        self.report(spot, diagnostic, "");
+        self.report(spot, diagnostic, type_word(&node.value));
+        None
+    }
+
+    fn not_a_kind(&mut self, spot: Spot<'a, '_>, node: &Node, slot: Slot) -> Option<Json> {
+        let path = spot.path.join("kind");
+        let found = node.value.describe();
+        let message = format!("expected a string for `{path}`, found {found}");
+        let diagnostic = Diagnostic::error("C0204", message).note(self.registered_note(slot));
+        let at = Spot { node, path: &path, key_at: spot.key_at };
+        self.report(at, diagnostic, type_word(&node.value));
         None
     }
 
@@ -165,7 +174,7 @@ impl<'a> Checker<'a> {
             .collect();
         match kinds.len() {
             0 => format!("no {word} is registered in this program"),
-            _ => format!("registered {word}s: {}", kinds.join(", ")),
+            _ => format!("registered {}: {}", known::slot_words(slot), kinds.join(", ")),
         }
     }
 
@@ -188,7 +197,10 @@ impl<'a> Checker<'a> {
         if let Some(known) = known::find(slot, kind) {
             return self.known_but_missing(known, node);
         }
-        let message = format!("unknown {word} kind `{kind}`");
+        let message = match kind {
+            "" => format!("the kind of a {word} is empty"),
+            _ => format!("unknown {word} kind `{kind}`"),
+        };
         let label = format!("no {word} plugin of this name is registered");
         let mut diagnostic = Diagnostic::error("C0201", message)
             .at(node.at.clone(), label)
@@ -226,10 +238,14 @@ impl<'a> Checker<'a> {
         if !known.is_released {
             let message = format!("{word} `{kind}` is known, but is not available in this build");
             let label = format!("planned for crate `{name}`, which does not have it yet");
+            let help = match kinds.len() {
+                0 => format!("remove it until a release has `{kind}`"),
+                _ => format!("use one of the linked kinds until a release has `{kind}`"),
+            };
             return Diagnostic::error("C0202", message)
                 .at(node.at.clone(), label)
                 .note(linked)
-                .help(format!("use one of the linked kinds until a release has `{kind}`"));
+                .help(help);
         }
         let message = format!("{word} `{kind}` is known, but this program was built without it");
         let label = format!("provided by crate `{name}`, which is not linked");

@@ -139,14 +139,22 @@ pub(super) fn wrong_type(checker: &mut Checker<'_>, spot: Spot<'_, '_>, schema: 
     if let Some(name) = spot.path.last().filter(|name| name.parse::<usize>().is_err()) {
         diagnostic = diagnostic.note(shape::summary(name, schema, false));
     }
+    let has = |option: &str| schema.get("properties").is_some_and(|all| all.get(option).is_some());
+    let is_tier = has("backend") && has("cache");
+    if let (true, Some(name), Some(kind)) = (is_tier, spot.path.last(), spot.node.as_str()) {
+        diagnostic = diagnostic.help(format!("name its backend: `{name}.backend = \"{kind}\"`"));
+    }
     if let Some(fix) = change_quotes(checker.sources, spot.node, schema)
         && !is_secret
     {
         diagnostic = diagnostic.fix(fix);
     }
-    let label = spot.node.value.describe();
-    let label = label.trim_start_matches("an ").trim_start_matches("a ");
-    checker.report(spot, diagnostic, label);
+    checker.report(spot, diagnostic, type_word(&spot.node.value));
+}
+
+/// What a value is, without article, as labels say it.
+pub(super) fn type_word(value: &Value) -> &'static str {
+    value.describe().trim_start_matches("an ").trim_start_matches("a ")
 }
 
 /// Removes or adds quotes when that makes the value one of the right type.
@@ -156,6 +164,11 @@ fn change_quotes(sources: &Sources, node: &Node, schema: &Json) -> Option<Fix> {
     if let Some(text) = node.as_str() {
         let is_quoted = written.starts_with(['"', '\'']);
         let fits = types.iter().any(|name| parse_as(name, text).is_some());
+        // YAML reads `010` as text, because older versions read it as eight.
+        let bare = text.trim_start_matches('0');
+        if !is_quoted && fits && bare.len() < text.len() && !bare.is_empty() {
+            return Some(Fix::replace("a number begins with no `0`", node.at.clone(), bare));
+        }
         return (is_quoted && fits)
             .then(|| Fix::replace("remove the quotes", node.at.clone(), text).certain());
     }
@@ -179,8 +192,12 @@ fn is_choice(checker: &mut Checker<'_>, spot: Spot<'_, '_>, schema: &Json, value
     };
     let names: Vec<String> = choices.iter().map(shape::plain).collect();
     let message = format!("`{shown}` is not a value of `{}`", spot.path);
-    let mut diagnostic =
-        Diagnostic::error("C0209", message).note(format!("values: {}", names.join(", ")));
+    let note = match (names.as_slice(), spot.path.last()) {
+        // The description says why there is no choice.
+        ([_], Some(name)) => shape::summary(name, schema, false),
+        _ => format!("values: {}", names.join(", ")),
+    };
+    let mut diagnostic = Diagnostic::error("C0209", message).note(note);
     if let Some(near) = closest(&shown, names.iter().map(String::as_str)) {
         let text = requote(checker.sources, &spot.node.at, near);
         let fix = Fix::replace(format!("did you mean `{near}`?"), spot.node.at.clone(), text);

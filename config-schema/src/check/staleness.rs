@@ -1,10 +1,15 @@
 //! An in-process tier over a shared one hears of no changes that other processes make.
+//!
+//! Shared is what is reached over a connection: there a backplane can tell the other processes. The
+//! processes that share a directory have nothing to tell each other with, so a warning would be no
+//! help to anybody.
 
 use larder_core::{Capabilities, Slot};
 
 use super::options::Checker;
 use super::view::CacheView;
 use crate::diagnostic::Diagnostic;
+use crate::shape;
 use crate::tree::{Item, Location};
 
 impl<'a> Checker<'a> {
@@ -18,10 +23,12 @@ impl<'a> Checker<'a> {
     }
 
     fn unheard_changes(&self, view: &CacheView<'a>) -> Option<Diagnostic> {
-        let is_shared = |tier: &&_| view_can(tier, self);
+        let is_shared = |tier: &&_| is_shared(tier, self);
         let (first, below) = view.tiers.split_first()?;
         let shared = below.iter().find(is_shared)?;
-        let is_private = first.backend(&self.plugins).is_some() && !view_can(first, self);
+        let is_private = first.backend(&self.plugins).is_some_and(|backend| {
+            !backend.descriptor.capabilities.intersects(Capabilities::SHARED)
+        });
         if !is_private || view.find(&["invalidation", "backplane"]).is_some() {
             return None;
         }
@@ -64,9 +71,13 @@ impl<'a> Checker<'a> {
     }
 }
 
-fn view_can(tier: &super::view::TierView<'_>, checker: &Checker<'_>) -> bool {
-    tier.backend(&checker.plugins)
-        .is_some_and(|backend| backend.descriptor.capabilities.contains(Capabilities::SHARED))
+/// Whether a tier keeps its entries with others behind a connection.
+fn is_shared(tier: &super::view::TierView<'_>, checker: &Checker<'_>) -> bool {
+    tier.backend(&checker.plugins).is_some_and(|backend| {
+        let schema = backend.descriptor.factory.config().schema().to_value();
+        backend.descriptor.capabilities.contains(Capabilities::SHARED)
+            && shape::properties(&schema).any(|(name, _)| name == "connection")
+    })
 }
 
 /// A key and its value.

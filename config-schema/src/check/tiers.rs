@@ -25,7 +25,13 @@ impl<'a> Checker<'a> {
 
     fn missing_tiers(&mut self, view: &CacheView<'a>) {
         let at = view.item.key_at.clone();
+        let table = view.item.node.as_table();
+        // A tier that is no table has been reported, and is not missing.
+        let is_written = |tier: Tier| table.is_some_and(|table| table.get(tier.as_str()).is_some());
         if view.tiers.is_empty() {
+            if Tier::ALL.into_iter().any(is_written) {
+                return;
+            }
             let message = format!("{} has no tier to keep entries in", view.label());
             self.diagnostics.push(
                 Diagnostic::error("C0208", message)
@@ -37,7 +43,7 @@ impl<'a> Checker<'a> {
         }
         for pair in [[Tier::L1, Tier::L2], [Tier::L2, Tier::L3]] {
             let has = |wanted| view.tiers.iter().find(|tier| tier.tier == wanted);
-            if let (None, Some(lower)) = (has(pair[0]), has(pair[1])) {
+            if let (None, false, Some(lower)) = (has(pair[0]), is_written(pair[0]), has(pair[1])) {
                 let (upper, label) = (pair[0], view.label());
                 let message = format!("{label} has tier `{}` without `{upper}`", lower.tier);
                 let lower_at = lower.key_at.clone();
@@ -100,7 +106,8 @@ impl<'a> Checker<'a> {
             .at(at.clone(), "")
             .path(tier.path.join("cache"))
             .note(format!("caches: {}", names.join(", ")));
-        if let Some(near) = closest(name, caches().map(|other| other.name)) {
+        let others = caches().map(|other| other.name).filter(|other| *other != view.name);
+        if let Some(near) = closest(name, others) {
             let text = requote(self.sources, at, near);
             let fix = Fix::replace(format!("did you mean `{near}`?"), at.clone(), text);
             diagnostic = diagnostic.fix(fix);

@@ -5,7 +5,7 @@ use larder_core::units::UnitError;
 use super::options::Spot;
 use super::scalars::{requote, shown};
 use crate::diagnostic::{Diagnostic, Fix};
-use crate::tree::{SourceKind, Sources};
+use crate::tree::{Node, SourceKind, Sources, Value};
 
 const DURATION_UNITS: &str =
     "units: ns us ms s m h d w, also combined: \"1h30m\"; \"never\" switches expiry off";
@@ -27,10 +27,26 @@ pub(super) fn unit_error(
         UnitError::AmbiguousSize { number, unit } => ambiguous_size(spot, number, *unit),
         UnitError::OutOfRange => {
             let message = format!("`{}` must be from 0 to 1, or `0%` to `100%`", spot.path);
-            (Diagnostic::error("C0209", message), "out of range".into())
+            let mut diagnostic = Diagnostic::error("C0209", message);
+            if let Some(percent) = percent(spot.node) {
+                let help = format!("write `\"{percent}%\"` for {percent} percent");
+                diagnostic = diagnostic.help(help);
+            }
+            (diagnostic, "out of range".into())
         }
-        other => malformed(spot, unit, other),
+        other => malformed(sources, spot, unit, other),
     }
+}
+
+/// The number that would be a share with a `%` behind it.
+fn percent(node: &Node) -> Option<f64> {
+    let number = match &node.value {
+        Value::Integer(number) => *number as f64,
+        Value::Float(number) => *number,
+        Value::String(text) if node.reference.is_none() => text.trim().parse().ok()?,
+        _ => return None,
+    };
+    (1.0..=100.0).contains(&number).then_some(number)
 }
 
 fn duration_without_unit(
@@ -145,7 +161,24 @@ pub(super) fn grouped(number: u64) -> String {
     text
 }
 
-fn malformed(spot: Spot<'_, '_>, unit: &str, error: &UnitError) -> (Diagnostic, String) {
+/// `1 day` and `5 minutes` in the units that there are.
+fn with_short_units(written: &str) -> Option<String> {
+    const UNITS: [(&str, &str); 6] =
+        [("sec", "s"), ("min", "m"), ("hour", "h"), ("hr", "h"), ("day", "d"), ("week", "w")];
+    let written = written.trim();
+    let digits = written.len() - written.trim_start_matches(|c: char| c.is_ascii_digit()).len();
+    let (number, word) = written.split_at(digits);
+    let word = word.trim().to_ascii_lowercase();
+    let (_, unit) = UNITS.into_iter().find(|(long, _)| word.starts_with(long))?;
+    (digits > 0 && word.chars().all(char::is_alphabetic)).then(|| format!("{number}{unit}"))
+}
+
+fn malformed(
+    sources: &Sources,
+    spot: Spot<'_, '_>,
+    unit: &str,
+    error: &UnitError,
+) -> (Diagnostic, String) {
     let written = shown(spot.node);
     let (noun, units) = match unit {
         "size" => ("size", Some(SIZE_UNITS)),
@@ -153,7 +186,16 @@ fn malformed(spot: Spot<'_, '_>, unit: &str, error: &UnitError) -> (Diagnostic, 
         "life" => ("duration", Some(DURATION_UNITS)),
         _ => ("duration", Some(PLAIN_DURATION_UNITS)),
     };
-    let mut diagnostic = Diagnostic::error("C0209", format!("`{written}` is not a {noun}"));
+    let subject = match written.trim() {
+        "" => "an empty text".to_owned(),
+        _ => format!("`{written}`"),
+    };
+    let mut diagnostic = Diagnostic::error("C0209", format!("{subject} is not a {noun}"));
+    if let (true, Some(short)) = (noun == "duration", with_short_units(written)) {
+        let at = spot.node.at.clone();
+        let text = requote(sources, &at, &short);
+        diagnostic = diagnostic.fix(Fix::replace(format!("write `{short}`"), at, text));
+    }
     let reason = match spot.node.reference {
         Some(_) => format!("does not stand for a {noun}"),
         None => error.to_string(),
@@ -162,6 +204,12 @@ fn malformed(spot: Spot<'_, '_>, unit: &str, error: &UnitError) -> (Diagnostic, 
         diagnostic = diagnostic.note(units);
     }
     // Some reasons list the units as well; the note does it for all.
-    let reason = reason.split("; units").next().unwrap_or_default().to_owned();
+    let reason = match reason.split("; units").next().unwrap_or_default() {
+        _ if written.trim_start().starts_with('-') => format!("a {noun} is not negative"),
+        long if long.starts_with("number is too large") => {
+            "longer than a duration can be".to_owned()
+        }
+        reason => reason.to_owned(),
+    };
     (diagnostic, reason)
 }

@@ -58,7 +58,8 @@ fn schema_of<T: JsonSchema>() -> Value {
 #[derive(Debug, Default, Deserialize, JsonSchema)]
 #[serde(default, deny_unknown_fields)]
 pub(crate) struct Root {
-    /// Version of the config language; this program reads version 1.
+    /// Version of the config language; this program reads version 1, and takes a file without one
+    /// for that.
     #[schemars(extend("enum" = [1]))]
     version: Option<u32>,
     /// More files, as globs relative to this one; read in the order of their names.
@@ -101,24 +102,26 @@ pub(crate) struct CacheSection {
     pub(crate) unset: Vec<String>,
     /// What the cache is for.
     pub(crate) description: Option<String>,
-    /// How long entries live; `never` switches expiry off.
+    /// How long entries live from the time they are written; `never` switches expiry off.
     #[schemars(extend(
         "x-default" = "never",
         "x-reload" = "live",
         "x-aliases" = ["expiration", "expire_after_write", "lifespan", "max_age", "time_to_live"]
     ))]
     pub(crate) ttl: Option<Life>,
-    /// How long an entry lives that nobody reads.
+    /// How long an entry lives that nobody reads; every read starts it anew. The ttl ends an entry
+    /// even if it is read.
     #[schemars(extend(
         "x-default" = "never",
         "x-reload" = "live",
         "x-aliases" = ["expire_after_access", "max_idle", "time_to_idle", "tti"]
     ))]
     pub(crate) idle_ttl: Option<Life>,
-    /// By how much of the ttl expiry is spread, up and down, so that entries do not expire at once.
+    /// By how much of the ttl expiry is spread, up and down, so that entries written together do not
+    /// expire together: with `10%` an entry lives from 90 % to 110 % of its ttl.
     #[schemars(extend("x-default" = "0%", "x-reload" = "live", "x-aliases" = ["jitter"]))]
     pub(crate) ttl_jitter: Option<Share>,
-    /// How long "there is none" is remembered; not at all when absent.
+    /// How long it is remembered that a load found nothing; not at all when absent.
     #[schemars(extend("x-reload" = "live"))]
     pub(crate) negative_ttl: Option<HumanDuration>,
     /// After which share of the ttl an entry that is read is loaded again in the background.
@@ -128,7 +131,8 @@ pub(crate) struct CacheSection {
         "x-aliases" = ["refresh_after_write"]
     ))]
     refresh_ahead: Option<Share>,
-    /// The greatest serialized value that is stored; no limit when absent.
+    /// The greatest serialized value that is taken; writing a greater one is an error. No limit when
+    /// absent.
     #[schemars(extend("x-reload" = "live", "x-aliases" = ["max_entry_size", "max_value_bytes"]))]
     pub(crate) max_value_size: Option<ByteSize>,
     /// How values become bytes in tiers without a serializer of their own.
@@ -220,7 +224,7 @@ impl JsonSchema for PatternSection {
 #[derive(Clone, Debug, Default, Deserialize, JsonSchema)]
 #[serde(default, deny_unknown_fields)]
 pub(crate) struct ResilienceSection {
-    /// One load per key, however many callers wait for it.
+    /// One load per key at a time: other callers of the same key wait for it and share the result.
     #[schemars(extend("x-default" = true, "x-reload" = "live"))]
     pub(crate) single_flight: Option<bool>,
     /// How long past its end an entry may be served when loading fails.
@@ -229,7 +233,7 @@ pub(crate) struct ResilienceSection {
     /// Serve a stale entry after this and go on loading in the background.
     #[schemars(extend("x-not-yet" = "serving stale entries", "x-reload" = "live"))]
     pub(crate) soft_timeout: Option<Life>,
-    /// Give up on a load after this.
+    /// Gives up on a load after this: its callers get a timeout error.
     #[schemars(extend(
         "x-default" = "never",
         "x-reload" = "live",

@@ -42,7 +42,7 @@ pub(super) fn assemble(
     let mut defaults = take_defaults(&mut layers, diagnostics);
     let mut templates = take_entries("templates", &mut layers, diagnostics);
     override_inherited(&mut defaults, &mut templates, early, sources, diagnostics);
-    let parts = parts(defaults.as_ref(), &templates);
+    let mut parts = parts(defaults.as_ref(), &templates);
 
     let by_name: BTreeMap<String, Template> = templates
         .into_iter()
@@ -60,6 +60,7 @@ pub(super) fn assemble(
             .into_iter()
             .map(|entry| complete(entry, &defaults, &templates, diagnostics))
             .collect();
+        parts.extend(complete.iter().filter_map(|item| part_of_failed(section, item)));
         sections.push((section, place, complete));
     }
     let mut root = rest(layers, diagnostics);
@@ -74,7 +75,9 @@ pub(super) fn assemble(
     for section in ["caches", "patterns"] {
         if let Some(entries) = root.get_mut(section).and_then(|item| item.node.as_table_mut()) {
             for item in entries.iter_mut() {
+                let was_failed = item.node.failed;
                 refuse_mixing(section, item, diagnostics);
+                parts.extend(part_of_failed(section, item).filter(|_| !was_failed));
             }
         }
     }
@@ -90,6 +93,14 @@ fn parts(defaults: Option<&Node>, templates: &[Entry]) -> Vec<Part> {
         entry.bodies.iter().map(move |node| Part { path: path.clone(), node: node.clone() })
     });
     defaults.into_iter().chain(templates).collect()
+}
+
+/// What there is of a cache that cannot be complete: its options are checked nevertheless, so that
+/// all mistakes come out at once.
+fn part_of_failed(section: &str, item: &Item) -> Option<Part> {
+    let node = Node { failed: false, ..item.node.clone() };
+    let path = KeyPath::from_segments([section, &item.key]);
+    item.node.failed.then_some(Part { path, node })
 }
 
 /// `[defaults]`, with what the upper layers change in it.
@@ -118,13 +129,20 @@ fn take_entries(
     diagnostics: &mut Vec<Diagnostic>,
 ) -> Vec<Entry> {
     let mut entries: Vec<Entry> = Vec::new();
+    let entry_word = entry_of(section).unwrap_or("entry");
     let tables = std::iter::once(&mut layers.files).chain(layers.upper.iter_mut());
-    for table in tables {
+    for (layer, table) in tables.enumerate() {
         let Some(item) = table.remove(section) else {
             continue;
         };
+        if item.node.value == Value::Null {
+            // In YAML a section of which every line is commented out, or one that is removed.
+            entries.clear();
+            continue;
+        }
         let Value::Table(mut items) = item.node.value else {
-            diagnostics.push(not_a_table(&format!("`{section}`"), &item.node));
+            let help = format!("{section} have names, as in `{section}.{}`", example(section));
+            diagnostics.push(not_a_table(&format!("`{section}`"), &item.node).help(help));
             continue;
         };
         if let Some(unset) = items.remove("unset") {
@@ -139,6 +157,10 @@ fn take_entries(
                     entries.remove(index);
                     earlier -= 1;
                 }
+                // There is nothing to remove below the files: the options were left out, not meant.
+                (None, true) if layer == 0 => {
+                    diagnostics.push(no_options(entry_word, section, &item));
+                }
                 (None, true) => {}
                 (Some(index), false) => entries[index].bodies.push(item.node),
                 (None, false) => entries.push(Entry {
@@ -149,12 +171,14 @@ fn take_entries(
             }
         }
     }
-    let entry_word = entry_of(section).unwrap_or("entry");
     for entry in &mut entries {
         entry.bodies.retain(|body| {
             let is_table = body.as_table().is_some();
             if !is_table {
-                diagnostics.push(not_a_table(&format!("{entry_word} `{}`", entry.name), body));
+                let option = example(section).split_once('.').map_or("", |(_, option)| option);
+                let help = format!("it has options, as in `{section}.{}.{option}`", entry.name);
+                let what = format!("{entry_word} `{}`", entry.name);
+                diagnostics.push(not_a_table(&what, body).help(help));
             }
             is_table
         });
@@ -293,6 +317,23 @@ fn refuse_mixing(section: &str, item: &mut Item, diagnostics: &mut Vec<Diagnosti
 fn not_a_table(what: &str, node: &Node) -> Diagnostic {
     Diagnostic::error("C0306", format!("{what} must be a table"))
         .at(node.at.clone(), node.value.describe())
+}
+
+/// An option of an entry of a section.
+fn example(section: &str) -> &'static str {
+    match section {
+        "plugins" => "acme.library",
+        "connections" => "main.kind",
+        "patterns" => "\"tenant-*\".backend",
+        _ => "users.backend",
+    }
+}
+
+fn no_options(word: &str, section: &str, item: &Item) -> Diagnostic {
+    Diagnostic::error("C0306", format!("{word} `{}` has no options", item.key))
+        .at(item.key_at.clone(), "nothing below this key")
+        .path(KeyPath::from_segments([section, &item.key]))
+        .help("write its options below with a deeper indentation, or remove the key")
 }
 
 fn empty(like: &Node) -> Node {

@@ -174,8 +174,16 @@ impl Interpolation<'_> {
             Diagnostic::error("C0302", format!("cannot read `{}`: {why}", whole.display()))
                 .path(site.path.clone())
                 .at(site.at.clone(), format!("needed by `{}`", site.path));
-        if error.kind() == io::ErrorKind::NotFound {
-            diagnostic = diagnostic.help("create it; a relative path starts at the config file");
+        let help = match error.kind() {
+            io::ErrorKind::NotFound => Some("create it; a relative path starts at the config file"),
+            io::ErrorKind::IsADirectory => Some("name a file in it"),
+            io::ErrorKind::FileTooLarge | io::ErrorKind::InvalidData => {
+                Some("it stands for a short text such as a password; is this the right file?")
+            }
+            _ => None,
+        };
+        if let Some(help) = help {
+            diagnostic = diagnostic.help(help);
         }
         if error.kind() == io::ErrorKind::PermissionDenied
             && let Some(note) = super::owner::note(&whole)

@@ -125,7 +125,7 @@ impl Merge<'_> {
         let Some(names) = names_of(&unset.node) else {
             self.diagnostics.push(
                 Diagnostic::error("C0306", "`unset` must name options")
-                    .at(unset.node.at.clone(), unset.node.value.describe())
+                    .at(no_name(&unset.node).at.clone(), no_name(&unset.node).value.describe())
                     .help("write a list of names such as `unset = [\"l2\", \"l1.policy\"]`"),
             );
             return;
@@ -158,6 +158,14 @@ pub(super) fn names_of(node: &Node) -> Option<Vec<&Node>> {
             are_names.then(|| items.iter().collect())
         }
         _ => None,
+    }
+}
+
+/// What is no name in something that must hold names.
+pub(super) fn no_name(node: &Node) -> &Node {
+    match &node.value {
+        Value::Array(items) => items.iter().find(|item| item.as_str().is_none()).unwrap_or(node),
+        _ => node,
     }
 }
 

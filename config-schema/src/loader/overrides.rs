@@ -96,6 +96,12 @@ impl<'a> Overrides<'a> {
     }
 
     fn miss(&mut self, root: &mut Node, change: &Override, found: &Found, missing: &Segment) {
+        let is_argument = change.layer == Layer::Argument;
+        let parent = descend(root, &found.keys);
+        // A section or an entry that is no table has been reported as that.
+        if parent.is_some_and(|node| found.keys.len() <= 2 && node.as_table().is_none()) {
+            return;
+        }
         let shown = missing.text.to_lowercase();
         let what = match found.keys.as_slice() {
             [] => format!("no section `{shown}`"),
@@ -107,13 +113,22 @@ impl<'a> Overrides<'a> {
             keys => format!("`{}` has no `{shown}`", keys.join(".")),
         };
         let at = Location::new(change.source, missing.span.clone());
-        let is_argument = change.layer == Layer::Argument;
         let message = if is_argument {
             "`--set` matches nothing"
         } else {
             "environment override matches nothing"
         };
-        let mut diagnostic = Diagnostic::error("C0303", message).at(at, what);
+        let mut diagnostic = Diagnostic::error("C0303", message);
+        if shown.is_empty() {
+            let form = if is_argument {
+                "write `--set caches.users.ttl=1h`"
+            } else {
+                "join the names with `__`, as in `LARDER__CACHES__USERS__TTL`"
+            };
+            self.diagnostics.push(diagnostic.at(at, "a name is missing here").help(form));
+            return;
+        }
+        diagnostic = diagnostic.at(at, what);
         let parent = descend(root, &found.keys);
         let table = parent.and_then(|node| node.as_table_mut());
         let similar = table.and_then(|table| {

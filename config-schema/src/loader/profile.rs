@@ -49,13 +49,16 @@ pub(super) fn take(
 fn unknown(chosen: &str, named_at: Option<Location>, profiles: &Table) -> Diagnostic {
     let mut diagnostic = Diagnostic::error("C0305", format!("unknown profile `{chosen}`"));
     diagnostic.primary = named_at.map(|at| Label::new(at, ""));
+    let help = format!(
+        "add `[profile.{chosen}.…]`, or choose another with `--profile` or `LARDER_PROFILE`"
+    );
     let names: Vec<&str> = profiles.iter().map(|item| item.key.as_str()).collect();
     if names.is_empty() {
-        return diagnostic.note("the config has no profiles");
+        return diagnostic.note("the config has no profiles").help(help);
     }
     diagnostic = diagnostic.note(format!("profiles: {}", names.join(", ")));
     match closest(chosen, names) {
         Some(similar) => diagnostic.help(format!("did you mean `{similar}`?")),
-        None => diagnostic,
+        None => diagnostic.help(help),
     }
 }

@@ -9,7 +9,7 @@ use larder_core::KeyPath;
 
 use super::glob;
 use super::interpolate::Interpolation;
-use super::merge::names_of;
+use super::merge::{names_of, no_name};
 use crate::diagnostic::Diagnostic;
 use crate::parse::{Format, MAX_BYTES, parse};
 use crate::tree::{Location, Node, Source, SourceId, SourceKind, Sources};
@@ -99,7 +99,7 @@ impl Files<'_> {
         let Some(names) = names_of(include) else {
             self.diagnostics.push(
                 Diagnostic::error("C0104", "`include` must name files")
-                    .at(include.at.clone(), include.value.describe())
+                    .at(no_name(include).at.clone(), no_name(include).value.describe())
                     .help("write a list of paths such as `include = [\"caches.d/*.toml\"]`"),
             );
             return;

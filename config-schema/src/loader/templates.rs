@@ -2,7 +2,7 @@
 
 use std::collections::{BTreeMap, BTreeSet, HashSet};
 
-use super::merge::{names_of, set_layer};
+use super::merge::{names_of, no_name, set_layer};
 use crate::diagnostic::{Diagnostic, Fix};
 use crate::parse::quoted_like;
 use crate::suggest::closest;
@@ -71,7 +71,7 @@ impl<'a> Templates<'a> {
             chain.is_broken = true;
             diagnostics.push(
                 Diagnostic::error("C0306", "`extends` must name templates")
-                    .at(extends.at.clone(), extends.value.describe())
+                    .at(no_name(extends).at.clone(), no_name(extends).value.describe())
                     .help("write a name such as `\"hot\"`, or a list of names"),
             );
             return;

@@ -8,6 +8,7 @@ use std::path::Path;
 use crate::diagnostic::Diagnostic;
 use crate::tree::{Location, Node, SourceId};
 
+mod json_errors;
 mod text;
 mod toml;
 mod toml_errors;

@@ -18,6 +18,15 @@ pub(super) fn report(
     // Stable, so of one line the first that the parser met stays.
     found.sort_by_key(|(line, _)| *line);
     found.dedup_by_key(|(line, _)| *line);
+    if found.len() > 1 && found.iter().all(|(_, one)| is_like_yaml(one)) {
+        found.truncate(1);
+        if let Some((_, first)) = found.first_mut() {
+            first.help = vec![
+                "this does not look like TOML; a file in YAML needs a name that ends with `.yaml`"
+                    .to_owned(),
+            ];
+        }
+    }
     let count = found.len();
     if let Some((_, first)) = found.first_mut()
         && count > 1
@@ -29,6 +38,14 @@ pub(super) fn report(
     let shown = found.into_iter().take(MAX_SHOWN);
     diagnostics.extend(shown.map(|(_, diagnostic)| diagnostic));
 }
+
+/// Whether a line has a colon in place of `=`.
+fn is_like_yaml(diagnostic: &Diagnostic) -> bool {
+    diagnostic.message == NO_VALUE && !diagnostic.help.is_empty()
+}
+
+/// What a line without `=` is.
+const NO_VALUE: &str = "key with no value";
 
 /// Whoever has more than this many mistakes handed over something that is not TOML.
 const MAX_SHOWN: usize = 20;
@@ -46,8 +63,10 @@ fn diagnostic(source: SourceId, text: &str, error: &toml::de::Error) -> (usize, 
     } else if message.starts_with("string values must be quoted") {
         Some(place.needs_quotes())
     } else if message.starts_with("key with no value") {
-        let at = place.whole(place.line.start, &text[place.line.clone()]);
-        Some(Diagnostic::error("C0101", "key with no value").at(at, "expected `=` and a value"))
+        Some(place.no_value())
+    } else if message.contains("max recursion depth") {
+        let at = place.at(place.span.clone());
+        Some(Diagnostic::error("C0101", "values are nested too deeply").at(at, ""))
     } else if message.contains("string") {
         place.unterminated(message)
     } else {
@@ -73,6 +92,20 @@ impl Place<'_> {
             None => (message, String::new()),
         };
         Diagnostic::error("C0101", message).at(self.at(self.span.clone()), expected)
+    }
+
+    /// `ttl` alone, or `ttl: 10m`.
+    fn no_value(&self) -> Diagnostic {
+        let written = &self.text[self.line.clone()];
+        let at = self.whole(self.line.start, written);
+        let diagnostic = Diagnostic::error("C0101", NO_VALUE).at(at, "expected `=` and a value");
+        match written.split_once(':') {
+            Some((key, _)) => diagnostic.help(format!(
+                "write `{} = …`; a file in YAML needs a name that ends with `.yaml`",
+                key.trim()
+            )),
+            None => diagnostic,
+        }
     }
 
     /// `ttl = 10m`, or nothing at all after the `=`.
@@ -155,7 +188,8 @@ impl Place<'_> {
         let key = key_of(&self.text[self.line.clone()])?;
         let name = key.join(".");
         let diagnostic = Diagnostic::error("C0101", format!("`{name}` is set twice"))
-            .at(self.at(self.span.clone()), "set again here");
+            .at(self.at(self.span.clone()), "set again here")
+            .help("remove one of them");
         let before: Vec<_> = lines(&self.text[..self.line.start]).collect();
         let first = before.iter().rev().take_while(|(_, line)| header_of(line).is_none()).find(
             |(_, line)| {

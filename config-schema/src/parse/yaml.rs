@@ -6,7 +6,8 @@ use std::fmt;
 use serde::de::{Deserialize, Deserializer, MapAccess, SeqAccess, Visitor};
 use serde_saphyr::{Budget, DuplicateKeyPolicy, MergeKeyPolicy, Options, Spanned};
 
-use super::text::{in_bounds, offset_of};
+use super::json_errors;
+use super::text::offset_of;
 use super::toml::too_large;
 use super::yaml_errors;
 use crate::diagnostic::Diagnostic;
@@ -50,11 +51,8 @@ pub(super) fn parse_json(
     // Some editors begin files with a byte order mark, which YAML allows and JSON does not.
     let body = text.strip_prefix('\u{feff}').unwrap_or(text);
     if let Err(error) = serde_json::from_str::<serde::de::IgnoredAny>(body) {
-        let message = error.to_string();
-        let message = message.rsplit_once(" at line ").map_or(&*message, |(text, _)| text);
         let offset = offset_of(body, error.line(), error.column()) + text.len() - body.len();
-        let at = Location::new(source, in_bounds(text, offset..offset + 1));
-        diagnostics.push(Diagnostic::error("C0102", message).at(at, ""));
+        diagnostics.push(json_errors::diagnostic(source, text, offset, &error.to_string()));
         return None;
     }
     parse(source, text, diagnostics)

@@ -35,8 +35,24 @@ pub(super) fn diagnostic(source: SourceId, text: &str, error: &Error) -> Diagnos
                 .at(at, "")
                 .help("remove the `---`, or put the second into a file of its own and `include` it")
         }
-        _ => Diagnostic::error("C0102", message(error)).at(at, ""),
+        _ => other(&message(error), at),
     }
+}
+
+/// The words of the parser, with what to look at where they are hard to understand.
+fn other(message: &str, at: Location) -> Diagnostic {
+    if message.contains("recursion limit") {
+        return Diagnostic::error("C0102", "the config is nested too deeply or too large")
+            .at(at, "");
+    }
+    let diagnostic = Diagnostic::error("C0102", message).at(at, "");
+    if message.contains("block mapping") || message.contains("block collection") {
+        return diagnostic.help(
+            "look at the indentation: all keys of a map begin in the same column, what belongs \
+             to a key begins further right",
+        );
+    }
+    diagnostic
 }
 
 /// The bytes of a place; the parser does not know them for every kind of error.

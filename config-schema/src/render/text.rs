@@ -20,17 +20,24 @@ pub(super) fn render(
     };
     let head = level.primary_title(diagnostic.message.as_str()).id(diagnostic.code);
     let mut group = Group::with_title(head);
-    for snippet in snippets(diagnostic, sources, secrets) {
+    for snippet in snippets(diagnostic, sources, secrets, options) {
         group = group.element(snippet);
     }
     for note in &diagnostic.notes {
         group = group.element(Level::NOTE.message(note.as_str()));
     }
+    for label in far_labels(diagnostic, sources, options) {
+        group = group.element(Level::NOTE.message(label.text.as_str()));
+    }
     for help in &diagnostic.help {
         group = group.element(Level::HELP.message(help.as_str()));
     }
+    let patch = diagnostic.fix.as_ref().and_then(|fix| patch(fix, sources, secrets));
+    if let (Some(fix), None) = (&diagnostic.fix, &patch) {
+        group = group.element(Level::HELP.message(in_words(fix)));
+    }
     let mut groups = vec![group];
-    groups.extend(diagnostic.fix.as_ref().and_then(|fix| patch(fix, sources, secrets)));
+    groups.extend(patch);
     let renderer = if options.color { Renderer::styled() } else { Renderer::plain() };
     let text = renderer.term_width(options.width).render(&groups);
     let text = without_positions(text, diagnostic, sources);
@@ -42,10 +49,12 @@ fn snippets<'a>(
     diagnostic: &'a Diagnostic,
     sources: &Sources,
     secrets: &[Location],
+    options: RenderOptions,
 ) -> Vec<Snippet<'a, annotate_snippets::Annotation<'a>>> {
+    let far = far_labels(diagnostic, sources, options);
     let primary = diagnostic.primary.iter();
     let primary = primary.map(|label| (label, AnnotationKind::Primary));
-    let secondary = diagnostic.secondary.iter();
+    let secondary = diagnostic.secondary.iter().filter(|label| !far.contains(label));
     let secondary = secondary.map(|label| (label, AnnotationKind::Context));
     let labels: Vec<(&Label, AnnotationKind)> = primary.chain(secondary).collect();
     let mut order: Vec<SourceId> = Vec::new();
@@ -72,12 +81,50 @@ fn snippets<'a>(
     order.into_iter().map(snippet).collect()
 }
 
-/// The change that mends it, as removed and added lines. `None` for changes of what is no file:
-/// nobody can patch a variable.
+/// The labels that a terminal cannot show beside the primary one: their line is too long.
+fn far_labels<'a>(
+    diagnostic: &'a Diagnostic,
+    sources: &Sources,
+    options: RenderOptions,
+) -> Vec<&'a Label> {
+    let Some(primary) = &diagnostic.primary else {
+        return Vec::new();
+    };
+    let is_far = |label: &&Label| {
+        let (one, other) = (&label.at, &primary.at);
+        let start = one.span.start.min(other.span.start);
+        let between = Location::new(one.source, start..one.span.end.max(other.span.end));
+        let between = sources.text(&between);
+        one.source == other.source && between.len() > options.width && !between.contains('\n')
+    };
+    diagnostic.secondary.iter().filter(is_far).collect()
+}
+
+/// Lines longer than this are not worth showing twice.
+const LONGEST_PATCHED: usize = 400;
+
+/// A change in one sentence.
+fn in_words(fix: &Fix) -> String {
+    match fix.edits.first().map(|edit| edit.text.trim()) {
+        Some(text) if !text.is_empty() && !fix.message.contains(text.trim_matches(['"', '\''])) => {
+            format!("{}: `{text}`", fix.message)
+        }
+        _ => fix.message.clone(),
+    }
+}
+
+/// The change that mends it, as removed and added lines. `None` where that would not be readable:
+/// for what stands in a variable, and for endless lines.
 fn patch<'a>(fix: &'a Fix, sources: &Sources, secrets: &[Location]) -> Option<Group<'a>> {
     let id = fix.edits.first()?.at.source;
     let source = sources.get(id);
-    if source.kind != SourceKind::File {
+    let is_endless = |edit: &crate::diagnostic::Edit| {
+        let before = source.text.get(..edit.at.span.start).unwrap_or_default();
+        let start = before.rfind('\n').map_or(0, |newline| newline + 1);
+        let line = source.text.get(start..).and_then(|rest| rest.lines().next());
+        line.is_some_and(|line| line.len() > LONGEST_PATCHED)
+    };
+    if source.kind != SourceKind::File || fix.edits.iter().any(is_endless) {
         return None;
     }
     let shown = Shown::new(source, id, secrets);

@@ -99,6 +99,18 @@ fn every_mistake_reads_as_its_golden_file_says() {
 }
 
 /// Every mistake of one kind in one file: all are reported, each once, and the last line counts.
+fn assert_all_at_once(format: Format, text: &str, name: &str) {
+    let checked = checked(format, text, &[("LARDER__CACHES__PRODUCT__TTL", "2h")]);
+    let mut found = codes(&checked.report);
+    found.sort_unstable();
+    let expected =
+        ["C0201", "C0203", "C0203", "C0203", "C0204", "C0204", "C0205", "C0206", "C0207", "C0303"];
+    assert_eq!(found, expected, "{}", checked.report);
+    let summary = checked.report.summary();
+    assert!(summary.contains(": 10 errors, "), "{summary}");
+    golden(name, relevant(&checked.report) + "\n" + &summary + "\n");
+}
+
 #[test]
 fn all_mistakes_are_reported_at_once() {
     let text = replaced(
@@ -115,15 +127,22 @@ fn all_mistakes_are_reported_at_once() {
             ("dir       = \"/var/cache/shop/build\"", "dir       = 7"),
         ],
     );
-    let checked = checked(Format::Toml, &text, &[("LARDER__CACHES__PRODUCT__TTL", "2h")]);
-    let mut found = codes(&checked.report);
-    found.sort_unstable();
-    let expected =
-        ["C0201", "C0203", "C0203", "C0203", "C0204", "C0204", "C0205", "C0206", "C0207", "C0303"];
-    assert_eq!(found, expected, "{}", checked.report);
-    let summary = checked.report.summary();
-    assert!(summary.starts_with("caches.toml: 10 errors, "), "{summary}");
-    golden("all-at-once", relevant(&checked.report) + "\n" + &summary + "\n");
+    assert_all_at_once(Format::Toml, &text, "all-at-once.toml");
+    let text = replaced(
+        YAML,
+        &[
+            ("kind: memory, capacity: 100000", "kind: memmory, capacity: 100000"),
+            ("max_bytes: 20GiB", "max_size: 20GiB"),
+            ("pool_size: 16", "pool_size: \"16\""),
+            ("ttl: 30m\n", "ttl: 1800\n"),
+            ("idle_ttl: 10m", "idle_ttl: 5M"),
+            ("max_bytes: 256MiB", "max_bytes: 256M"),
+            ("debounce: 500ms", "debounse: 500ms"),
+            ("\npatterns:", "\ncashes: { x: {} }\npatterns:"),
+            ("dir: /var/cache/shop/build", "dir: 7"),
+        ],
+    );
+    assert_all_at_once(Format::Yaml, &text, "all-at-once.yaml");
 }
 
 #[test]
@@ -145,13 +164,21 @@ fn a_linked_crate_is_what_a_released_kind_needs() {
 
 #[test]
 fn a_connection_that_cannot_be_reached_points_at_its_address() {
-    let resolved = Loader::new().text("caches.toml", Format::Toml, TOML).resolve();
-    let error = CacheError::new(ErrorKind::Connection, "cannot reach the server")
+    for (name, format, text) in
+        [("caches.toml", Format::Toml, TOML), ("caches.yaml", Format::Yaml, YAML)]
+    {
+        let resolved = Loader::new().text(name, format, text).resolve();
+        let problem =
+            connection_problem(&resolved.root, &resolved.sources, "main", &connection_refused());
+        let report = Report::new(vec![problem], resolved.sources);
+        golden(&name.replace("caches", "13-unreachable"), relevant(&report));
+    }
+}
+
+fn connection_refused() -> CacheError {
+    CacheError::new(ErrorKind::Connection, "cannot reach the server")
         .with("detail", "10.2.0.17:6380 refused; 3 attempts in 1.5 s")
-        .caused_by(std::io::Error::other("connection refused (os error 111)"));
-    let problem = connection_problem(&resolved.root, &resolved.sources, "main", &error);
-    let report = Report::new(vec![problem], resolved.sources);
-    golden("13-unreachable.toml", relevant(&report));
+        .caused_by(std::io::Error::other("connection refused (os error 111)"))
 }
 
 /// A library of the given ABI: a stamp between other bytes.
@@ -168,17 +195,25 @@ fn library(major: u16, minor: u16) -> Vec<u8> {
 }
 
 /// The report about a config whose library is `bytes`; its folder reads `/opt/shop`.
-fn library_report(bytes: Option<&[u8]>, pin: Option<&str>) -> String {
+fn library_report(extension: &str, bytes: Option<&[u8]>, pin: Option<&str>) -> String {
     let folder = tempfile::tempdir().expect("a folder");
     if let Some(bytes) = bytes {
         std::fs::write(folder.path().join("libacme_lmdb.so"), bytes).expect("a file");
     }
-    let pin = pin.map(|pin| format!("sha256   = \"{pin}\"\n")).unwrap_or_default();
-    let text = format!(
-        "allow = [\"W0201\"]\n[plugins.acme-lmdb]\nlibrary  = \"libacme_lmdb.so\"\n{pin}\
-         provides = [\"backend:acme.lmdb\"]\n"
-    );
-    let file = folder.path().join("caches.toml");
+    let text = match (extension, pin.unwrap_or_default()) {
+        ("toml", pin) => format!(
+            "allow = [\"W0201\"]\n[plugins.acme-lmdb]\nlibrary  = \"libacme_lmdb.so\"\n\
+             provides = [\"backend:acme.lmdb\"]\nsha256   = \"{pin}\"\n"
+        ),
+        (_, pin) => format!(
+            "allow: [W0201]\nplugins:\n  acme-lmdb:\n    library: libacme_lmdb.so\n    \
+             provides: [\"backend:acme.lmdb\"]\n    sha256: \"{pin}\"\n"
+        ),
+    };
+    // Without a pin there is no line for it.
+    let lines = text.lines().filter(|line| pin.is_some() || !line.contains("sha256"));
+    let text: String = lines.map(|line| format!("{line}\n")).collect();
+    let file = folder.path().join(format!("caches.{extension}"));
     std::fs::write(&file, text).expect("a file");
     let resolved = Loader::new().file(&file).resolve();
     let environment = CheckEnvironment::isolated().reads_files(true);
@@ -191,28 +226,36 @@ fn library_report(bytes: Option<&[u8]>, pin: Option<&str>) -> String {
 fn libraries_are_checked_without_running_them() {
     let bytes = library(1, 0);
     let pin: String = Sha256::digest(&bytes).iter().map(|byte| format!("{byte:02x}")).collect();
-    assert_eq!(library_report(Some(&bytes), Some(&pin)), "");
     let other = pin.replace(char::is_numeric, "0");
-    golden("14-pin.toml", library_report(Some(&bytes), Some(&other)));
-    golden("15-abi.toml", library_report(Some(&library(2, 1)), None));
-    golden("15-no-plugin.toml", library_report(Some(b"#!/bin/sh\n"), None));
-    golden("15-no-library.toml", library_report(None, None));
+    for language in ["toml", "yaml"] {
+        let report = |bytes: Option<&[u8]>, pin: Option<&str>| library_report(language, bytes, pin);
+        assert_eq!(report(Some(&bytes), Some(&pin)), "");
+        let golden = |name: &str, report: String| golden(&format!("{name}.{language}"), report);
+        golden("14-pin", report(Some(&bytes), Some(&other)));
+        golden("15-abi", report(Some(&library(2, 1)), None));
+        golden("15-no-plugin", report(Some(b"#!/bin/sh\n"), None));
+        golden("15-no-library", report(None, None));
+    }
 }
 
 #[test]
 fn a_cache_in_two_files_is_shown_in_both() {
-    let folder = tempfile::tempdir().expect("a folder");
-    std::fs::create_dir(folder.path().join("caches.d")).unwrap();
-    let team = "# team\n[caches.sessions]\nbackend = \"memory\"\n";
-    std::fs::write(folder.path().join("caches.d/20-team.toml"), team).unwrap();
-    let main = "include = [\"caches.d/*.toml\"]\n[caches.sessions]\nl1.backend = { kind = \"memory\", capacity = 10 }\n";
-    let file = folder.path().join("caches.toml");
-    std::fs::write(&file, main).unwrap();
-    let checked = check(
-        &Loader::new().file(&file).resolve(),
-        &support::registry(),
-        &CheckEnvironment::isolated(),
-    );
-    let folder = format!("{}/", folder.path().to_str().expect("a plain path"));
-    golden("16-two-files.toml", relevant(&checked.report).replace(&folder, ""));
+    let toml = "[caches.sessions]\nbackend = { kind = \"memory\", capacity = 1 }\n";
+    let yaml = "caches:\n  sessions:\n    backend: { kind: memory, capacity: 1 }\n";
+    for (extension, main, team) in [
+        ("toml", format!("include = [\"caches.d/*\"]\n{toml}"), format!("# team\n{toml}")),
+        ("yaml", format!("include: [\"caches.d/*\"]\n{yaml}"), format!("# team\n{yaml}")),
+    ] {
+        let folder = tempfile::tempdir().expect("a folder");
+        std::fs::create_dir(folder.path().join("caches.d")).unwrap();
+        let part = folder.path().join(format!("caches.d/20-team.{extension}"));
+        std::fs::write(part, team).unwrap();
+        let file = folder.path().join(format!("caches.{extension}"));
+        std::fs::write(&file, main).unwrap();
+        let resolved = Loader::new().file(&file).resolve();
+        let checked = check(&resolved, &support::registry(), &CheckEnvironment::isolated());
+        let folder = format!("{}/", folder.path().to_str().expect("a plain path"));
+        let text = relevant(&checked.report).replace(&folder, "");
+        golden(&format!("16-two-files.{extension}"), text);
+    }
 }

@@ -181,7 +181,7 @@ pub(crate) struct FakeFile {
 fake!(
     FakeFile,
     "file",
-    POLICY | TTL | PERSIST,
+    POLICY | TTL | PERSIST | SHARED,
     |config| vec![Resource::Directory { option: "dir".into(), path: config.dir.clone() }],
     |config, _| {
         let _ = (config.max_bytes, config.max_entries, config.fsync);

@@ -7,7 +7,7 @@ use larder_core::{
     Resource, Result, async_trait, descriptor, register,
 };
 use schemars::JsonSchema;
-use serde::Deserialize;
+use serde::{Deserialize, Serialize};
 
 use crate::backend::FileBackend;
 
@@ -15,7 +15,7 @@ use crate::backend::FileBackend;
 ///
 /// A crash of the program loses nothing with any of them; this is about power loss. In order of
 /// cost.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Deserialize, JsonSchema)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Deserialize, Serialize, JsonSchema)]
 #[serde(rename_all = "kebab-case")]
 #[non_exhaustive]
 pub enum Fsync {
@@ -47,12 +47,12 @@ pub struct FileConfig {
     #[serde(default)]
     #[schemars(extend("x-aliases" = ["max_size", "size_limit"]))]
     pub max_bytes: Option<ByteSize>,
-    /// Most entries, likewise. Default: no limit.
+    /// Most entries. Beyond it entries are removed as for `max_bytes`. Default: no limit.
     #[serde(default)]
     #[schemars(extend("x-aliases" = ["capacity", "max_items"]))]
     pub max_entries: Option<u64>,
     /// What is forced to the disk before a write counts as done: `none` (an entry may be lost with
-    /// the power), `data` (it is not torn), `full` (it is there). Default `none`.
+    /// the power), `data` (it is not torn), `full` (it is there).
     #[serde(default)]
     #[schemars(extend("x-aliases" = ["durability", "sync"]))]
     pub fsync: Fsync,

@@ -81,7 +81,7 @@ fn a_file_that_is_named_must_be_there() {
     let folder = folder(&[("caches.toml", "include = ['no.toml', 1]\n")]);
     assert_eq!(
         short(&folder, &load(&folder)),
-        ["C0104: `include` must name files @ caches.toml:1 `['no.toml', 1]` an array"]
+        ["C0104: `include` must name files @ caches.toml:1 `1` an integer"]
     );
     fs::write(folder.path().join("caches.toml"), "include = ['no.toml', '[']\n").unwrap();
     let resolved = load(&folder);

@@ -81,7 +81,7 @@ fn sections_tiers_connections_and_entries_must_exist() {
         ("LARDER__CACHES__NEW", "no cache `new`"),
         ("LARDER__CONNECTIONS__MAIM__URL", "no connection `maim`"),
         ("LARDER__CACHES__PRODUCTS__TTL__X", "`caches.products.ttl` has no `x`"),
-        ("LARDER__", "no section ``"),
+        ("LARDER__", "a name is missing here"),
     ] {
         let resolved = with(&[(name, "1")]);
         assert_eq!(resolved.diagnostics.len(), 1, "{name}");

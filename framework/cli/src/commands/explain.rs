@@ -29,6 +29,7 @@ pub(super) fn run(arguments: &Explain, context: &mut Context<'_>) -> Result<Exit
             "description": doc.description,
             "facts": doc.facts,
             "options": doc.options,
+            "see_also": doc.see_also,
         });
         context.output.json(&document)?;
     } else {
@@ -51,6 +52,10 @@ fn text(doc: &OptionDoc) -> String {
         for line in lines {
             text += &format!("  {line}\n");
         }
+    }
+    if !doc.see_also.is_empty() {
+        let others: Vec<String> = doc.see_also.iter().map(|name| format!("`{name}`")).collect();
+        text += &format!("\nsee also {}\n", others.join(", "));
     }
     text
 }

@@ -18,7 +18,7 @@ fn warnings_are_a_no_only_when_they_are_denied() {
     let folder = Folder::with(SHOP);
     assert_eq!(folder.run(&["check"]).code, 0);
     assert_eq!(folder.run(&["check", "--deny-warnings"]).code, 1);
-    let accepted = SHOP.replace("version = 1", "version = 1\nallow = [\"W0401\"]");
+    let accepted = SHOP.replace("version = 1", "version = 1\nallow = [\"W0201\"]");
     let folder = Folder::with(&accepted);
     assert_eq!(folder.run(&["check", "--deny-warnings"]).code, 0);
 }
