@@ -97,7 +97,7 @@ fn a_refused_value_comes_with_what_to_write_instead() {
         ),
         (
             "ttl = true",
-            "C0204 expected a duration such as `30s`, or `never`, for `caches.a.ttl`, found a boolean; `ttl`: how long entries live; `never` switches expiry off (duration, default never)",
+            "C0204 expected a duration such as `30s`, or `never`, for `caches.a.ttl`, found a boolean; `ttl`: how long entries live from the time they are written; `never` switches expiry off (duration, default never)",
         ),
         (
             "max_value_size = 1048576",

@@ -73,7 +73,8 @@ fn schema_and_reference_do_not_depend_on_the_order_of_registration() {
         "| `dir` | path | **required** | Directory, created when absent. |",
         "| `pool_size` | integer, at least 1 | `8` | Maximum number of pooled connections. |",
         "| `password` | secret |  | Password of the user. Never shown. |",
-        "| `ttl` | duration | `never` | How long entries live; `never` switches expiry off. |",
+        "| `ttl` | duration | `never` | How long entries live from the time they are written; `never` \
+         switches expiry off. |",
     ] {
         assert!(page.contains(line), "{line} is missing in\n{page}");
     }
@@ -83,7 +84,7 @@ fn schema_and_reference_do_not_depend_on_the_order_of_registration() {
 fn options_and_kinds_are_described_by_path() {
     let registry = support::registry();
     for (path, title, description) in [
-        ("ttl", "ttl", "How long entries live; `never` switches expiry off."),
+        ("ttl", "ttl", "How long entries live from the time they are written"),
         ("caches.users.l1.ttl", "caches.users.l1.ttl", "How long entries live in this tier"),
         ("file", "backend `file`", "a fake"),
         ("acme.lmdb.map_size", "map_size of backend `acme.lmdb`", "Size of the map."),
@@ -96,6 +97,15 @@ fn options_and_kinds_are_described_by_path() {
         assert!(text.starts_with(description), "{path}: {text}");
     }
     assert_eq!(describe(&registry, "no.such.option"), None);
+}
+
+#[test]
+fn what_else_has_a_name_is_told() {
+    let registry = support::registry();
+    let others = |path: &str| describe(&registry, path).map(|doc| doc.see_also);
+    assert_eq!(others("redis"), Some(vec!["connection.redis".to_owned()]));
+    assert_eq!(others("file"), Some(Vec::new()));
+    assert_eq!(others("policy.lru"), Some(Vec::new()));
 }
 
 #[test]

@@ -30,8 +30,10 @@ impl Unknown<'_, '_> {
         self.path.segments().len() == 1 && self.item.node.as_table().is_some()
     }
 
+    /// Whether the same layer sets an option; what another one sets may well be meant.
     fn is_set(&self, name: &str) -> bool {
-        self.siblings.iter().any(|item| item.key == name)
+        let layer = &self.item.node.layer;
+        self.siblings.iter().any(|item| item.key == name && item.node.layer == *layer)
     }
 
     /// The options that may be meant: those that are not set yet, then for a table the tables that

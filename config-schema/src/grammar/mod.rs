@@ -117,8 +117,8 @@ pub(crate) struct CacheSection {
         "x-aliases" = ["expire_after_access", "max_idle", "time_to_idle", "tti"]
     ))]
     pub(crate) idle_ttl: Option<Life>,
-    /// By how much of the ttl expiry is spread, up and down, so that entries written together do not
-    /// expire together: with `10%` an entry lives from 90 % to 110 % of its ttl.
+    /// By how much of the ttl expiry is spread, up and down, so that entries written together do
+    /// not expire together: with `10%` an entry lives from 90 % to 110 % of its ttl.
     #[schemars(extend("x-default" = "0%", "x-reload" = "live", "x-aliases" = ["jitter"]))]
     pub(crate) ttl_jitter: Option<Share>,
     /// How long it is remembered that a load found nothing; not at all when absent.
@@ -131,8 +131,8 @@ pub(crate) struct CacheSection {
         "x-aliases" = ["refresh_after_write"]
     ))]
     refresh_ahead: Option<Share>,
-    /// The greatest serialized value that is taken; writing a greater one is an error. No limit when
-    /// absent.
+    /// The greatest serialized value that is taken; writing a greater one is an error. No limit
+    /// when absent.
     #[schemars(extend("x-reload" = "live", "x-aliases" = ["max_entry_size", "max_value_bytes"]))]
     pub(crate) max_value_size: Option<ByteSize>,
     /// How values become bytes in tiers without a serializer of their own.
@@ -208,7 +208,8 @@ impl JsonSchema for PatternSection {
     fn json_schema(generator: &mut SchemaGenerator) -> Schema {
         let mut schema = CacheSection::json_schema(generator);
         let limit = json_schema!({
-            "description": "How many of these caches there may be at a time; no limit when absent.",
+            "description": "How many of these caches there may be at a time; opening one more is \
+                            an error. No limit when absent.",
             "type": "integer",
             "minimum": 1,
         });

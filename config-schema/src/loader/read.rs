@@ -59,6 +59,9 @@ impl Files<'_> {
             Err(error) => {
                 let message = format!("cannot read `{}`: {}", path.display(), reason(&error));
                 let help = match asked {
+                    _ if error.kind() == io::ErrorKind::InvalidData => {
+                        "save it as UTF-8; is this the right file?"
+                    }
                     Some(_) => "the path is relative to the file that includes it",
                     None => "check the path",
                 };
