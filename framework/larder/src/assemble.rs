@@ -332,13 +332,14 @@ impl Assembled {
             hasher: std::hash::RandomState::new(),
         }
     }
+
     fn store<K: Key, V: CacheValue>(
         &self,
         front: Front,
         listener: Option<Listener<K, V>>,
     ) -> StoreTier<K, V> {
-        let options = StoreOptions::new(front.settings, Arc::clone(&self.engine.clock))
-            .idle_ttl(self.engine.settings.idle_ttl.duration());
+        // Each entry comes with its idle life, which may be none.
+        let options = StoreOptions::new(front.settings, Arc::clone(&self.engine.clock));
         let table = Store::new(options);
         let table = match listener {
             Some(listener) => {

@@ -10,7 +10,6 @@ use crate::block::block_on;
 use crate::cache::{Cache, Lookup};
 use crate::core::{BoxError, CacheValue, Key, KeyRef, Loader, boxed};
 use crate::settings::SetOptions;
-use crate::stats::MissCause;
 
 /// The calls of a [`Cache`], made to wait. What each does and how it fails is said there.
 ///
@@ -285,7 +284,7 @@ impl<K: Key, V: CacheValue> Blocking<K, V> {
     {
         let cause = match self.cache.core.fast(key) {
             Ok(answer) if answer.is_some() || takes_negative => return Ok(answer),
-            Ok(_) => MissCause::Cold,
+            Ok(_) => self.cache.core.count_unanswered(),
             Err(cause) => cause,
         };
         let options = SetOptions::new();

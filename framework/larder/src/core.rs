@@ -51,7 +51,7 @@ pub(crate) struct Core<K: Key, V: CacheValue> {
     pub(crate) codec: Option<Codec<V>>,
     /// How large a value is, is how large this makes it.
     pub(crate) serializer: Arc<dyn Serializer>,
-    pub(crate) flights: Arc<Flights<K, load::Outcome<V>>>,
+    pub(crate) flights: Arc<Flights<K, load::Outcome<V>, load::Mark>>,
     pub(crate) weigh: Weigh<K, V>,
     pub(crate) heat: Heat,
     pub(crate) hasher: RandomState,
@@ -85,7 +85,7 @@ impl<K: Key, V: CacheValue> Core<K, V> {
                 Ok(answer)
             }
             Ok((None, _)) => {
-                count(&self.engine.counters.stale_tags);
+                count(&self.engine.counters.unanswered);
                 Err(MissCause::Tag)
             }
             Err(cause) => Err(cause.into()),
@@ -114,6 +114,13 @@ impl<K: Key, V: CacheValue> Core<K, V> {
         key.check()
             .and_then(|()| check_reserved(key))
             .map_err(|error| error.with("cache", &self.engine.name))
+    }
+
+    /// A remembered "there is none" was found, and the caller does not take it for an answer.
+    pub(crate) fn count_unanswered(&self) -> MissCause {
+        count(&self.engine.counters.unanswered);
+        self.engine.counters.negative_hits.fetch_sub(1, std::sync::atomic::Ordering::Relaxed);
+        MissCause::Cold
     }
 
     fn count_miss(&self, cause: MissCause) {
@@ -192,7 +199,7 @@ impl<K: Key, V: CacheValue> StatsSource for Core<K, V> {
         };
         let counters = &self.engine.counters;
         let from_store = self.store.as_ref().map_or(0, |store| store.table.stats().hits);
-        (from_store + read(&counters.tier_hits)).saturating_sub(read(&counters.stale_tags))
+        (from_store + read(&counters.tier_hits)).saturating_sub(read(&counters.unanswered))
     }
 
     fn counters(&self) -> &Counters {

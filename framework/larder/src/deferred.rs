@@ -2,11 +2,11 @@
 //!
 //! The store tells its listener of a removal as soon as it holds no lock itself, but a change of
 //! a key runs under the fence. The listener belongs to the application and may use the cache
-//! again, so what it has to hear is put off until the fence is open.
+//! again, so what it has to hear is put off until the fence is open, or longer: [`Held`].
 
 use std::cell::{Cell, RefCell};
 
-type Work = Box<dyn FnOnce()>;
+type Work = Box<dyn FnOnce() + Send>;
 
 thread_local! {
     /// How many [`deferred`] calls this thread is in.
@@ -25,21 +25,39 @@ impl Drop for Depth {
 
 /// Runs `work`, and after it, when the outermost call ends, what was put off meanwhile.
 pub(crate) fn deferred<R>(work: impl FnOnce() -> R) -> R {
-    DEPTH.set(DEPTH.get() + 1);
-    let depth = Depth;
-    let result = work();
-    drop(depth);
-    if DEPTH.get() == 0 {
-        // What runs now may put off more, which is then run by its own outermost call.
-        for waiting in WAITING.take() {
-            waiting();
+    // What runs when this is dropped may put off more, which is then run by its own outermost
+    // call.
+    Held::default().collect(work)
+}
+
+/// Work that was put off, and runs when this is dropped.
+#[derive(Default)]
+pub(crate) struct Held(Vec<Work>);
+
+impl Held {
+    /// Runs `work`, and keeps what is put off meanwhile.
+    pub(crate) fn collect<R>(&mut self, work: impl FnOnce() -> R) -> R {
+        DEPTH.set(DEPTH.get() + 1);
+        let depth = Depth;
+        let result = work();
+        drop(depth);
+        if DEPTH.get() == 0 {
+            self.0.extend(WAITING.take());
+        }
+        result
+    }
+}
+
+impl Drop for Held {
+    fn drop(&mut self) {
+        for work in self.0.drain(..) {
+            when_free(work);
         }
     }
-    result
 }
 
 /// Runs `work` now, or when the outermost [`deferred`] call of this thread ends.
-pub(crate) fn when_free(work: impl FnOnce() + 'static) {
+pub(crate) fn when_free(work: impl FnOnce() + Send + 'static) {
     if DEPTH.get() == 0 {
         work();
     } else {
@@ -49,16 +67,16 @@ pub(crate) fn when_free(work: impl FnOnce() + 'static) {
 
 #[cfg(test)]
 mod tests {
-    use std::rc::Rc;
+    use std::sync::{Arc, Mutex};
 
     use super::*;
 
     #[test]
     fn work_is_put_off_until_the_outermost_call_ends() {
-        let log = Rc::new(RefCell::new(Vec::new()));
+        let log = Arc::new(Mutex::new(Vec::new()));
         let note = |text: &'static str| {
-            let log = Rc::clone(&log);
-            move || log.borrow_mut().push(text)
+            let log = Arc::clone(&log);
+            move || log.lock().unwrap().push(text)
         };
         deferred(|| {
             deferred(|| when_free(note("put off")));
@@ -66,6 +84,11 @@ mod tests {
         });
         note("after")();
         when_free(note("at once"));
-        assert_eq!(*log.borrow(), ["inside", "put off", "after", "at once"]);
+        let mut held = Held::default();
+        held.collect(|| deferred(|| when_free(note("held"))));
+        note("outside")();
+        drop(held);
+        let expected = ["inside", "put off", "after", "at once", "outside", "held"];
+        assert_eq!(*log.lock().unwrap(), expected);
     }
 }

@@ -12,7 +12,7 @@ use larder_core::{
     CacheError, Capabilities, Clock, Entry, ErrorKind, Result, Serializer, Stamp, Timestamp,
     telemetry,
 };
-use tokio::sync::{Mutex, MutexGuard};
+use tokio::sync::{Mutex, MutexGuard, RwLock, RwLockReadGuard};
 
 use crate::fence::Fence;
 use crate::settings::Settings;
@@ -20,6 +20,7 @@ use crate::stats::Counters;
 use crate::tags::TagTable;
 use crate::tier::ByteTier;
 
+mod mark;
 mod read;
 mod write;
 
@@ -33,6 +34,13 @@ const WRITE_STRIPES: usize = 256;
 /// Serializers by format, so that entries stay readable after the config chose another one.
 pub(crate) type Readers = Arc<HashMap<u16, Arc<dyn Serializer>>>;
 
+/// The right to write one key to the byte tiers.
+#[derive(Debug)]
+struct Turn<'a> {
+    _key: MutexGuard<'a, ()>,
+    _all: RwLockReadGuard<'a, ()>,
+}
+
 /// The non-generic half of a cache.
 #[derive(Debug)]
 pub(crate) struct Engine {
@@ -41,10 +49,12 @@ pub(crate) struct Engine {
     pub(crate) tiers: Vec<ByteTier>,
     pub(crate) readers: Readers,
     pub(crate) clock: Arc<dyn Clock>,
-    pub(crate) fence: Fence,
+    pub(crate) fence: Arc<Fence>,
     pub(crate) tags: TagTable,
     pub(crate) counters: Counters,
     writes: Box<[Mutex<()>]>,
+    /// Held together by all who write single keys, alone by who clears the tiers.
+    clearing: RwLock<()>,
     origin: u32,
     last_stamp: AtomicU64,
     closed: AtomicBool,
@@ -68,6 +78,7 @@ impl Engine {
             fence: Fence::new(),
             tags: TagTable::default(),
             writes: (0..stripes).map(|_| Mutex::new(())).collect(),
+            clearing: RwLock::new(()),
             origin: fastrand::u32(..),
             last_stamp: AtomicU64::new(0),
             closed: AtomicBool::new(false),
@@ -75,9 +86,13 @@ impl Engine {
         }
     }
 
+    pub(crate) fn is_closed(&self) -> bool {
+        self.closed.load(Ordering::Acquire)
+    }
+
     /// Refuses calls after the cache was closed.
     pub(crate) fn check_open(&self) -> Result<()> {
-        if self.closed.load(Ordering::Acquire) {
+        if self.is_closed() {
             return Err(
                 CacheError::new(ErrorKind::Closed, "the cache is closed").with("cache", &self.name)
             );
@@ -115,13 +130,16 @@ impl Engine {
         Stamp { time: Timestamp::from_micros(now.max(last + 1)), origin: self.origin }
     }
 
-    /// Holds back other writes of the same key, in caches where a write takes several steps.
-    async fn write_turn(&self, hash: u64) -> Option<MutexGuard<'_, ()>> {
-        let stripes = self.writes.len();
-        if stripes == 0 {
-            return None;
-        }
-        Some(self.writes[hash as usize % stripes].lock().await)
+    /// Holds back other writes of the same key to the byte tiers, and clears of all.
+    async fn write_turn(&self, hash: u64) -> Turn<'_> {
+        let key = self.writes[hash as usize % WRITE_STRIPES].lock().await;
+        Turn { _key: key, _all: self.clearing.read().await }
+    }
+
+    /// The same, if nobody has the turn now: readers do not wait for writers.
+    fn try_write_turn(&self, hash: u64) -> Option<Turn<'_>> {
+        let key = self.writes[hash as usize % WRITE_STRIPES].try_lock().ok()?;
+        Some(Turn { _key: key, _all: self.clearing.try_read().ok()? })
     }
 
     /// The serializer that wrote an entry: the tier's own, or any that is linked.

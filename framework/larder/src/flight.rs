@@ -19,66 +19,80 @@ const SHARDS: usize = 32;
 /// The outcome of a flight, or that nobody will give one any more.
 pub(crate) type Wait<T> = Shared<oneshot::Receiver<T>>;
 
-/// The flights of one cache.
+/// The flights of one cache. `M` says what a flight was opened upon, to tell whether it may still
+/// be joined.
 #[derive(Debug)]
-pub(crate) struct Flights<K, T> {
+pub(crate) struct Flights<K, T, M> {
     hasher: RandomState,
-    shards: Box<[Shard<K, T>]>,
+    shards: Box<[Shard<K, T, M>]>,
 }
 
-type Shard<K, T> = Mutex<HashMap<K, Running<T>>>;
+type Shard<K, T, M> = Mutex<HashMap<K, Running<T, M>>>;
 
 #[derive(Debug)]
-struct Running<T> {
+struct Running<T, M> {
     wait: Wait<T>,
-    id: u64,
+    mark: Arc<M>,
 }
 
 /// What a caller has to do.
-pub(crate) enum Join<K: Hash + Eq, T> {
+pub(crate) enum Join<K: Hash + Eq, T, M> {
     /// Somebody loads already: wait.
     Follow(Wait<T>),
     /// Load, and land the flight.
-    Lead(Lead<K, T>),
+    Lead(Lead<K, T, M>),
 }
 
 /// The duty to land a flight. Dropping it without landing wakes the waiters empty-handed.
 #[derive(Debug)]
-pub(crate) struct Lead<K: Hash + Eq, T> {
-    flights: Arc<Flights<K, T>>,
+pub(crate) struct Lead<K: Hash + Eq, T, M> {
+    flights: Arc<Flights<K, T, M>>,
     key: K,
-    id: u64,
+    mark: Arc<M>,
     sender: Option<oneshot::Sender<T>>,
 }
 
-impl<K: Hash + Eq + Clone, T: Clone> Flights<K, T> {
+impl<K: Hash + Eq + Clone, T: Clone, M> Flights<K, T, M> {
     pub(crate) fn new() -> Arc<Self> {
         let shards = (0..SHARDS).map(|_| Mutex::default()).collect();
         Arc::new(Self { hasher: RandomState::new(), shards })
     }
 
-    /// Joins the flight of a key, or opens one.
-    pub(crate) fn join(self: &Arc<Self>, key: &K) -> Join<K, T> {
+    /// Joins the flight of a key, or opens one if there is none whose mark still holds. Those who
+    /// joined the flight of before get its outcome.
+    pub(crate) fn join(
+        self: &Arc<Self>,
+        key: &K,
+        holds: impl FnOnce(&M) -> bool,
+        mark: impl FnOnce() -> M,
+    ) -> Join<K, T, M> {
         let mut shard = self.shard(key);
-        if let Some(running) = shard.get(key) {
+        if let Some(running) = shard.get(key).filter(|running| holds(&running.mark)) {
             return Join::Follow(running.wait.clone());
         }
         let (sender, receiver) = oneshot::channel();
-        let id = fastrand::u64(..);
-        shard.insert(key.clone(), Running { wait: receiver.shared(), id });
+        let mark = Arc::new(mark());
+        let running = Running { wait: receiver.shared(), mark: Arc::clone(&mark) };
+        let before = shard.insert(key.clone(), running);
         drop(shard);
-        Join::Lead(Lead { flights: Arc::clone(self), key: key.clone(), id, sender: Some(sender) })
+        drop(before);
+        Join::Lead(Lead { flights: Arc::clone(self), key: key.clone(), mark, sender: Some(sender) })
     }
 }
 
-impl<K: Hash + Eq, T> Flights<K, T> {
-    fn shard(&self, key: &K) -> MutexGuard<'_, HashMap<K, Running<T>>> {
+impl<K: Hash + Eq, T, M> Flights<K, T, M> {
+    fn shard(&self, key: &K) -> MutexGuard<'_, HashMap<K, Running<T, M>>> {
         let index = self.hasher.hash_one(key) as usize % SHARDS;
         self.shards[index].lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 
-impl<K: Hash + Eq, T> Lead<K, T> {
+impl<K: Hash + Eq, T, M> Lead<K, T, M> {
+    /// What the flight was opened upon.
+    pub(crate) fn mark(&self) -> &Arc<M> {
+        &self.mark
+    }
+
     /// Ends the flight with an outcome for everybody.
     pub(crate) fn land(mut self, outcome: T) {
         self.leave();
@@ -91,13 +105,13 @@ impl<K: Hash + Eq, T> Lead<K, T> {
     /// From here on a new caller opens a new flight.
     fn leave(&self) {
         let mut shard = self.flights.shard(&self.key);
-        if shard.get(&self.key).is_some_and(|running| running.id == self.id) {
+        if shard.get(&self.key).is_some_and(|running| Arc::ptr_eq(&running.mark, &self.mark)) {
             shard.remove(&self.key);
         }
     }
 }
 
-impl<K: Hash + Eq, T> Drop for Lead<K, T> {
+impl<K: Hash + Eq, T, M> Drop for Lead<K, T, M> {
     fn drop(&mut self) {
         if self.sender.is_some() {
             self.leave();
@@ -109,15 +123,15 @@ impl<K: Hash + Eq, T> Drop for Lead<K, T> {
 mod tests {
     use super::*;
 
-    fn lead(flights: &Arc<Flights<u8, u8>>) -> Lead<u8, u8> {
-        match flights.join(&1) {
+    fn lead(flights: &Arc<Flights<u8, u8, u8>>) -> Lead<u8, u8, u8> {
+        match flights.join(&1, |_| true, || 0) {
             Join::Lead(lead) => lead,
             Join::Follow(_) => panic!("somebody else leads"),
         }
     }
 
-    fn follow(flights: &Arc<Flights<u8, u8>>) -> Wait<u8> {
-        match flights.join(&1) {
+    fn follow(flights: &Arc<Flights<u8, u8, u8>>) -> Wait<u8> {
+        match flights.join(&1, |_| true, || 0) {
             Join::Follow(wait) => wait,
             Join::Lead(_) => panic!("nobody leads"),
         }
@@ -144,5 +158,18 @@ mod tests {
         drop(leader);
         assert!(matches!(follower.now_or_never(), Some(Err(_))));
         lead(&flights).land(9);
+    }
+
+    #[test]
+    fn a_flight_whose_mark_does_not_hold_is_left_to_those_who_are_in_it() {
+        let flights = Flights::new();
+        let first = lead(&flights);
+        let early = follow(&flights);
+        let Join::Lead(second) = flights.join(&1, |_| false, || 0) else { panic!("joined") };
+        let late = follow(&flights);
+        first.land(1);
+        assert_eq!((early.now_or_never(), late.clone().now_or_never()), (Some(Ok(1)), None));
+        second.land(2);
+        assert_eq!(late.now_or_never(), Some(Ok(2)));
     }
 }

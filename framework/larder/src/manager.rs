@@ -183,7 +183,7 @@ impl CacheManager {
         for named in self.all() {
             let cleared = match named.opened() {
                 Some(cache) => cache.clear().await,
-                None => named.assembled.engine.clear_tiers().await,
+                None => named.assembled.engine.clear(|| ()).await,
             };
             outcome = outcome.and(cleared);
         }

@@ -18,8 +18,9 @@ use crate::tier::count;
 ///
 /// Namespaces nest. Each handle from [`Cache::namespace`] counts for itself; clones count
 /// together. Clearing is one step, however many entries there are: every entry carries a tag of
-/// its namespace, and the tag is invalidated. A look-up builds the prefixed key, so it allocates
-/// once.
+/// its namespace, and the tag is invalidated. What is stored past the namespace, by its whole key
+/// through the cache, is found here but not cleared. A look-up builds the prefixed key, so it
+/// allocates once.
 pub struct NamespacedCache<V: CacheValue> {
     cache: Cache<String, V>,
     prefix: Arc<str>,
@@ -171,7 +172,8 @@ impl<V: CacheValue> NamespacedCache<V> {
         self.cache.exists(self.key(key)?.as_str()).await
     }
 
-    /// The value of a key, loaded if it is not there; see [`Cache::get_or_load`].
+    /// The value of a key, loaded if it is not there; see [`Cache::get_or_load`]. Counts as a hit
+    /// when the first tier had it.
     ///
     /// # Errors
     ///
@@ -191,12 +193,17 @@ impl<V: CacheValue> NamespacedCache<V> {
         E: Into<BoxError>,
     {
         let key = self.key(key)?;
-        if let Ok(Some(value)) = self.cache.core.fast(key.as_str()) {
-            count(&self.stats.hits);
-            return Ok(value);
-        }
+        let cause = match self.cache.core.fast(key.as_str()) {
+            Ok(Some(value)) => {
+                count(&self.stats.hits);
+                return Ok(value);
+            }
+            Ok(None) => self.cache.core.count_unanswered(),
+            Err(cause) => cause,
+        };
         count(&self.stats.misses);
-        self.cache.get_or_load_with(key.as_str(), self.tagged(SetOptions::new()), loader).await
+        let options = self.tagged(SetOptions::new());
+        self.cache.load_after(key.as_str(), cause, options, loader).await
     }
 
     /// Makes every entry of this namespace, and of those within it, unusable at once.

@@ -74,7 +74,8 @@ impl fmt::Display for MissCause {
 pub(crate) struct Counters {
     pub(crate) tier_hits: AtomicU64,
     pub(crate) negative_hits: AtomicU64,
-    pub(crate) stale_tags: AtomicU64,
+    /// Hits of the store and the tiers that were no answer to the caller.
+    pub(crate) unanswered: AtomicU64,
     pub(crate) sets: AtomicU64,
     pub(crate) deletes: AtomicU64,
     pub(crate) loads: AtomicU64,
@@ -94,7 +95,7 @@ impl Counters {
         Self {
             tier_hits: zero(),
             negative_hits: zero(),
-            stale_tags: zero(),
+            unanswered: zero(),
             sets: zero(),
             deletes: zero(),
             loads: zero(),
@@ -127,7 +128,7 @@ impl Counters {
         let plain = [
             &self.tier_hits,
             &self.negative_hits,
-            &self.stale_tags,
+            &self.unanswered,
             &self.sets,
             &self.deletes,
             &self.loads,

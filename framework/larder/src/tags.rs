@@ -7,7 +7,7 @@
 //! every entry of the tag a miss: the scheme fails closed.
 
 use std::collections::HashMap;
-use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use larder_core::entry::TagStamp;
@@ -24,9 +24,15 @@ const PRUNE_AT: usize = 4096;
 pub(crate) struct TagCell {
     hash: u64,
     version: AtomicU64,
+    /// Whether the last tier is known to keep a marker of this version.
+    is_marked: AtomicBool,
 }
 
 impl TagCell {
+    fn new(hash: u64) -> Self {
+        Self { hash, version: AtomicU64::new(0), is_marked: AtomicBool::new(false) }
+    }
+
     pub(crate) fn version(&self) -> u64 {
         self.version.load(Ordering::Acquire)
     }
@@ -34,6 +40,20 @@ impl TagCell {
     /// Moves the version forward, never back.
     pub(crate) fn advance(&self, version: u64) {
         self.version.fetch_max(version, Ordering::AcqRel);
+    }
+
+    /// Moves the version to `version`, or one further if it is there already.
+    pub(crate) fn bump(&self, version: u64) {
+        let next = |now: u64| Some(version.max(now + 1));
+        self.version.fetch_update(Ordering::AcqRel, Ordering::Acquire, next).ok();
+    }
+
+    pub(crate) fn is_marked(&self) -> bool {
+        self.is_marked.load(Ordering::Acquire)
+    }
+
+    pub(crate) fn set_marked(&self, is_marked: bool) {
+        self.is_marked.store(is_marked, Ordering::Release);
     }
 
     /// The key under which a tier keeps the version.
@@ -81,6 +101,8 @@ impl Tags {
 #[derive(Debug, Default)]
 pub(crate) struct TagTable {
     cells: Mutex<HashMap<u64, Arc<TagCell>>>,
+    /// Held by whoever writes a marker, so that no older version is written over a newer one.
+    pub(crate) marking: tokio::sync::Mutex<()>,
 }
 
 impl TagTable {
@@ -95,16 +117,16 @@ impl TagTable {
         if cells.len() >= PRUNE_AT && !cells.contains_key(&hash) {
             cells.retain(|_, cell| Arc::strong_count(cell) > 1);
         }
-        let cell = cells
-            .entry(hash)
-            .or_insert_with(|| Arc::new(TagCell { hash, version: AtomicU64::new(0) }));
+        let cell = cells.entry(hash).or_insert_with(|| Arc::new(TagCell::new(hash)));
         Arc::clone(cell)
     }
 
-    /// Forgets all tags, so that their versions are read or made anew. Whoever holds a cell of
-    /// before holds one that nobody moves: entries of before must be gone.
-    pub(crate) fn forget(&self) {
-        self.lock().clear();
+    /// The markers are gone: they are made anew when they are needed. A cell that somebody holds
+    /// stays, for an entry that is stored later may carry it.
+    pub(crate) fn forget_markers(&self) {
+        let mut cells = self.lock();
+        cells.retain(|_, cell| Arc::strong_count(cell) > 1);
+        cells.values().for_each(|cell| cell.set_marked(false));
     }
 
     fn lock(&self) -> MutexGuard<'_, HashMap<u64, Arc<TagCell>>> {

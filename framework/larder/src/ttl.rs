@@ -67,6 +67,8 @@ impl TtlManager {
     ///
     /// Outside of a tokio runtime.
     pub fn start(&self, interval: Duration) {
+        // A sleep of no time would never let other tasks run.
+        let interval = interval.max(Duration::from_millis(1));
         let weak = Arc::downgrade(&self.shared);
         let clock = Arc::clone(&self.shared.clock);
         let task = tokio::spawn(async move {

@@ -32,11 +32,11 @@ pub struct Strings {
     pub fails_to_build: AtomicBool,
     /// Starting it fails.
     pub fails_to_start: AtomicBool,
-    /// A `set` stops before it stores, until `go_on` is told.
-    pub hangs_in_set: AtomicBool,
-    /// Ends the wait of a `set`.
+    /// The operation that stops before its work, until `go_on` is told.
+    pub hangs_in: Mutex<Option<&'static str>>,
+    /// Ends the wait of one call.
     pub go_on: Notify,
-    /// Told when a `set` has begun to hang.
+    /// Told when a call has begun to hang.
     pub is_hanging: Notify,
     /// Calls of `get`.
     pub gets: AtomicU64,
@@ -65,6 +65,19 @@ pub struct Puppet {
 }
 
 impl Strings {
+    /// Lets calls of this operation hang, or none any more.
+    pub fn hang_in(&self, operation: impl Into<Option<&'static str>>) {
+        *self.hangs_in.lock().unwrap_or_else(PoisonError::into_inner) = operation.into();
+    }
+
+    async fn hang(&self, operation: &str) {
+        let hangs_in = *self.hangs_in.lock().unwrap_or_else(PoisonError::into_inner);
+        if hangs_in == Some(operation) {
+            self.is_hanging.notify_one();
+            self.go_on.notified().await;
+        }
+    }
+
     fn check(&self) -> Result<()> {
         if self.fails.load(Ordering::SeqCst) {
             return Err(CacheError::new(ErrorKind::Connection, "the puppet was told to fail"));
@@ -118,21 +131,20 @@ impl Backend for Puppet {
     async fn set(&self, key: &str, entry: Entry) -> Result<()> {
         self.strings.sets.fetch_add(1, Ordering::SeqCst);
         self.strings.check()?;
-        if self.strings.hangs_in_set.load(Ordering::SeqCst) {
-            self.strings.is_hanging.notify_one();
-            self.strings.go_on.notified().await;
-        }
+        self.strings.hang("set").await;
         self.strings.entries().insert(key.to_owned(), entry);
         Ok(())
     }
 
     async fn delete(&self, key: &str) -> Result<bool> {
         self.strings.check()?;
+        self.strings.hang("delete").await;
         Ok(self.strings.entries().remove(key).is_some())
     }
 
     async fn clear(&self) -> Result<()> {
         self.strings.check()?;
+        self.strings.hang("clear").await;
         self.strings.entries().clear();
         Ok(())
     }

@@ -201,7 +201,7 @@ async fn a_set_that_is_dropped_half_way_leaves_no_two_values() {
     let puppet = strings("dropped");
     let users = users(&over_puppet("dropped"), &ManualClock::new()).await;
     users.set("a", "old".into()).await.unwrap();
-    puppet.hangs_in_set.store(true, SeqCst);
+    puppet.hang_in("set");
     let set = tokio::spawn({
         let users = users.clone();
         async move { users.set("a", "new".into()).await }
@@ -210,7 +210,7 @@ async fn a_set_that_is_dropped_half_way_leaves_no_two_values() {
     assert_eq!(users.get("a").await.unwrap().as_deref(), Some("old"), "not set yet");
     set.abort();
     assert!(set.await.unwrap_err().is_cancelled());
-    puppet.hangs_in_set.store(false, SeqCst);
+    puppet.hang_in(None);
     let in_tier = puppet.entries.lock().unwrap().get("a").cloned().unwrap();
     assert!(!in_tier.value.is_empty());
     let gets = puppet.gets.load(SeqCst);

@@ -4,8 +4,11 @@ use std::sync::Arc;
 
 use larder_core::backend::{Deadlines, ScanPage, ScanRequest};
 use larder_core::{Backend, Capabilities, Entry, Result, async_trait};
+use xxhash_rust::xxh3::xxh3_64;
 
 use crate::engine::Engine;
+use crate::tags::RESERVED;
+use crate::tier::ByteTier;
 
 /// The byte tiers of a cache, seen as one backend. The cache itself closes them.
 #[derive(Debug)]
@@ -16,6 +19,12 @@ pub(super) struct CacheBackend {
 impl CacheBackend {
     pub(super) fn new(engine: Arc<Engine>) -> Self {
         Self { engine }
+    }
+
+    /// Markers of tags are in the last tier only, as the cache itself has them.
+    fn tiers(&self, key: &str) -> &[ByteTier] {
+        let tiers = &self.engine.tiers;
+        if key.starts_with(RESERVED) { &tiers[tiers.len().saturating_sub(1)..] } else { tiers }
     }
 }
 
@@ -30,35 +39,44 @@ impl Backend for CacheBackend {
 
     async fn get(&self, key: &str) -> Result<Option<Entry>> {
         self.engine.check_open()?;
-        for tier in &self.engine.tiers {
-            // A tier that fails was reported; the next one may have the entry.
-            if let Ok(Some(entry)) = tier.bounded("get", tier.backend.get(key)).await {
-                return Ok(Some(entry));
+        let mut outcome = Ok(None);
+        for tier in self.tiers(key) {
+            match tier.bounded("get", tier.backend.get(key)).await {
+                Ok(Some(entry)) => return Ok(Some(entry)),
+                Ok(None) => {}
+                // It was reported; the next tier may have the entry.
+                Err(error) => outcome = outcome.and(Err(error)),
             }
-        }
-        Ok(None)
-    }
-
-    async fn set(&self, key: &str, entry: Entry) -> Result<()> {
-        self.engine.check_open()?;
-        let mut outcome = Ok(());
-        for tier in &self.engine.tiers {
-            outcome = outcome.and(tier.bounded("set", tier.backend.set(key, entry.clone())).await);
         }
         outcome
     }
 
+    async fn set(&self, key: &str, entry: Entry) -> Result<()> {
+        self.engine.check_open()?;
+        let set = async {
+            let mut outcome = Ok(());
+            for tier in self.tiers(key) {
+                let set = tier.bounded("set", tier.backend.set(key, entry.clone())).await;
+                outcome = outcome.and(set);
+            }
+            outcome
+        };
+        // Loads of the cache itself must not overtake the writes of those above.
+        self.engine.change_key(place(key), || (), set, |_| ()).await
+    }
+
     async fn delete(&self, key: &str) -> Result<bool> {
         self.engine.check_open()?;
-        self.engine.remove(key).await
+        self.engine.change_key(place(key), || (), self.engine.remove(key), |_| ()).await
     }
 
     async fn clear(&self) -> Result<()> {
         self.engine.check_open()?;
-        self.engine.clear_tiers().await
+        self.engine.clear(|| ()).await
     }
 
     async fn touch(&self, key: &str, deadlines: Deadlines) -> Result<bool> {
+        self.engine.check_open()?;
         let mut was_there = false;
         for tier in &self.engine.tiers {
             was_there |= tier.bounded("touch", tier.backend.touch(key, deadlines)).await?;
@@ -75,4 +93,9 @@ impl Backend for CacheBackend {
     async fn close(&self) -> Result<()> {
         Ok(())
     }
+}
+
+/// Where a key stands in the fence of a cache with byte tiers.
+fn place(key: &str) -> u64 {
+    xxh3_64(key.as_bytes())
 }

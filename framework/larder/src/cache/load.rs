@@ -66,11 +66,28 @@ impl<K: Key, V: CacheValue> Cache<K, V> {
         Fut: Future<Output = Result<V, E>> + Send + 'static,
         E: Into<BoxError>,
     {
-        let cause = match self.core.fast(key) {
-            Ok(Some(value)) => return Ok(value),
-            Ok(None) => MissCause::Cold,
-            Err(cause) => cause,
-        };
+        match self.core.fast(key) {
+            Ok(Some(value)) => Ok(value),
+            Ok(None) => self.load_after(key, self.core.count_unanswered(), options, loader).await,
+            Err(cause) => self.load_after(key, cause, options, loader).await,
+        }
+    }
+
+    /// Loads what the store does not have for this cause.
+    pub(crate) async fn load_after<Q, F, Fut, E>(
+        &self,
+        key: &Q,
+        cause: MissCause,
+        options: SetOptions,
+        loader: F,
+    ) -> Result<V>
+    where
+        K: Borrow<Q>,
+        Q: KeyRef<K> + ?Sized,
+        F: FnOnce() -> Fut + Send + 'static,
+        Fut: Future<Output = Result<V, E>> + Send + 'static,
+        E: Into<BoxError>,
+    {
         let run = boxed(move || async move { loader().await.map(Some) });
         let loader = Loader { run, options, takes_negative: false };
         let loaded = Box::pin(self.core.load(key, cause, loader)).await?;

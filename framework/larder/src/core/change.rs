@@ -3,9 +3,8 @@
 use std::borrow::Borrow;
 use std::collections::BTreeSet;
 
-use larder_core::backend::Deadlines;
 use larder_core::key::glob_matches;
-use larder_core::{CacheError, Capabilities, ErrorKind, Life, Result};
+use larder_core::{CacheError, ErrorKind, Life, Result};
 use larder_store::{Full, Insert, RemovalReason};
 
 use super::{CacheValue, Core, Key, KeyRef};
@@ -29,7 +28,7 @@ impl<K: Key, V: CacheValue> Core<K, V> {
             return self.delete(&key).await.map(drop);
         }
         check_tags(&options.tags)?;
-        let tags = self.engine.capture_tags(&options.tags).await?;
+        let tags = self.engine.capture_tags(&options.tags).await;
         let stored = Stored::new(value, tags);
         let done = if self.engine.tiers.is_empty() {
             self.set_in_store(key, stored, lives, options)
@@ -55,8 +54,8 @@ impl<K: Key, V: CacheValue> Core<K, V> {
             self.engine.check_size(codec.encode(value, &*self.serializer)?.len())?;
         }
         let place = self.place(&key);
-        let inserted =
-            self.engine.fence.change(place, || self.insert(key, stored, lives, options, None));
+        let insert = self.prepare(&key, &stored, lives, options.weight, None);
+        let inserted = self.engine.fence.change(place, || self.insert(key, stored, insert));
         inserted.map_err(|full| self.full(full))
     }
 
@@ -71,7 +70,9 @@ impl<K: Key, V: CacheValue> Core<K, V> {
         let bytes = payloads.len();
         let meta = self.engine.meta(&lives, stored.tags(), stored.value().is_none());
         let (text, place) = (key.text().into_owned(), self.place(&key));
+        let insert = self.prepare(&key, &stored, lives, options.weight, bytes);
         let is_typed = self.store.is_some();
+        let mut kept = Ok(());
         let outcome = self
             .engine
             .change_key(
@@ -84,12 +85,12 @@ impl<K: Key, V: CacheValue> Core<K, V> {
                     // With a store in front the tiers below may fail: the value is served from
                     // the store, and the failure was reported.
                     if outcome.is_ok() || is_typed {
-                        self.insert(key.clone(), stored, lives, options, bytes).ok();
+                        kept = self.insert(key.clone(), stored, insert);
                     }
                 },
             )
             .await;
-        if is_typed { Ok(()) } else { outcome }
+        if is_typed && kept.is_ok() { Ok(()) } else { outcome }
     }
 
     /// The value of an entry in the format of each byte tier.
@@ -105,22 +106,32 @@ impl<K: Key, V: CacheValue> Core<K, V> {
         encoded.map_err(|error| error.with("cache", &self.engine.name))
     }
 
-    fn insert(
+    /// How an entry will be put into the store. Not for under the fence: it runs the weigher of the
+    /// application, or the serializer.
+    pub(super) fn prepare(
         &self,
-        key: K,
-        stored: Stored<V>,
+        key: &K,
+        stored: &Stored<V>,
         lives: Lives,
-        options: &SetOptions,
+        weight: Option<u32>,
         bytes: Option<usize>,
-    ) -> Result<(), Full> {
+    ) -> Insert {
         let Some(store) = &self.store else {
-            return Ok(());
+            return Insert::default();
         };
         let lives = lives.at_most(store.ttl, &*self.engine.clock);
-        let weigh = || self.weigh.weigh(&key, stored.value(), bytes);
-        let weight = options.weight.unwrap_or_else(weigh);
-        let insert = Insert::default().deadline(lives.deadline).idle_ttl(lives.idle).weight(weight);
-        store.table.insert(key, stored, insert).map(drop)
+        let weight = weight.unwrap_or_else(|| self.weigh.weigh(key, stored.value(), bytes));
+        Insert::default().deadline(lives.deadline).idle_ttl(lives.idle).weight(weight)
+    }
+
+    /// Puts an entry into the store, for who has the fence.
+    pub(super) fn insert(&self, key: K, stored: Stored<V>, insert: Insert) -> Result<(), Full> {
+        match &self.store {
+            // It was emptied, and nobody will empty it again.
+            Some(_) if self.engine.is_closed() => Ok(()),
+            Some(store) => store.table.insert(key, stored, insert).map(drop),
+            None => Ok(()),
+        }
     }
 
     fn full(&self, full: Full) -> CacheError {
@@ -167,27 +178,19 @@ impl<K: Key, V: CacheValue> Core<K, V> {
     /// Removes every entry from every tier.
     pub(crate) async fn clear_all(&self) -> Result<()> {
         self.engine.check_open()?;
-        let clear = || {
-            self.engine.tags.forget();
+        let empty = || {
             if let Some(store) = &self.store {
                 store.table.clear();
             }
         };
-        self.engine.fence.change_all(clear);
-        if self.engine.tiers.is_empty() {
-            return Ok(());
-        }
-        let outcome = self.engine.clear_tiers().await;
-        // What was read from a tier before it was cleared must not stay.
-        self.engine.fence.change_all(clear);
-        outcome
+        self.engine.clear(empty).await
     }
 
     /// Removes every key that matches a glob; how many there were.
     pub(crate) async fn delete_pattern(&self, pattern: &str) -> Result<u64> {
         self.engine.check_open()?;
         let mut deleted = BTreeSet::new();
-        let mut forget = || {
+        let forget = || {
             if let Some(store) = &self.store {
                 store.table.remove_if(|key, _| {
                     let text = key.text();
@@ -199,15 +202,8 @@ impl<K: Key, V: CacheValue> Core<K, V> {
                 });
             }
         };
-        self.engine.fence.change_all(&mut forget);
-        let outcome = if self.engine.tiers.is_empty() {
-            Ok(Vec::new())
-        } else {
-            let outcome = self.engine.remove_matching(pattern).await;
-            self.engine.fence.change_all(&mut forget);
-            outcome
-        };
-        deleted.extend(outcome?);
+        let removed = self.engine.remove_matching(pattern, forget).await?;
+        deleted.extend(removed);
         self.engine
             .counters
             .deletes
@@ -226,25 +222,24 @@ impl<K: Key, V: CacheValue> Core<K, V> {
         if lives.is_over {
             return self.delete(key).await;
         }
-        let mut was_there = false;
-        if let Some(store) = &self.store {
-            let deadline = lives.at_most(store.ttl, &*self.engine.clock).deadline;
-            was_there = store.table.touch(key, deadline);
+        if !self.exists(key).await? {
+            return Ok(false);
+        }
+        let place = self.place(key);
+        let touch = || {
+            if let Some(store) = &self.store {
+                let deadline = lives.at_most(store.ttl, &*self.engine.clock).deadline;
+                store.table.touch(key, deadline);
+            }
+        };
+        if self.engine.tiers.is_empty() {
+            self.engine.fence.change(place, touch);
+            return Ok(true);
         }
         let text = key.text();
-        for tier in &self.engine.tiers {
-            let hard = lives.at_most(tier.ttl, &*self.engine.clock).wall;
-            let deadlines = Deadlines { soft: lives.wall, hard };
-            if tier.can(Capabilities::TOUCH) {
-                was_there |= tier.bounded("touch", tier.backend.touch(&text, deadlines)).await?;
-            } else if let Some(mut entry) = tier.bounded("get", tier.backend.get(&text)).await? {
-                entry.meta.soft_deadline = deadlines.soft;
-                entry.meta.hard_deadline = deadlines.hard;
-                tier.bounded("set", tier.backend.set(&text, entry)).await?;
-                was_there = true;
-            }
-        }
-        Ok(was_there)
+        let touched =
+            self.engine.change_key(place, touch, self.engine.touch(&text, &lives), |_| ());
+        Box::pin(touched).await.map(|()| true)
     }
 
     /// Makes every entry that carries a tag unusable.

@@ -4,7 +4,7 @@ use std::borrow::Borrow;
 use std::error::Error as StdError;
 use std::future::Future;
 use std::panic::AssertUnwindSafe;
-use std::sync::Arc;
+use std::sync::{Arc, OnceLock};
 
 use futures_util::FutureExt;
 use futures_util::future::BoxFuture;
@@ -34,6 +34,25 @@ pub(crate) struct Loader<'a, V> {
     pub(crate) takes_negative: bool,
 }
 
+/// When a load began and what it depends on.
+#[derive(Debug)]
+pub(crate) struct Mark {
+    ticket: Ticket,
+    /// Set once the tags are captured, before the loader runs.
+    tags: OnceLock<Arc<Tags>>,
+}
+
+impl Mark {
+    fn new(ticket: Ticket) -> Self {
+        Self { ticket, tags: OnceLock::new() }
+    }
+
+    /// Whether what is loaded is still wanted.
+    fn holds(&self) -> bool {
+        self.ticket.holds() && self.tags.get().is_none_or(|tags| tags.hold())
+    }
+}
+
 impl<K: Key, V: CacheValue> Core<K, V> {
     /// Loads a key that is not in the store, for this cause, on a task of its own.
     pub(crate) async fn load<Q>(
@@ -54,9 +73,13 @@ impl<K: Key, V: CacheValue> Core<K, V> {
         match tokio::runtime::Handle::try_current() {
             // A caller that goes away drops the handle; the task runs on.
             Ok(runtime) => runtime.spawn(flight).await.unwrap_or_else(|error| {
-                Err(CacheError::new(ErrorKind::Closed, "the runtime shut down during the load")
-                    .with("cache", &self.engine.name)
-                    .caused_by(error))
+                let (kind, message) = if error.is_panic() {
+                    (ErrorKind::Load, "the value panicked when it was stored")
+                } else {
+                    (ErrorKind::Closed, "the runtime shut down during the load")
+                };
+                let error = CacheError::new(kind, message).caused_by(error);
+                Err(error.with("cache", &self.engine.name))
             }),
             // Without a runtime there are no tasks: the caller loads, and a waiter takes over if
             // it goes away.
@@ -93,14 +116,18 @@ impl<K: Key, V: CacheValue> Core<K, V> {
         Q: KeyRef<K> + ?Sized,
     {
         self.check(key)?;
+        let mark = || Mark::new(self.engine.fence.ticket(self.place(key)));
+        let mut has_waited = false;
         loop {
             if !self.engine.settings.single_flight {
-                return Ok(Step::Lead(None));
+                return Ok(Step::Lead(Err(mark())));
             }
-            match self.flights.join(&key.to_owned()) {
-                Join::Lead(lead) => return Ok(Step::Lead(Some(lead))),
+            match self.flights.join(&key.to_owned(), Mark::holds, mark) {
+                Join::Lead(lead) => return Ok(Step::Lead(Ok(lead))),
                 Join::Follow(wait) => {
-                    count(&self.engine.counters.coalesced);
+                    if !std::mem::replace(&mut has_waited, true) {
+                        count(&self.engine.counters.coalesced);
+                    }
                     match wait.await {
                         Ok(Ok(None)) if !takes_negative => {}
                         Ok(outcome) => {
@@ -116,7 +143,7 @@ impl<K: Key, V: CacheValue> Core<K, V> {
                 Ok(answer) if answer.is_some() || takes_negative => {
                     return Ok(Step::Answer(answer));
                 }
-                Ok(_) => MissCause::Cold,
+                Ok(_) => self.count_unanswered(),
                 Err(cause) => cause,
             };
         }
@@ -127,39 +154,47 @@ impl<K: Key, V: CacheValue> Core<K, V> {
         self: Arc<Self>,
         key: K,
         loader: Loader<'_, V>,
-        lead: Option<Lead<K, Outcome<V>>>,
+        lead: Result<Lead<K, Outcome<V>, Mark>, Mark>,
     ) -> Outcome<V> {
-        let outcome = self.find_or_load(&key, loader).await;
-        if let Some(lead) = lead {
-            lead.land(outcome.clone());
+        match lead {
+            Ok(lead) => {
+                let outcome = self.find_or_load(&key, loader, lead.mark()).await;
+                lead.land(outcome.clone());
+                outcome
+            }
+            Err(mark) => self.find_or_load(&key, loader, &mark).await,
         }
-        outcome
     }
 
-    async fn find_or_load(&self, key: &K, loader: Loader<'_, V>) -> Outcome<V> {
-        let ticket = self.engine.fence.ticket(self.place(key));
+    async fn find_or_load(&self, key: &K, loader: Loader<'_, V>, mark: &Mark) -> Outcome<V> {
         let Loader { run, options, takes_negative } = loader;
         // Another flight may have landed between our look and our lead.
         let peeked = self.store.as_ref().and_then(|store| store.table.peek(key));
         match peeked.and_then(|stored| stored.read()) {
-            Some(answer) if answer.is_some() || takes_negative => return Ok(answer),
+            Some(answer) if answer.is_some() || takes_negative => {
+                count(&self.engine.counters.tier_hits);
+                return Ok(answer);
+            }
             _ => {}
         }
         let mut cause = MissCause::Cold;
         if !self.engine.tiers.is_empty() {
             match self.fetch(key, cause).await {
                 Ok(answer) if answer.is_some() || takes_negative => return Ok(answer),
-                Ok(_) => {}
+                Ok(_) => cause = self.count_unanswered(),
                 Err(other) => cause = other,
             }
         }
         self.count_miss(cause);
-        let tags = self.engine.capture_tags(&options.tags).await?;
+        let tags = self.engine.capture_tags(&options.tags).await;
+        if let Some(tags) = &tags {
+            mark.tags.set(Arc::clone(tags)).ok();
+        }
         let span = tracing::info_span!(
             target: telemetry::TARGET, "cache.load", cache = %self.engine.name
         );
         let value = self.run(run).instrument(span).await?;
-        self.keep(key, value.clone(), tags, &options, ticket).await;
+        self.keep(key, value.clone(), tags, &options, mark).await;
         Ok(value)
     }
 
@@ -209,7 +244,7 @@ impl<K: Key, V: CacheValue> Core<K, V> {
         value: Option<V>,
         tags: Option<Arc<Tags>>,
         options: &SetOptions,
-        ticket: Ticket,
+        mark: &Mark,
     ) {
         let settings = &self.engine.settings;
         let lives = match &value {
@@ -220,7 +255,7 @@ impl<K: Key, V: CacheValue> Core<K, V> {
             return;
         };
         // A tag that was invalidated during the load makes the value old before it is stored.
-        let tags_hold = tags.as_ref().is_none_or(|tags| tags.hold());
+        let is_wanted = mark.holds();
         let stored = Stored::new(value, tags);
         let payloads = self.encode(&stored).inspect_err(|error| {
             tracing::warn!(
@@ -231,7 +266,7 @@ impl<K: Key, V: CacheValue> Core<K, V> {
         let Ok(payloads) = payloads else { return };
         let meta = self.engine.meta(&lives, stored.tags(), stored.value().is_none());
         let bytes = payloads.len();
-        if !tags_hold || !self.fill_store(key.clone(), stored, lives, bytes, ticket) {
+        if !is_wanted || !self.fill_store(key.clone(), stored, lives, bytes, &mark.ticket) {
             count(&self.engine.counters.fenced);
             tracing::debug!(
                 target: telemetry::TARGET, cache = %self.engine.name, "{}", telemetry::LOAD_FENCED
@@ -239,7 +274,7 @@ impl<K: Key, V: CacheValue> Core<K, V> {
             return;
         }
         if !self.engine.tiers.is_empty() {
-            self.engine.put_loaded(&key.text(), self.place(key), payloads, &meta, ticket).await;
+            self.engine.put_loaded(&key.text(), payloads, &meta, &mark.ticket).await;
         }
     }
 }
@@ -248,7 +283,7 @@ impl<K: Key, V: CacheValue> Core<K, V> {
 enum Step<K: Key, V> {
     Answer(Option<V>),
     /// Load; without a flight when the cache does not want single flight.
-    Lead(Option<Lead<K, Outcome<V>>>),
+    Lead(Result<Lead<K, Outcome<V>, Mark>, Mark>),
 }
 
 fn panic_text(panic: &(dyn std::any::Any + Send)) -> &str {

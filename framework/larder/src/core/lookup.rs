@@ -3,8 +3,7 @@
 use std::borrow::Borrow;
 
 use larder_core::key::glob_matches;
-use larder_core::{CacheError, ErrorKind, Life, Result};
-use larder_store::Insert;
+use larder_core::{CacheError, EntryMeta, ErrorKind, Life, Result};
 
 use super::{CacheValue, Core, Key, KeyRef};
 use crate::engine::Found;
@@ -74,8 +73,16 @@ impl<K: Key, V: CacheValue> Core<K, V> {
             let texts: Vec<&str> = texts.iter().map(AsRef::as_ref).collect();
             let found = self.engine.find_many(&texts).await;
             for ((&index, ticket), found) in missing.iter().zip(tickets).zip(found) {
-                if let Ok(found) = found {
-                    answers[index] = self.take_up(keys[index], found, ticket).await;
+                match found {
+                    Ok(found) => {
+                        answers[index] = self.take_up(keys[index], found, &ticket).await;
+                        // The tiers below may have bytes that can be read.
+                        if answers[index].is_err() {
+                            answers[index] = self.fetch(keys[index], MissCause::Decode).await;
+                        }
+                    }
+                    Err(MissCause::Cold) => {}
+                    Err(cause) => answers[index] = Err(cause),
                 }
             }
         }
@@ -99,7 +106,7 @@ impl<K: Key, V: CacheValue> Core<K, V> {
         let mut cause = cause;
         for _ in 0..self.engine.tiers.len() {
             match self.engine.find(&text).await {
-                Ok(found) => match self.take_up(key, found, ticket).await {
+                Ok(found) => match self.take_up(key, found, &ticket).await {
                     Ok(answer) => return Ok(answer),
                     Err(undecodable) => cause = undecodable,
                 },
@@ -114,7 +121,7 @@ impl<K: Key, V: CacheValue> Core<K, V> {
     }
 
     /// Decodes an entry of a byte tier and copies it into the tiers above.
-    async fn take_up<Q>(&self, key: &Q, found: Found, ticket: Ticket) -> Answer<V>
+    async fn take_up<Q>(&self, key: &Q, found: Found, ticket: &Ticket) -> Answer<V>
     where
         K: Borrow<Q>,
         Q: KeyRef<K> + ?Sized,
@@ -122,11 +129,14 @@ impl<K: Key, V: CacheValue> Core<K, V> {
         let answer = match self.decode(&found) {
             Ok(answer) => answer,
             Err(error) => {
-                self.engine.drop_undecodable(&key.text(), &found, &error).await;
+                self.engine.drop_undecodable(&key.text(), &found, ticket, &error).await;
                 return Err(MissCause::Decode);
             }
         };
         count(&self.engine.counters.tier_hits);
+        if answer.is_none() {
+            count(&self.engine.counters.negative_hits);
+        }
         let lives = Lives::until(
             found.entry.meta.hard_deadline,
             self.engine.settings.idle_ttl.duration(),
@@ -135,6 +145,7 @@ impl<K: Key, V: CacheValue> Core<K, V> {
         let stored = Stored::new(answer.clone(), found.tags.clone());
         let bytes = Some(found.entry.value.len());
         self.fill_store(key.to_owned(), stored, lives, bytes, ticket);
+        self.engine.keep_awake(&key.text(), &found, ticket).await;
         self.engine.back_fill(&key.text(), &found, ticket).await;
         Ok(answer)
     }
@@ -161,18 +172,11 @@ impl<K: Key, V: CacheValue> Core<K, V> {
         stored: Stored<V>,
         lives: Lives,
         bytes: Option<usize>,
-        ticket: Ticket,
+        ticket: &Ticket,
     ) -> bool {
-        let Some(store) = &self.store else {
-            return self.engine.fence.holds(ticket);
-        };
-        let lives = lives.at_most(store.ttl, &*self.engine.clock);
-        let weight = self.weigh.weigh(&key, stored.value(), bytes);
-        let insert = Insert::default().deadline(lives.deadline).idle_ttl(lives.idle).weight(weight);
+        let insert = self.prepare(&key, &stored, lives, None, bytes);
         // A store that is full is a slower cache, not a failure.
-        let filled =
-            self.engine.fence.fill(ticket, || store.table.insert(key, stored, insert).ok());
-        filled.is_some()
+        ticket.fill(|| self.insert(key, stored, insert).ok()).is_some()
     }
 
     /// The texts of the keys that match a glob, from all tiers, sorted.
@@ -218,10 +222,15 @@ impl<K: Key, V: CacheValue> Core<K, V> {
         let clock = &self.engine.clock;
         // A lower tier knows better: the store may be told to keep entries for a shorter time.
         if let Ok(found) = self.engine.find(&key.text()).await {
-            let deadline = found.entry.meta.soft_deadline;
-            return Ok(Some(deadline.map(|deadline| deadline.since(clock.wall())).into()));
+            let EntryMeta { negative, soft_deadline, .. } = found.entry.meta;
+            let left = || soft_deadline.map(|deadline| deadline.since(clock.wall())).into();
+            return Ok((!negative).then(left));
         }
-        let deadline = self.store.as_ref().and_then(|store| store.table.deadline(key));
+        let Some(store) = &self.store else {
+            return Ok(None);
+        };
+        let has_value = store.table.peek(key).and_then(|stored| stored.read()).flatten().is_some();
+        let deadline = store.table.deadline(key).filter(|_| has_value);
         Ok(deadline.map(|deadline| deadline.map(|deadline| deadline.since(clock.now())).into()))
     }
 }

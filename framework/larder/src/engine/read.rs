@@ -3,18 +3,13 @@
 use std::sync::Arc;
 
 use larder_core::backend::Deadlines;
-use larder_core::{Capabilities, Entry, Life, telemetry};
+use larder_core::{Capabilities, Entry, EntryMeta, Life, telemetry};
 
 use super::Engine;
 use crate::fence::Ticket;
-use crate::settings::Lives;
 use crate::stats::MissCause;
-use crate::tags::{TagCell, Tags};
-use crate::tier::{ByteTier, count};
-
-/// Versions are microseconds since 1970, below this until the year 2255. A marker beyond it is
-/// damaged, and would leave no room to move on.
-const MAX_VERSION: u64 = 1 << 53;
+use crate::tags::Tags;
+use crate::tier::count;
 
 /// A valid entry and where it was.
 #[derive(Debug)]
@@ -53,7 +48,10 @@ impl Engine {
             match tier.bounded("get_many", tier.backend.get_many(&batch)).await {
                 Ok(entries) => {
                     for (at, entry) in missing.into_iter().zip(entries) {
-                        found[at] = self.validate(index, keys[at], entry).await;
+                        match self.validate(index, entry).await {
+                            Err(MissCause::Cold) => {}
+                            other => found[at] = other,
+                        }
                     }
                 }
                 Err(_) => missing.into_iter().for_each(|at| found[at] = Err(MissCause::TierDown)),
@@ -65,36 +63,38 @@ impl Engine {
     async fn find_in(&self, index: usize, key: &str) -> Result<Found, MissCause> {
         let tier = &self.tiers[index];
         let read = tier.bounded("get", tier.backend.get(key)).await;
-        self.validate(index, key, read.map_err(|_| MissCause::TierDown)?).await
+        self.validate(index, read.map_err(|_| MissCause::TierDown)?).await
     }
 
     /// Whether what a tier returned may be served.
-    async fn validate(
-        &self,
-        index: usize,
-        key: &str,
-        entry: Option<Entry>,
-    ) -> Result<Found, MissCause> {
+    async fn validate(&self, index: usize, entry: Option<Entry>) -> Result<Found, MissCause> {
         let tier = &self.tiers[index];
-        let found = match entry {
-            Some(entry) if !entry.meta.tombstone && !entry.meta.is_dead(self.clock.wall()) => {
+        let now = self.clock.wall();
+        let found = match entry.filter(|entry| !entry.meta.tombstone) {
+            // Another program may have written an entry with a stale life, which is not served.
+            Some(entry) if entry.meta.is_dead(now) || entry.meta.is_stale(now) => {
+                Err(MissCause::Expired)
+            }
+            Some(entry) => {
                 self.restore_tags(&entry).await.map(|tags| Found { entry, tier: index, tags })
             }
-            Some(entry) if !entry.meta.tombstone => Err(MissCause::Expired),
-            _ => Err(MissCause::Cold),
+            None => Err(MissCause::Cold),
         };
         count(if found.is_ok() { &tier.counters.hits } else { &tier.counters.misses });
-        let found = found?;
-        self.keep_awake(tier, key, &found.entry).await;
-        Ok(found)
+        found
     }
 
-    /// Moves the end of an entry that lives only while it is read.
-    async fn keep_awake(&self, tier: &ByteTier, key: &str, entry: &Entry) {
-        let (soft, hard) = (entry.meta.soft_deadline, entry.meta.hard_deadline);
-        let (Life::For(idle), Some(_), true) =
-            (self.settings.idle_ttl, hard, tier.can(Capabilities::TOUCH))
+    /// Moves the end of an entry that lives only while it is read. Its key must be as it was at the
+    /// ticket: another entry has another life.
+    pub(crate) async fn keep_awake(&self, key: &str, found: &Found, ticket: &Ticket) {
+        let tier = &self.tiers[found.tier];
+        let EntryMeta { soft_deadline: soft, hard_deadline: hard, .. } = found.entry.meta;
+        let (Life::For(idle), true, true) =
+            (self.settings.idle_ttl, hard != soft, tier.can(Capabilities::TOUCH))
         else {
+            return;
+        };
+        let Some(_turn) = self.try_write_turn(ticket.hash()).filter(|_| ticket.holds()) else {
             return;
         };
         let awake = self.clock.wall().after(idle);
@@ -103,59 +103,34 @@ impl Engine {
         tier.bounded("touch", tier.backend.touch(key, Deadlines { soft, hard })).await.ok();
     }
 
-    /// The tags of an entry, if all of them still have the versions it was stored with.
-    async fn restore_tags(&self, entry: &Entry) -> Result<Option<Arc<Tags>>, MissCause> {
-        let mut tags = Vec::with_capacity(entry.meta.tags.len());
-        for stamp in &entry.meta.tags {
-            let cell = self.tags.cell_of(stamp.tag);
-            // Another process may have moved the version, so the marker is read each time.
-            match self.read_marker(&cell).await {
-                Ok(Some(version)) => cell.advance(version),
-                Ok(None) => return Err(MissCause::Tag),
-                Err(_) => return Err(MissCause::TierDown),
-            }
-            if cell.version() != stamp.version {
-                return Err(MissCause::Tag);
-            }
-            tags.push((cell, stamp.version));
-        }
-        Ok(Tags::restore(tags))
-    }
-
-    /// The version that the last tier keeps for a tag.
-    pub(super) async fn read_marker(&self, cell: &TagCell) -> larder_core::Result<Option<u64>> {
-        let Some(tier) = self.tiers.last() else {
-            return Ok(None);
-        };
-        let entry = tier.bounded("get", tier.backend.get(&cell.marker_key())).await?;
-        let version =
-            entry.and_then(|entry| Some(u64::from_be_bytes(entry.value.as_ref().try_into().ok()?)));
-        Ok(version.filter(|version| *version < MAX_VERSION))
-    }
-
     /// Copies an entry into the byte tiers above the one it was found in, unless its key changed
-    /// meanwhile.
-    pub(crate) async fn back_fill(&self, key: &str, found: &Found, ticket: Ticket) {
+    /// or is being written.
+    pub(crate) async fn back_fill(&self, key: &str, found: &Found, ticket: &Ticket) {
+        if found.tier == 0 {
+            return;
+        }
+        let Some(_turn) = self.try_write_turn(ticket.hash()).filter(|_| ticket.holds()) else {
+            return;
+        };
         for tier in &self.tiers[..found.tier] {
-            if tier.serializer.format() != found.entry.meta.format || !self.fence.holds(ticket) {
+            if tier.serializer.format() != found.entry.meta.format {
                 continue;
             }
             let mut entry = found.entry.clone();
-            let lives = Lives::until(entry.meta.hard_deadline, None, &*self.clock);
-            entry.meta.hard_deadline = lives.at_most(tier.ttl, &*self.clock).wall;
-            let stored = tier.bounded("set", tier.backend.set(key, entry)).await;
-            if stored.is_ok() && !self.fence.holds(ticket) {
-                // What came in between knew nothing of this copy.
+            entry.meta.hard_deadline = self.hard_deadline(tier, entry.meta.hard_deadline);
+            if tier.bounded("set", tier.backend.set(key, entry)).await.is_ok() && !ticket.holds() {
+                // A pattern came in between, and may have passed this tier before the copy.
                 tier.bounded("delete", tier.backend.delete(key)).await.ok();
             }
         }
     }
 
-    /// Forgets an entry whose bytes make no value.
+    /// Forgets an entry whose bytes make no value, unless there is another one by now.
     pub(crate) async fn drop_undecodable(
         &self,
         key: &str,
         found: &Found,
+        ticket: &Ticket,
         error: &larder_core::CacheError,
     ) {
         let tier = &self.tiers[found.tier];
@@ -164,6 +139,8 @@ impl Engine {
             target: telemetry::TARGET,
             cache = %self.name, tier = %tier.tier, %error, "{}", telemetry::DECODE_FAILED
         );
-        tier.bounded("delete", tier.backend.delete(key)).await.ok();
+        if let Some(_turn) = self.try_write_turn(ticket.hash()).filter(|_| ticket.holds()) {
+            tier.bounded("delete", tier.backend.delete(key)).await.ok();
+        }
     }
 }

@@ -3,19 +3,22 @@
 //! A change of a key takes three steps: the store is emptied of the key and the fence moved, the
 //! tiers are changed, the fence is moved again and the store filled. Whoever reads in between
 //! sees the old or the new value in the tiers; whoever read before cannot fill afterwards. A
-//! caller that goes away in the middle leaves the store empty of the key ([`Change`] sees to it).
+//! caller that goes away in the middle leaves the store empty of the key ([`Finally`] sees to it).
 
-use std::sync::Arc;
-
+use larder_core::backend::Deadlines;
 use larder_core::key::glob_matches;
-use larder_core::{Bytes, CacheError, Entry, EntryMeta, ErrorKind, Result, Serializer, telemetry};
+use larder_core::{
+    Bytes, CacheError, Capabilities, Entry, EntryMeta, ErrorKind, Result, Serializer, Timestamp,
+    telemetry,
+};
 use xxhash_rust::xxh3::xxh3_64;
 
 use super::Engine;
+use crate::deferred::Held;
 use crate::fence::Ticket;
 use crate::settings::Lives;
-use crate::tags::{TagCell, Tags};
-use crate::tier::count;
+use crate::tags::Tags;
+use crate::tier::{ByteTier, count};
 
 /// The value of an entry as each byte tier wants it.
 #[derive(Clone, Debug, Default)]
@@ -34,19 +37,12 @@ impl Payloads {
     }
 }
 
-/// A change of one key under way: puts the store right when it is dropped half-way.
-struct Change<'a, F: FnMut()> {
-    engine: &'a Engine,
-    hash: u64,
-    forget: F,
-    is_done: bool,
-}
+/// Runs something when it is dropped: at the end, or when the caller goes away half-way.
+struct Finally<F: FnMut()>(F);
 
-impl<F: FnMut()> Drop for Change<'_, F> {
+impl<F: FnMut()> Drop for Finally<F> {
     fn drop(&mut self) {
-        if !self.is_done {
-            self.engine.fence.change(self.hash, &mut self.forget);
-        }
+        (self.0)();
     }
 }
 
@@ -89,19 +85,44 @@ impl Engine {
     pub(crate) async fn change_key<R>(
         &self,
         hash: u64,
-        forget: impl FnMut(),
+        mut forget: impl FnMut(),
         change: impl Future<Output = R>,
         keep: impl FnOnce(&R),
     ) -> R {
+        // Dropped last: listeners may use the cache again, so they wait for the end of our turn.
+        let mut held = Held::default();
         let _turn = self.write_turn(hash).await;
-        let mut under_way = Change { engine: self, hash, forget, is_done: false };
-        self.fence.change(hash, &mut under_way.forget);
+        let mut empty = || held.collect(|| self.fence.change(hash, &mut forget));
+        empty();
+        let finally = Finally(empty);
         let outcome = change.await;
-        self.fence.change(hash, || {
-            (under_way.forget)();
-            keep(&outcome);
-        });
-        under_way.is_done = true;
+        drop(finally);
+        held.collect(|| self.fence.change(hash, || keep(&outcome)));
+        outcome
+    }
+
+    /// Clears everything: `empty` empties the store. All tiers are tried before the first error is
+    /// returned.
+    pub(crate) async fn clear(&self, mut empty: impl FnMut()) -> Result<()> {
+        let mut empty = || {
+            empty();
+            self.tags.forget_markers();
+        };
+        self.fence.change_all(&mut empty);
+        if self.tiers.is_empty() {
+            return Ok(());
+        }
+        let mut held = Held::default();
+        // A key that is written or copied upwards meanwhile could escape.
+        let _alone = self.clearing.write().await;
+        // What was read from a tier before it was cleared must not stay.
+        let _finally = Finally(|| held.collect(|| self.fence.change_all(&mut empty)));
+        let mut outcome = Ok(());
+        for tier in &self.tiers {
+            if let Err(error) = tier.bounded("clear", tier.backend.clear()).await {
+                outcome = outcome.and(Err(error));
+            }
+        }
         outcome
     }
 
@@ -121,6 +142,48 @@ impl Engine {
         }
     }
 
+    /// A deadline, or the end of the longest life of a tier if that comes first.
+    pub(super) fn hard_deadline(
+        &self,
+        tier: &ByteTier,
+        deadline: Option<Timestamp>,
+    ) -> Option<Timestamp> {
+        Lives::until(deadline, None, &*self.clock).at_most(tier.ttl, &*self.clock).wall
+    }
+
+    /// Gives an entry a new life in every byte tier. All are tried before the first error is
+    /// returned.
+    pub(crate) async fn touch(&self, key: &str, lives: &Lives) -> Result<()> {
+        let EntryMeta { soft_deadline: soft, hard_deadline, .. } = self.meta(lives, None, false);
+        let mut outcome = Ok(());
+        for tier in &self.tiers {
+            let hard = self.hard_deadline(tier, hard_deadline);
+            let touched = if tier.can(Capabilities::TOUCH) {
+                let touch = tier.backend.touch(key, Deadlines { soft, hard });
+                tier.bounded("touch", touch).await.map(drop)
+            } else {
+                self.rewrite(tier, key, soft, hard).await
+            };
+            outcome = outcome.and(touched);
+        }
+        outcome
+    }
+
+    /// Moves the deadlines of an entry in a tier that can only store it again.
+    async fn rewrite(
+        &self,
+        tier: &ByteTier,
+        key: &str,
+        soft: Option<Timestamp>,
+        hard: Option<Timestamp>,
+    ) -> Result<()> {
+        let Some(mut entry) = tier.bounded("get", tier.backend.get(key)).await? else {
+            return Ok(());
+        };
+        (entry.meta.soft_deadline, entry.meta.hard_deadline) = (soft, hard);
+        tier.bounded("set", tier.backend.set(key, entry)).await
+    }
+
     /// Stores an entry in every byte tier. A tier that fails is skipped; the error is returned
     /// only when there is a tier and none took the entry.
     pub(crate) async fn put(&self, key: &str, payloads: Payloads, meta: &EntryMeta) -> Result<()> {
@@ -129,8 +192,7 @@ impl Engine {
         for (tier, payload) in self.tiers.iter().zip(payloads.0) {
             let mut meta = meta.clone();
             meta.format = payload.format;
-            let lives = Lives::until(meta.hard_deadline, None, &*self.clock);
-            meta.hard_deadline = lives.at_most(tier.ttl, &*self.clock).wall;
+            meta.hard_deadline = self.hard_deadline(tier, meta.hard_deadline);
             let entry = Entry { value: payload.bytes, meta };
             match tier.bounded("set", tier.backend.set(key, entry)).await {
                 Ok(()) => {
@@ -167,14 +229,27 @@ impl Engine {
         outcome.map(|()| removed)
     }
 
-    /// Removes every key that matches a glob from the byte tiers; which there were.
-    pub(crate) async fn remove_matching(&self, pattern: &str) -> Result<Vec<String>> {
+    /// Removes every key that matches a glob; which of them were in the byte tiers. `forget`
+    /// empties the store of them.
+    pub(crate) async fn remove_matching(
+        &self,
+        pattern: &str,
+        mut forget: impl FnMut(),
+    ) -> Result<Vec<String>> {
+        self.fence.change_all(&mut forget);
+        if self.tiers.is_empty() {
+            return Ok(Vec::new());
+        }
+        let _finally = Finally(|| self.fence.change_all(&mut forget));
         let wild = |c: char| matches!(c, '*' | '?');
         let prefix = pattern.split(wild).next().unwrap_or_default();
         let keys = self.scan(prefix, &|key| glob_matches(pattern, key)).await?;
         let mut removed = Vec::with_capacity(keys.len());
         for key in keys {
-            let _turn = self.write_turn(xxh3_64(key.as_bytes())).await;
+            let hash = xxh3_64(key.as_bytes());
+            let _turn = self.write_turn(hash).await;
+            // Who read it before it was removed must not copy it into a tier above.
+            let _finally = Finally(|| self.fence.change(hash, || ()));
             if self.remove(&key).await? {
                 removed.push(key);
             }
@@ -186,63 +261,18 @@ impl Engine {
     pub(crate) async fn put_loaded(
         &self,
         key: &str,
-        hash: u64,
         payloads: Payloads,
         meta: &EntryMeta,
-        ticket: Ticket,
+        ticket: &Ticket,
     ) {
-        let _turn = self.write_turn(hash).await;
-        if !self.fence.holds(ticket) {
+        let _turn = self.write_turn(ticket.hash()).await;
+        if !ticket.holds() {
             return;
         }
         // Failures are counted and reported where they happen; the callers have their value.
         self.put(key, payloads, meta).await.ok();
-        if !self.fence.holds(ticket) {
+        if !ticket.holds() {
             self.remove(key).await.ok();
         }
-    }
-
-    /// Clears every byte tier, all of them before the first error is returned.
-    pub(crate) async fn clear_tiers(&self) -> Result<()> {
-        let mut outcome = Ok(());
-        for tier in &self.tiers {
-            if let Err(error) = tier.bounded("clear", tier.backend.clear()).await {
-                outcome = outcome.and(Err(error));
-            }
-        }
-        outcome
-    }
-
-    /// The tags of an entry with their versions of now, read or made where they are not known.
-    ///
-    /// Capture them before the value is loaded.
-    pub(crate) async fn capture_tags(&self, names: &[String]) -> Result<Option<Arc<Tags>>> {
-        let mut cells = Vec::with_capacity(names.len());
-        for name in names {
-            let cell = self.tags.cell(name);
-            if cell.version() == 0 {
-                match self.read_marker(&cell).await? {
-                    Some(version) => cell.advance(version),
-                    None => self.move_tag(&cell).await?,
-                }
-            }
-            cells.push(cell);
-        }
-        Ok(Tags::capture(cells))
-    }
-
-    /// Gives a tag a new version, here at once and then in the last tier.
-    pub(crate) async fn move_tag(&self, cell: &TagCell) -> Result<()> {
-        // Here at once; then past what another process may have written.
-        cell.advance(self.stamp().time.as_micros().max(cell.version() + 1));
-        let Some(tier) = self.tiers.last() else { return Ok(()) };
-        if let Some(marker) = self.read_marker(cell).await? {
-            cell.advance(marker + 1);
-        }
-        let version = cell.version();
-        let format = larder_core::serializer::formats::RAW;
-        let meta = EntryMeta { stamp: self.stamp(), format, ..EntryMeta::default() };
-        let entry = Entry { value: Bytes::copy_from_slice(&version.to_be_bytes()), meta };
-        tier.bounded("set", tier.backend.set(&cell.marker_key(), entry)).await
     }
 }

@@ -151,9 +151,12 @@ impl CacheManager {
         };
         let assembled = self.inner.assembler.assemble_one(&spec).await?;
         let named = Arc::new(Named::new(assembled, None));
-        let mut caches = self.inner.caches.write().unwrap_or_else(PoisonError::into_inner);
-        caches.entry(name.to_owned()).or_insert(named);
-        Ok(())
+        let is_ours = {
+            let mut caches = self.inner.caches.write().unwrap_or_else(PoisonError::into_inner);
+            let there = caches.entry(name.to_owned()).or_insert_with(|| Arc::clone(&named));
+            Arc::ptr_eq(there, &named)
+        };
+        if is_ours { Ok(()) } else { named.close().await }
     }
 
     /// The kind of the backend that is looked up first in a cache.
