@@ -3,6 +3,7 @@
 use std::collections::{BTreeMap, HashMap};
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::{Arc, LazyLock, Mutex, PoisonError};
+use std::task::Poll;
 
 use larder_core::backend::{Deadlines, ScanPage, ScanRequest};
 use larder_core::{
@@ -34,6 +35,8 @@ pub struct Strings {
     pub fails_to_start: AtomicBool,
     /// The operation that stops before its work, until `go_on` is told.
     pub hangs_in: Mutex<Option<&'static str>>,
+    /// Every call lets others run before its work and after it.
+    pub yields: AtomicBool,
     /// Ends the wait of one call.
     pub go_on: Notify,
     /// Told when a call has begun to hang.
@@ -70,7 +73,21 @@ impl Strings {
         *self.hangs_in.lock().unwrap_or_else(PoisonError::into_inner) = operation.into();
     }
 
+    /// Waits for the next poll.
+    async fn pause(&self) {
+        let mut has_paused = !self.yields.load(Ordering::SeqCst);
+        std::future::poll_fn(|context| {
+            if std::mem::replace(&mut has_paused, true) {
+                return Poll::Ready(());
+            }
+            context.waker().wake_by_ref();
+            Poll::Pending
+        })
+        .await;
+    }
+
     async fn hang(&self, operation: &str) {
+        self.pause().await;
         let hangs_in = *self.hangs_in.lock().unwrap_or_else(PoisonError::into_inner);
         if hangs_in == Some(operation) {
             self.is_hanging.notify_one();
@@ -124,8 +141,11 @@ impl Backend for Puppet {
     async fn get(&self, key: &str) -> Result<Option<Entry>> {
         self.strings.gets.fetch_add(1, Ordering::SeqCst);
         self.strings.check()?;
+        self.strings.hang("get").await;
         let now = self.clock.wall();
-        Ok(self.strings.entries().get(key).filter(|entry| !entry.meta.is_dead(now)).cloned())
+        let found = self.strings.entries().get(key).cloned();
+        self.strings.pause().await;
+        Ok(found.filter(|entry| !entry.meta.is_dead(now)))
     }
 
     async fn set(&self, key: &str, entry: Entry) -> Result<()> {
@@ -133,6 +153,7 @@ impl Backend for Puppet {
         self.strings.check()?;
         self.strings.hang("set").await;
         self.strings.entries().insert(key.to_owned(), entry);
+        self.strings.pause().await;
         Ok(())
     }
 

@@ -241,6 +241,8 @@ impl Engine {
             return Ok(Vec::new());
         }
         let _finally = Finally(|| self.fence.change_all(&mut forget));
+        // Loads that are being stored found the fence open before: let them end, and notice.
+        drop(self.clearing.write().await);
         let wild = |c: char| matches!(c, '*' | '?');
         let prefix = pattern.split(wild).next().unwrap_or_default();
         let keys = self.scan(prefix, &|key| glob_matches(pattern, key)).await?;
