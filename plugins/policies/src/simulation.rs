@@ -10,6 +10,11 @@ pub(crate) fn deadline_of_hash(hash: u64) -> Option<Moment> {
     (!hash.is_multiple_of(7)).then(|| Moment::from_nanos(hash % 1000))
 }
 
+/// The weight that the simulation gives to the entry of a hash.
+pub(crate) const fn weight_of_hash(hash: u64) -> u32 {
+    1 + (hash >> 40) as u32 % 9
+}
+
 /// A policy in its simplest form.
 pub(crate) trait Reference {
     fn insert(&mut self, slot: SlotId, hash: u64);
@@ -45,8 +50,8 @@ impl Slots for FakeSlots {
         self.slots[slot.index()].hash
     }
 
-    fn weight(&self, _: SlotId) -> u32 {
-        1
+    fn weight(&self, slot: SlotId) -> u32 {
+        weight_of_hash(self.hash(slot))
     }
 
     fn deadline(&self, slot: SlotId) -> Option<Moment> {
@@ -118,6 +123,10 @@ impl Simulation {
         self.policy.len()
     }
 
+    pub(crate) fn hashes(&self) -> Vec<u64> {
+        self.live().into_iter().map(|slot| self.slots.hash(slot)).collect()
+    }
+
     fn live(&self) -> Vec<SlotId> {
         let slots = (0_u32..).zip(&self.slots.slots);
         let live = slots.filter(|(_, slot)| slot.live);
@@ -184,6 +193,35 @@ fn run<R: Reference>(
             }
             _ => {}
         }
+    }
+}
+
+/// Takes entries of new keys in and evicts as many, down to none. Some are hit, and some keys come
+/// back. What the policy holds afterwards is what it remembers.
+pub(crate) fn churn<P: Policy>(policy: &mut P, capacity: usize, first_key: u64) {
+    let random = Rng::with_seed(first_key);
+    let mut slots = FakeSlots { slots: vec![FakeSlot::default(); capacity], pinned: None, random };
+    let evict = |policy: &mut P, slots: &mut FakeSlots| {
+        let victim = policy.victim(slots).expect("there are entries");
+        policy.on_remove(victim, true, slots);
+        victim
+    };
+    for step in 0..10 * capacity as u64 {
+        let key = first_key + if step % 4 == 3 { step / 2 } else { step };
+        let slot = if policy.len() < capacity {
+            SlotId::new(u32::try_from(policy.len()).expect("it is small"))
+        } else {
+            evict(policy, &mut slots)
+        };
+        let hash = key.wrapping_mul(0x9e37_79b9_7f4a_7c15);
+        slots.slots[slot.index()] = FakeSlot { live: true, hits: 0, hash, deadline: None };
+        policy.on_insert(slot, &mut slots);
+        if step % 3 == 0 {
+            policy.on_hits(&[slot], &mut slots);
+        }
+    }
+    while !policy.is_empty() {
+        evict(policy, &mut slots);
     }
 }
 
