@@ -1,0 +1,323 @@
+//! `lirs`: keeps what comes back after a short time, however long ago it was asked for last.
+//!
+//! Jiang and Zhang, "LIRS: an efficient low inter-reference recency set replacement policy"
+//! (SIGMETRICS 2002). Nearly all room is for entries of *low* inter-reference recency: few other
+//! keys were asked for between their last two uses. The small rest is a queue that new entries
+//! pass through; one that is asked for again sooner than the coldest low entry takes its place.
+//!
+//! The stack of the paper is not kept as a list here. An entry is in that stack exactly if its last
+//! use is younger than that of the coldest low entry, so a number for the last use is enough, and
+//! nothing has to be pruned.
+
+use larder_core::policy::{Capacity, HitMode, Policy, SlotId, Slots};
+use larder_core::{Descriptor, KeyPath, PolicyConfig, Problem, Problems, Share};
+use larder_core::{descriptor, register};
+use schemars::JsonSchema;
+use serde::Deserialize;
+
+use crate::history::History;
+use crate::lists::Lists;
+
+/// Options of `lirs`.
+#[derive(Clone, Debug, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields, default)]
+#[non_exhaustive]
+pub struct LirsConfig {
+    /// The part of the entries that new ones pass through, at least one entry. Default `1%`.
+    pub queue_ratio: Share,
+    /// How many evicted keys are remembered at most, for each entry. They are needed to see that a
+    /// key of a loop larger than the cache comes back. Default 3.
+    pub ghosts_per_entry: u8,
+}
+
+impl Default for LirsConfig {
+    fn default() -> Self {
+        let queue_ratio = Share::new(0.01).expect("it is from 0 to 1");
+        Self { queue_ratio, ghosts_per_entry: 3 }
+    }
+}
+
+impl PolicyConfig for LirsConfig {
+    const KIND: &'static str = "lirs";
+    const SUMMARY: &'static str = "evicts what does not come back sooner than what stays";
+    type Policy = Lirs;
+
+    fn validate(&self, at: &KeyPath) -> Result<(), Problems> {
+        if self.queue_ratio.get() < 1.0 {
+            return Ok(());
+        }
+        let message = format!("`{}` leaves no room for entries that stay", self.queue_ratio);
+        let problem = Problem::new(at.join("queue_ratio"), message);
+        Err(problem.help("write a share below 50%; `1%` suits most caches").into())
+    }
+
+    fn build(&self, _: Capacity) -> Lirs {
+        Lirs {
+            lists: Lists::new(2),
+            last_uses: Vec::new(),
+            uses: 0,
+            ghosts: History::new(1),
+            queue_ratio: self.queue_ratio.get(),
+            ghosts_per_entry: usize::from(self.ghosts_per_entry),
+        }
+    }
+}
+
+/// Entries of low inter-reference recency, in the order of their last use.
+const LOW: u8 = 0;
+/// The other entries, in the order in which they go.
+const QUEUE: u8 = 1;
+
+/// The policy of one shard.
+#[derive(Debug)]
+pub struct Lirs {
+    lists: Lists,
+    /// The number of the last use of each slot.
+    last_uses: Vec<u64>,
+    uses: u64,
+    /// Evicted keys of the stack, with the number of their last use.
+    ghosts: History<u64>,
+    queue_ratio: f64,
+    ghosts_per_entry: usize,
+}
+
+impl Lirs {
+    /// How many of so many entries may be low.
+    fn low_room(&self, entries: usize) -> usize {
+        let queue = (entries as f64 * self.queue_ratio).round().max(1.0);
+        entries.saturating_sub(queue as usize)
+    }
+
+    /// Whether something that was last used then is in the stack of the paper.
+    fn is_in_stack(&self, last_use: u64) -> bool {
+        let coldest = self.lists.back(LOW);
+        coldest.is_some_and(|slot| self.last_uses[slot.index()] < last_use)
+    }
+
+    fn note_use(&mut self, slot: SlotId) {
+        if self.last_uses.len() <= slot.index() {
+            self.last_uses.resize(slot.index() + 1, 0);
+        }
+        self.uses += 1;
+        self.last_uses[slot.index()] = self.uses;
+    }
+
+    /// Sends the coldest low entries to the end of the queue until there are no more than fit.
+    fn demote(&mut self, room: usize) {
+        while self.lists.len_of(LOW) > room
+            && let Some(coldest) = self.lists.back(LOW)
+        {
+            self.lists.push_front(QUEUE, coldest);
+        }
+    }
+
+    /// Forgets ghosts that have left the stack, and the oldest ones if they are too many.
+    fn forget(&mut self, entries: usize) {
+        self.ghosts.keep_last(0, entries * self.ghosts_per_entry);
+        while self.ghosts.oldest(0).is_some_and(|last_use| !self.is_in_stack(last_use)) {
+            self.ghosts.forget_oldest(0);
+        }
+    }
+}
+
+impl Policy for Lirs {
+    fn hit_mode(&self) -> HitMode {
+        HitMode::Record
+    }
+
+    fn on_insert(&mut self, slot: SlotId, slots: &mut dyn Slots) {
+        let ghost = self.ghosts.take(slots.hash(slot));
+        let came_back = ghost.is_some_and(|(_, last_use)| self.is_in_stack(last_use));
+        let room = self.low_room(self.lists.len() + 1);
+        let is_low = came_back || self.lists.len_of(LOW) < room;
+        self.note_use(slot);
+        self.lists.push_front(if is_low { LOW } else { QUEUE }, slot);
+        self.demote(room);
+    }
+
+    fn on_remove(&mut self, slot: SlotId, evicted: bool, slots: &mut dyn Slots) {
+        let last_use = self.last_uses.get(slot.index()).copied().unwrap_or(0);
+        if evicted && self.lists.list_of(slot) == Some(QUEUE) && self.is_in_stack(last_use) {
+            self.ghosts.add(0, slots.hash(slot), last_use);
+            self.forget(self.lists.len());
+        }
+        self.lists.remove(slot);
+        if self.lists.len() == 0 {
+            self.last_uses = Vec::new();
+        }
+    }
+
+    fn on_hits(&mut self, hits: &[SlotId], _: &mut dyn Slots) {
+        for slot in hits.iter().copied() {
+            let Some(list) = self.lists.list_of(slot) else {
+                continue;
+            };
+            let came_back = self.is_in_stack(self.last_uses[slot.index()]);
+            self.note_use(slot);
+            self.lists.push_front(if came_back { LOW } else { list }, slot);
+            self.demote(self.low_room(self.lists.len()));
+        }
+    }
+
+    fn victim(&mut self, slots: &mut dyn Slots) -> Option<SlotId> {
+        self.demote(self.low_room(self.lists.len()));
+        let queued = self.lists.oldest_unpinned(QUEUE, slots);
+        queued.or_else(|| self.lists.oldest_unpinned(LOW, slots))
+    }
+
+    fn resize(&mut self, _: Capacity) {}
+
+    fn len(&self) -> usize {
+        self.lists.len()
+    }
+}
+
+/// `lirs` for explicit registration.
+pub const LIRS: Descriptor = descriptor!(policy: LirsConfig);
+
+register!(policy: LirsConfig);
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::simulation::{Reference, churn, compare};
+
+    #[derive(Clone, Copy, PartialEq)]
+    enum Status {
+        Ghost,
+        Low,
+        Queued,
+    }
+
+    /// The stack and the queue as the paper draws them; the last is the top.
+    #[derive(Default)]
+    struct Model {
+        stack: Vec<(Option<SlotId>, u64, Status)>,
+        queue: Vec<(SlotId, u64)>,
+        /// Ghosts in the order of their eviction.
+        ghosts: Vec<u64>,
+    }
+
+    impl Model {
+        fn count(&self, status: Status) -> usize {
+            self.stack.iter().filter(|entry| entry.2 == status).count()
+        }
+
+        fn entries(&self) -> usize {
+            self.count(Status::Low) + self.queue.len()
+        }
+
+        fn room(entries: usize) -> usize {
+            entries.saturating_sub(((entries as f64 * 0.01).round() as usize).max(1))
+        }
+
+        fn prune(&mut self) {
+            while let Some((_, hash, status)) = self.stack.first().copied()
+                && status != Status::Low
+            {
+                self.stack.remove(0);
+                self.ghosts.retain(|ghost| status != Status::Ghost || *ghost != hash);
+            }
+        }
+
+        fn forget(&mut self, hash: u64) {
+            self.stack.retain(|entry| entry.2 != Status::Ghost || entry.1 != hash);
+            self.ghosts.retain(|ghost| *ghost != hash);
+        }
+
+        fn demote(&mut self, room: usize) {
+            while self.count(Status::Low) > room {
+                let (slot, hash, _) = self.stack.remove(0);
+                self.queue.push((slot.unwrap(), hash));
+                self.prune();
+            }
+        }
+    }
+
+    impl Reference for Model {
+        fn insert(&mut self, slot: SlotId, hash: u64) {
+            let came_back = self.ghosts.contains(&hash);
+            self.forget(hash);
+            let room = Self::room(self.entries() + 1);
+            let is_low = came_back || self.count(Status::Low) < room;
+            let status = if is_low { Status::Low } else { Status::Queued };
+            self.stack.push((Some(slot), hash, status));
+            if !is_low {
+                self.queue.push((slot, hash));
+            }
+            self.prune();
+            self.demote(room);
+        }
+
+        fn hit(&mut self, slot: SlotId) {
+            let in_stack = self.stack.iter().position(|entry| entry.0 == Some(slot));
+            let queued = self.queue.iter().position(|entry| entry.0 == slot);
+            let old = in_stack.map(|at| self.stack.remove(at));
+            match (queued, old) {
+                (Some(at), Some((_, hash, _))) => {
+                    self.queue.remove(at);
+                    self.stack.push((Some(slot), hash, Status::Low));
+                }
+                (Some(at), None) => {
+                    let entry = self.queue.remove(at);
+                    self.queue.push(entry);
+                    self.stack.push((Some(slot), entry.1, Status::Queued));
+                }
+                (None, old) => self.stack.push(old.unwrap()),
+            }
+            self.prune();
+            self.demote(Self::room(self.entries()));
+        }
+
+        fn remove(&mut self, slot: SlotId, evicted: bool) {
+            let entries = self.entries();
+            let in_stack = self.stack.iter().position(|entry| entry.0 == Some(slot));
+            if let Some(at) = in_stack {
+                let (_, hash, status) = self.stack[at];
+                if evicted && status == Status::Queued {
+                    self.stack[at] = (None, hash, Status::Queued);
+                    self.forget(hash);
+                    let at =
+                        self.stack.iter().position(|entry| *entry == (None, hash, Status::Queued));
+                    self.stack[at.unwrap()].2 = Status::Ghost;
+                    self.ghosts.push(hash);
+                    while self.ghosts.len() > 3 * entries {
+                        self.forget(self.ghosts[0]);
+                    }
+                } else {
+                    self.stack.remove(at);
+                }
+            }
+            self.queue.retain(|entry| entry.0 != slot);
+            self.prune();
+        }
+
+        fn victim(&mut self) -> SlotId {
+            self.demote(Self::room(self.entries()));
+            self.queue[0].0
+        }
+    }
+
+    #[test]
+    fn victims_are_those_of_the_paper() {
+        compare(&LirsConfig::default(), Model::default);
+    }
+
+    #[test]
+    fn ghosts_are_bounded() {
+        let mut lirs = LirsConfig::default().build(Capacity { entries: Some(8), weight: None });
+        for round in 1..100 {
+            churn(&mut lirs, 8, round * 50);
+            assert!(lirs.ghosts.len_of(0) <= 24, "{} ghosts of 8 entries", lirs.ghosts.len_of(0));
+        }
+    }
+
+    #[test]
+    fn a_queue_that_takes_all_room_is_a_problem() {
+        for (ratio, is_good) in [(0.0, true), (0.25, true), (1.0, false)] {
+            let queue_ratio = Share::new(ratio).unwrap();
+            let config = LirsConfig { queue_ratio, ..LirsConfig::default() };
+            assert_eq!(config.validate(&KeyPath::root()).is_ok(), is_good);
+        }
+    }
+}
