@@ -82,17 +82,17 @@ macro_rules! floors {
 
 // The loop, popularity, popularity with scans, popularity that shifts.
 floors! {
-    arc_reaches_its_floors, ArcConfig, [0, 0.6, 0.19, 0.55];
-    clock_reaches_its_floors, ClockConfig, [0, 0.54, 0.12, 0.53];
-    fifo_reaches_its_floors, FifoConfig, [0, 0.48, 0.12, 0.47];
-    gdsf_reaches_its_floors, GdsfConfig, [0, 0.57, 0.15, 0.52];
-    lfu_reaches_its_floors, LfuConfig, [0, 0.6, 0.17, 0.48];
+    arc_reaches_its_floors, ArcConfig, [0.0, 0.6, 0.19, 0.55];
+    clock_reaches_its_floors, ClockConfig, [0.0, 0.54, 0.12, 0.53];
+    fifo_reaches_its_floors, FifoConfig, [0.0, 0.48, 0.12, 0.47];
+    gdsf_reaches_its_floors, GdsfConfig, [0.0, 0.57, 0.15, 0.52];
+    lfu_reaches_its_floors, LfuConfig, [0.0, 0.6, 0.17, 0.48];
     lirs_reaches_its_floors, LirsConfig, [0.83, 0.59, 0.19, 0.55];
-    lru_reaches_its_floors, LruConfig, [0, 0.52, 0.12, 0.52];
+    lru_reaches_its_floors, LruConfig, [0.0, 0.52, 0.12, 0.52];
     random_reaches_its_floors, RandomConfig, [0.75, 0.47, 0.11, 0.47];
     s3_fifo_reaches_its_floors, S3FifoConfig, [0.72, 0.6, 0.16, 0.53];
-    sieve_reaches_its_floors, SieveConfig, [0, 0.59, 0.19, 0.48];
-    slru_reaches_its_floors, SlruConfig, [0, 0.6, 0.19, 0.51];
+    sieve_reaches_its_floors, SieveConfig, [0.0, 0.59, 0.19, 0.48];
+    slru_reaches_its_floors, SlruConfig, [0.0, 0.6, 0.19, 0.51];
     two_q_reaches_its_floors, TwoQConfig, [0.74, 0.58, 0.12, 0.52];
     w_tinylfu_reaches_its_floors, WTinyLfuConfig, [0.74, 0.6, 0.18, 0.5];
 }
