@@ -295,6 +295,9 @@ fn run(seed: u64, text: &str, puppets: &[&str], steps: usize) {
         if rng.u16(..400) == 0 {
             tasks.clear();
             forget_unfinished(&world);
+            // Versions are times: no process starts within the microsecond the last one ended in.
+            world.model.lock().unwrap().seconds += 1;
+            world.clock.advance(Duration::from_secs(1));
             values = open(&world, text);
             continue;
         }

@@ -4,11 +4,11 @@ use std::borrow::Borrow;
 use std::error::Error as StdError;
 use std::future::Future;
 use std::panic::AssertUnwindSafe;
-use std::sync::{Arc, OnceLock};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use futures_util::FutureExt;
 use futures_util::future::BoxFuture;
-use larder_core::{CacheError, ErrorKind, HumanDuration, Result, telemetry};
+use larder_core::{CacheError, Clock, ErrorKind, HumanDuration, Result, Timestamp, telemetry};
 use tracing::Instrument;
 
 use super::{CacheValue, Core, Key, KeyRef};
@@ -38,18 +38,35 @@ pub(crate) struct Loader<'a, V> {
 #[derive(Debug)]
 pub(crate) struct Mark {
     ticket: Ticket,
-    /// Set once the tags are captured, before the loader runs.
-    tags: OnceLock<Arc<Tags>>,
+    basis: Mutex<Basis>,
+}
+
+/// What the outcome of a load depends on besides its key, once that is known.
+#[derive(Debug, Default)]
+pub(super) struct Basis {
+    pub(super) tags: Option<Arc<Tags>>,
+    pub(super) deadline: Option<Timestamp>,
 }
 
 impl Mark {
     fn new(ticket: Ticket) -> Self {
-        Self { ticket, tags: OnceLock::new() }
+        Self { ticket, basis: Mutex::default() }
+    }
+
+    pub(super) fn rest_on(&self, basis: Basis) {
+        *self.basis() = basis;
     }
 
     /// Whether what is loaded is still wanted.
-    fn holds(&self) -> bool {
-        self.ticket.holds() && self.tags.get().is_none_or(|tags| tags.hold())
+    fn holds(&self, clock: &dyn Clock) -> bool {
+        let basis = self.basis();
+        self.ticket.holds()
+            && basis.tags.as_ref().is_none_or(|tags| tags.hold())
+            && basis.deadline.is_none_or(|deadline| deadline > clock.wall())
+    }
+
+    fn basis(&self) -> MutexGuard<'_, Basis> {
+        self.basis.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 
@@ -117,12 +134,13 @@ impl<K: Key, V: CacheValue> Core<K, V> {
     {
         self.check(key)?;
         let mark = || Mark::new(self.engine.fence.ticket(self.place(key)));
+        let holds = |mark: &Mark| mark.holds(&*self.engine.clock);
         let mut has_waited = false;
         loop {
             if !self.engine.settings.single_flight {
                 return Ok(Step::Lead(Err(mark())));
             }
-            match self.flights.join(&key.to_owned(), Mark::holds, mark) {
+            match self.flights.join(&key.to_owned(), holds, mark) {
                 Join::Lead(lead) => return Ok(Step::Lead(Ok(lead))),
                 Join::Follow(wait) => {
                     if !std::mem::replace(&mut has_waited, true) {
@@ -179,7 +197,7 @@ impl<K: Key, V: CacheValue> Core<K, V> {
         }
         let mut cause = MissCause::Cold;
         if !self.engine.tiers.is_empty() {
-            match self.fetch(key, cause).await {
+            match self.fetch(key, cause, Some(mark)).await {
                 Ok(answer) if answer.is_some() || takes_negative => return Ok(answer),
                 Ok(_) => cause = self.count_unanswered(),
                 Err(other) => cause = other,
@@ -187,9 +205,7 @@ impl<K: Key, V: CacheValue> Core<K, V> {
         }
         self.count_miss(cause);
         let tags = self.engine.capture_tags(&options.tags).await;
-        if let Some(tags) = &tags {
-            mark.tags.set(Arc::clone(tags)).ok();
-        }
+        mark.rest_on(Basis { tags: tags.clone(), deadline: None });
         let span = tracing::info_span!(
             target: telemetry::TARGET, "cache.load", cache = %self.engine.name
         );
@@ -255,7 +271,7 @@ impl<K: Key, V: CacheValue> Core<K, V> {
             return;
         };
         // A tag that was invalidated during the load makes the value old before it is stored.
-        let is_wanted = mark.holds();
+        let is_wanted = mark.holds(&*self.engine.clock);
         let stored = Stored::new(value, tags);
         let payloads = self.encode(&stored).inspect_err(|error| {
             tracing::warn!(

@@ -5,6 +5,7 @@ use std::borrow::Borrow;
 use larder_core::key::glob_matches;
 use larder_core::{CacheError, EntryMeta, ErrorKind, Life, Result};
 
+use super::load::{Basis, Mark};
 use super::{CacheValue, Core, Key, KeyRef};
 use crate::engine::Found;
 use crate::fence::Ticket;
@@ -40,7 +41,7 @@ impl<K: Key, V: CacheValue> Core<K, V> {
             Err(cause)
         } else {
             // Boxed, so that the future of a hit stays small.
-            Box::pin(self.fetch(key, cause)).await
+            Box::pin(self.fetch(key, cause, None)).await
         };
         if let Err(cause) = answer {
             self.count_miss(cause);
@@ -78,7 +79,7 @@ impl<K: Key, V: CacheValue> Core<K, V> {
                         answers[index] = self.take_up(keys[index], found, &ticket).await;
                         // The tiers below may have bytes that can be read.
                         if answers[index].is_err() {
-                            answers[index] = self.fetch(keys[index], MissCause::Decode).await;
+                            answers[index] = self.fetch(keys[index], MissCause::Decode, None).await;
                         }
                     }
                     Err(MissCause::Cold) => {}
@@ -94,8 +95,9 @@ impl<K: Key, V: CacheValue> Core<K, V> {
         Ok(answers)
     }
 
-    /// Looks a key up in the byte tiers and fills the tiers above. Not counted as a miss.
-    pub(super) async fn fetch<Q>(&self, key: &Q, cause: MissCause) -> Answer<V>
+    /// Looks a key up in the byte tiers and fills the tiers above. Not counted as a miss. `mark` is
+    /// told what the answer rests on before anything is waited for.
+    pub(super) async fn fetch<Q>(&self, key: &Q, cause: MissCause, mark: Option<&Mark>) -> Answer<V>
     where
         K: Borrow<Q>,
         Q: KeyRef<K> + ?Sized,
@@ -106,10 +108,16 @@ impl<K: Key, V: CacheValue> Core<K, V> {
         let mut cause = cause;
         for _ in 0..self.engine.tiers.len() {
             match self.engine.find(&text).await {
-                Ok(found) => match self.take_up(key, found, &ticket).await {
-                    Ok(answer) => return Ok(answer),
-                    Err(undecodable) => cause = undecodable,
-                },
+                Ok(found) => {
+                    if let Some(mark) = mark {
+                        let deadline = found.entry.meta.hard_deadline;
+                        mark.rest_on(Basis { tags: found.tags.clone(), deadline });
+                    }
+                    match self.take_up(key, found, &ticket).await {
+                        Ok(answer) => return Ok(answer),
+                        Err(undecodable) => cause = undecodable,
+                    }
+                }
                 Err(MissCause::Cold) => break,
                 Err(other) => {
                     cause = other;

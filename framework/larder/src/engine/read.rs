@@ -69,19 +69,28 @@ impl Engine {
     /// Whether what a tier returned may be served.
     async fn validate(&self, index: usize, entry: Option<Entry>) -> Result<Found, MissCause> {
         let tier = &self.tiers[index];
-        let now = self.clock.wall();
         let found = match entry.filter(|entry| !entry.meta.tombstone) {
-            // Another program may have written an entry with a stale life, which is not served.
-            Some(entry) if entry.meta.is_dead(now) || entry.meta.is_stale(now) => {
-                Err(MissCause::Expired)
-            }
-            Some(entry) => {
-                self.restore_tags(&entry).await.map(|tags| Found { entry, tier: index, tags })
-            }
+            Some(entry) => match self.restore_tags(&entry).await {
+                Ok(tags) => self.still_valid(Found { entry, tier: index, tags }),
+                Err(cause) => Err(cause),
+            },
             None => Err(MissCause::Cold),
         };
         count(if found.is_ok() { &tier.counters.hits } else { &tier.counters.misses });
         found
+    }
+
+    /// What can end while markers are read.
+    fn still_valid(&self, found: Found) -> Result<Found, MissCause> {
+        let (meta, now) = (&found.entry.meta, self.clock.wall());
+        // Another program may have written an entry with a stale life, which is not served.
+        if meta.is_dead(now) || meta.is_stale(now) {
+            return Err(MissCause::Expired);
+        }
+        if found.tags.as_ref().is_some_and(|tags| !tags.hold()) {
+            return Err(MissCause::Tag);
+        }
+        Ok(found)
     }
 
     /// Moves the end of an entry that lives only while it is read. Its key must be as it was at the
