@@ -149,11 +149,11 @@ mod tests {
             let c = self.t1.len() + self.t2.len() + 1;
             let (b1, b2) = (self.b1.len() as f64, self.b2.len() as f64);
             if self.b1.contains(&hash) {
-                self.p = (self.p + (b2 / b1).max(1.0)).min(c as f64);
+                self.p = (self.p + (b2 / b1).max(1.0)).clamp(0.0, c as f64);
                 self.b1.retain(|ghost| *ghost != hash);
                 self.t2.push((slot, hash));
             } else if self.b2.contains(&hash) {
-                self.p = (self.p - (b1 / b2).max(1.0)).max(0.0);
+                self.p = (self.p - (b1 / b2).max(1.0)).clamp(0.0, c as f64);
                 self.b2.retain(|ghost| *ghost != hash);
                 self.t2.push((slot, hash));
             } else {
