@@ -3,12 +3,13 @@
 //! As in Einziger, Eytan, Friedman and Manes, "Adaptive software cache management" (Middleware
 //! 2018): compare the hit ratio of a sample with that of the sample before, go on in the same
 //! direction if it rose, turn round if it fell. Steps get smaller until the hit ratio changes a
-//! lot, which is what a new workload looks like.
+//! lot, which is what a new workload looks like. Samples and steps are half of what the Caffeine
+//! library takes: as quick, and less is lost by a step in the wrong direction.
 
 /// Requests per entry of a sample.
-const SAMPLE: usize = 10;
+const SAMPLE: usize = 5;
 /// The first step, as a part of the whole.
-const STEP: f64 = 0.0625;
+const STEP: f64 = 0.03;
 /// How much smaller each step is than the one before.
 const DECAY: f64 = 0.98;
 /// The change of the hit ratio that starts all over.
@@ -52,10 +53,10 @@ mod tests {
 
     /// Where the climber ends up on a hill with its top at `top`.
     fn climb(climber: &mut HillClimber, share: &mut f64, top: f64) {
-        for sample in 0..300 {
+        for sample in 0..600 {
             let ratio = 0.9 - (*share - top).abs();
-            for request in 0..1000 {
-                *share += climber.note(f64::from(request) < ratio * 1000.0, 100);
+            for request in 0..500 {
+                *share += climber.note(f64::from(request) < ratio * 500.0, 100);
             }
             assert!((-0.2..=1.2).contains(share), "{share} after {sample} samples");
         }
