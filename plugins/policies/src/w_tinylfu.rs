@@ -66,8 +66,7 @@ impl PolicyConfig for WTinyLfuConfig {
             sketch: Sketch::default(),
             window_ratio: self.window_ratio.get(),
             protected_ratio: self.protected_ratio.get(),
-            adaptive: self.adaptive,
-            climber: None,
+            climber: self.adaptive.then(HillClimber::default),
             luck: LUCK,
         }
     }
@@ -93,8 +92,6 @@ pub struct WTinyLfu {
     sketch: Sketch,
     window_ratio: f64,
     protected_ratio: f64,
-    adaptive: bool,
-    /// Begins when the cache is full: before, the hit ratio rises by itself.
     climber: Option<HillClimber>,
     /// One in so many warm keys that lose is let in all the same; 0 for none.
     luck: u32,
@@ -167,9 +164,6 @@ impl Policy for WTinyLfu {
     }
 
     fn victim(&mut self, slots: &mut dyn Slots) -> Option<SlotId> {
-        if self.adaptive {
-            self.climber.get_or_insert_default();
-        }
         let window = self.balance();
         let oldest = self.lists.oldest_unpinned(WINDOW, slots);
         let Some(victim) = self.main_victim(slots) else {
