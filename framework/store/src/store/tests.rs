@@ -23,15 +23,21 @@ use super::Store;
 use crate::options::{Insert, StoreOptions};
 use crate::outcome::{Inserted, Lookup, MissCause};
 
-pub(super) const POLICIES: [&Descriptor; 8] = [
+pub(super) const POLICIES: [&Descriptor; 14] = [
+    &larder_policies::ARC,
     &larder_policies::CLOCK,
     &larder_policies::FIFO,
+    &larder_policies::GDSF,
     &larder_policies::LFU,
+    &larder_policies::LIRS,
     &larder_policies::LRU,
     &larder_policies::RANDOM,
     &larder_policies::S3_FIFO,
     &larder_policies::SIEVE,
+    &larder_policies::SLRU,
     &larder_policies::TTL,
+    &larder_policies::TWO_Q,
+    &larder_policies::W_TINYLFU,
 ];
 
 pub(super) fn policy(descriptor: &Descriptor, options: Value) -> Arc<dyn PolicyFactory> {
