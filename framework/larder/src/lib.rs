@@ -86,8 +86,14 @@ pub fn registry() -> Registry {
     #[cfg(feature = "file")]
     let registry = registry.with(larder_file::FILE);
     let policies = {
-        use larder_policies::{CLOCK, FIFO, LFU, LRU, RANDOM, S3_FIFO, SIEVE, TTL};
-        [CLOCK, FIFO, LFU, LRU, RANDOM, S3_FIFO, SIEVE, TTL]
+        use larder_policies::{
+            ARC, CLOCK, FIFO, GDSF, LFU, LIRS, LRU, RANDOM, S3_FIFO, SIEVE, SLRU, TTL, TWO_Q,
+            W_TINYLFU,
+        };
+        [
+            ARC, CLOCK, FIFO, GDSF, LFU, LIRS, LRU, RANDOM, S3_FIFO, SIEVE, SLRU, TTL, TWO_Q,
+            W_TINYLFU,
+        ]
     };
     let serializers = [larder_serializers::JSON, larder_serializers::MESSAGEPACK];
     policies.into_iter().chain(serializers).fold(registry, Registry::with)
