@@ -6,6 +6,9 @@ use clap::{Args, Parser, Subcommand, ValueEnum};
 use clap_complete::Shell;
 use larder::Life;
 
+use crate::simulate::capacity::Capacity;
+use crate::simulate::contender::Wishes;
+
 /// Check, show and explain cache configs, and look into the caches.
 #[derive(Debug, Parser)]
 #[command(name = "larder", version, arg_required_else_help = true)]
@@ -90,6 +93,13 @@ pub(crate) enum Command {
     Clear(Clear),
     /// Say how much is in the caches
     Stats(Stats),
+    /// Say which policy suits, and how big: replay a trace of keys through caches
+    ///
+    /// Each cache is built like one of a config, in memory and with one shard; a key that it does
+    /// not have is stored, and nothing expires. A trace is read once to learn how long it is, and
+    /// once for each policy and size. It is not held in memory, except for `opt`, which takes 8
+    /// bytes for each request.
+    Simulate(Simulate),
     /// Write a script that completes commands and options in a shell
     Completions {
         /// The shell
@@ -252,6 +262,27 @@ pub(crate) struct Clear {
 pub(crate) struct Stats {
     /// The cache [default: all that outlive a process]
     pub(crate) cache: Option<String>,
+    #[command(flatten)]
+    pub(crate) answer: Answer,
+}
+
+/// Arguments of `simulate`.
+#[derive(Debug, Args)]
+pub(crate) struct Simulate {
+    /// The traces: `.u32` is four bytes for each key, little-endian; anything else is text with one
+    /// key a line; `.zst` after either is compressed
+    #[arg(long = "trace", required = true, num_args = 1.., value_name = "FILE")]
+    pub(crate) traces: Vec<PathBuf>,
+    /// The policies, such as `lru,s3-fifo{small_ratio=20%}`; `opt` is the optimum, which knows the
+    /// future, `all` is every policy and `opt`
+    #[arg(long, default_value = "all", value_name = "POLICY,…")]
+    pub(crate) policies: Wishes,
+    /// The sizes in entries, such as `500,10k,2m`, or as shares of the distinct keys: `10%`
+    #[arg(long = "capacity", required = true, value_delimiter = ',', value_name = "SIZE,…")]
+    pub(crate) capacities: Vec<Capacity>,
+    /// Draw the hit ratios to this file, as SVG
+    #[arg(long, value_name = "FILE")]
+    pub(crate) plot: Option<PathBuf>,
     #[command(flatten)]
     pub(crate) answer: Answer,
 }

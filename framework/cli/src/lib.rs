@@ -1,4 +1,4 @@
-//! The `larder` command: check, show and explain configs, look into caches.
+//! The `larder` command: check, show and explain configs, look into caches, simulate policies.
 //!
 //! The command knows the plugins that are linked into it. An application ships it with its own:
 //!
@@ -24,6 +24,7 @@ mod context;
 mod exit;
 mod logging;
 mod output;
+mod simulate;
 
 use args::Arguments;
 use context::Context;

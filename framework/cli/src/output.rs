@@ -32,6 +32,7 @@ pub struct Output {
     is_terminal: bool,
     is_data_coloured: bool,
     are_notes_coloured: bool,
+    are_notes_on_terminal: bool,
     is_quiet: bool,
 }
 
@@ -45,6 +46,7 @@ impl Output {
         Self {
             is_data_coloured: is_coloured(AutoStream::choice(&io::stdout())),
             are_notes_coloured: is_coloured(AutoStream::choice(&io::stderr())),
+            are_notes_on_terminal: io::stderr().is_terminal(),
             is_terminal: io::stdout().is_terminal(),
             data: Box::new(anstream::stdout()),
             raw: Some(Box::new(io::stdout())),
@@ -66,6 +68,7 @@ impl Output {
             is_terminal: false,
             is_data_coloured: false,
             are_notes_coloured: false,
+            are_notes_on_terminal: false,
             is_quiet: false,
         }
     }
@@ -73,6 +76,11 @@ impl Output {
     /// Says nothing on stderr but why something failed.
     pub(crate) const fn quiet(&mut self, is_quiet: bool) {
         self.is_quiet = is_quiet;
+    }
+
+    /// Whether somebody sees on stderr how far a long work is.
+    pub(crate) const fn shows_progress(&self) -> bool {
+        self.are_notes_on_terminal && !self.is_quiet
     }
 
     pub(crate) const fn are_notes_coloured(&self) -> bool {

@@ -13,6 +13,7 @@ mod outliving;
 mod plugins;
 mod schema;
 mod show;
+mod simulate;
 mod stages;
 mod stats;
 
@@ -28,6 +29,7 @@ pub(crate) fn run(command: Command, context: &mut Context<'_>) -> Result<Exit, F
         Command::Entry(command) => cache::entry(command, context),
         Command::Clear(arguments) => cache::clear(&arguments, context),
         Command::Stats(arguments) => stats::run(&arguments, context),
+        Command::Simulate(arguments) => simulate::run(&arguments, context),
         Command::Completions { shell } => completions::run(shell, context),
     }
 }

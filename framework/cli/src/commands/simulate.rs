@@ -6,6 +6,7 @@ use std::fs;
 use crate::args::{Format, Simulate};
 use crate::context::Context;
 use crate::exit::{Exit, Failure};
+use crate::output::counted;
 use crate::simulate::contender::{self, Contender};
 use crate::simulate::pool;
 use crate::simulate::progress::Progress;
@@ -53,13 +54,15 @@ fn simulate(
         .iter()
         .flat_map(|contender| sizes.iter().map(move |size| (contender, size.entries)))
         .collect();
-    let combinations = format!("{} policies x {} sizes", contenders.len(), sizes.len());
+    let policies = counted(contenders.len() as u64, "policy");
+    let combinations = format!("{policies} x {}", counted(sizes.len() as u64, "size"));
     progress.replaying(&report::headline(&survey), &combinations, survey.requests, jobs.len());
+    let registry = &context.registry;
     let outcomes = pool::run(&jobs, |(contender, capacity)| {
         let hits = match contender {
             Contender::Optimum => optimum::hits(&survey.next_uses, *capacity, &progress),
             Contender::Policy(policy) => {
-                let cache = policy.cache(*capacity, &context.registry)?;
+                let cache = policy.cache(*capacity, registry)?;
                 let replayed = replay::through(&cache, trace, &progress)?;
                 if replayed.requests != survey.requests {
                     return Err(trace.changed());

@@ -13,7 +13,7 @@ use crate::exit::{Exit, Failure};
 /// The word for every policy there is, and the optimum.
 const ALL: &str = "all";
 /// The word for the optimum.
-const OPTIMUM: &str = "opt";
+pub(crate) const OPTIMUM: &str = "opt";
 /// The cache that a trace is replayed through.
 const CACHE: &str = "simulated";
 
@@ -51,9 +51,8 @@ impl Policy {
              policy = {{ kind = \"{}\" }}\n",
             self.kind
         );
-        let builder = CacheManager::builder()
-            .registry(registry.clone())
-            .text("simulate", Format::Toml, text);
+        let builder =
+            CacheManager::builder().registry(registry.clone()).text("simulate", Format::Toml, text);
         let options = self.options.iter();
         let builder = options.fold(builder, |builder, option| {
             builder.set(format!("caches.{CACHE}.policy.{option}"))
@@ -67,9 +66,8 @@ impl Policy {
 /// The contenders that were wished for, each once. All of them can be built.
 pub(crate) fn chosen(wishes: &Wishes, registry: &Registry) -> Result<Vec<Contender>, Failure> {
     let kinds: Vec<&str> = registry.of_slot(Slot::Policy).map(|one| one.descriptor.kind).collect();
-    let plain = |kind: &&str| {
-        Contender::Policy(Policy { kind: (*kind).to_owned(), options: Vec::new() })
-    };
+    let plain =
+        |kind: &&str| Contender::Policy(Policy { kind: (*kind).to_owned(), options: Vec::new() });
     let mut chosen: Vec<Contender> = Vec::new();
     for wish in &wishes.0 {
         let contenders = match wish.kind.as_str() {
@@ -132,11 +130,17 @@ impl FromStr for Policy {
         }
         let options = if options.trim().is_empty() { Vec::new() } else { split(options)? };
         let options = options.into_iter().map(|option| match option.split_once('=') {
-            Some((name, value)) => Ok(format!("{}={}", name.trim(), value.trim())),
+            Some((name, value)) => Ok(format!("{}={}", name.trim(), unquoted(value.trim()))),
             None => Err(format!("option `{option}` has no value; {hint}")),
         });
         Ok(Self { kind, options: options.collect::<Result<_, _>>()? })
     }
+}
+
+/// A value without the quotes around it, which the shell leaves there and nothing needs.
+fn unquoted(value: &str) -> &str {
+    let inside = |quote| value.strip_prefix(quote)?.strip_suffix(quote);
+    inside('"').or_else(|| inside('\'')).unwrap_or(value)
 }
 
 /// The parts between commas that stand in no brackets and no quotes.
@@ -188,7 +192,7 @@ mod tests {
     fn commas_inside_of_options_do_not_separate_policies() {
         assert_eq!(
             names("lru, s3-fifo{ small_ratio = 20% , ghost_ratio=\"50%\"},opt,lru"),
-            ["lru", "s3-fifo{small_ratio=20%,ghost_ratio=\"50%\"}", "opt"]
+            ["lru", "s3-fifo{small_ratio=20%,ghost_ratio=50%}", "opt"]
         );
     }
 
@@ -203,7 +207,8 @@ mod tests {
 
     #[test]
     fn what_is_not_closed_or_has_no_name_or_value_is_refused() {
-        for text in ["", "lru,", "s3-fifo{a=1", "s3-fifo{a}", "s3-fifo{a=1}x", "opt{a=1}", "\"lru"] {
+        for text in ["", "lru,", "s3-fifo{a=1", "s3-fifo{a}", "s3-fifo{a=1}x", "opt{a=1}", "\"lru"]
+        {
             let refused = text.parse::<Wishes>().expect_err(text);
             assert!(refused.contains("; hint: "), "{text}: {refused}");
         }

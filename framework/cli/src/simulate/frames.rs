@@ -67,8 +67,9 @@ impl<R: BufRead> Read for Frames<R> {
             } else if self.decoder.is_finished() {
                 self.end()?;
             } else {
-                let decoded =
-                    self.decoder.decode_blocks(&mut self.source, BlockDecodingStrategy::UptoBlocks(1));
+                let decoded = self
+                    .decoder
+                    .decode_blocks(&mut self.source, BlockDecodingStrategy::UptoBlocks(1));
                 decoded.map_err(|error| refused(&error))?;
             }
         }

@@ -30,7 +30,7 @@ pub(crate) fn run<J: Sync, T: Send>(
     };
     let cores = thread::available_parallelism().map_or(1, NonZero::get);
     let mut done = thread::scope(|scope| {
-        let workers: Vec<_> = (0..cores.min(jobs.len())).map(|_| scope.spawn(&worker)).collect();
+        let workers: Vec<_> = (0..cores.min(jobs.len())).map(|_| scope.spawn(worker)).collect();
         let mut all = Vec::new();
         for worker in workers {
             all.extend(worker.join().unwrap_or_else(|panic| resume_unwind(panic))?);

@@ -13,7 +13,8 @@ pub(crate) struct Progress(ProgressBar);
 impl Progress {
     /// A bar, if anybody sees it.
     pub(crate) fn new(is_shown: bool) -> Self {
-        let target = if is_shown { ProgressDrawTarget::stderr() } else { ProgressDrawTarget::hidden() };
+        let target =
+            if is_shown { ProgressDrawTarget::stderr() } else { ProgressDrawTarget::hidden() };
         Self(ProgressBar::with_draw_target(None, target))
     }
 

@@ -125,11 +125,11 @@ impl Keys<'_> {
                 return Ok(None);
             }
             self.lines += 1;
-            let key = without_end(&self.line);
-            if key.len() as u64 == LONGEST_LINE {
+            if self.line.len() as u64 == LONGEST_LINE && !self.line.ends_with(b"\n") {
                 let why = format!("line {} is too long for a key; {NOT_TEXT}", self.lines);
                 return Err(damaged(&why));
             }
+            let key = without_end(&self.line);
             if str::from_utf8(key).is_err() {
                 let why = format!("line {} is not UTF-8; {NOT_TEXT}", self.lines);
                 return Err(damaged(&why));

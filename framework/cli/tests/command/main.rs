@@ -4,4 +4,5 @@
 mod caches;
 mod configs;
 mod plugins;
+mod simulate;
 mod support;
