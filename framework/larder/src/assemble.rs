@@ -6,7 +6,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
-use larder_config::model::{CacheSpec, PluginNode, TierSource, TierSpec};
+use larder_config::model::{CacheSpec, PatternSpec, PluginNode, TierSource, TierSpec};
 use larder_core::backend::InProcess;
 use larder_core::plugin::Factory;
 use larder_core::{
@@ -33,6 +33,9 @@ use cache_backend::CacheBackend;
 /// The policy of a store when the config names none.
 const DEFAULT_POLICY: &str = "s3-fifo";
 
+/// The caches there are, for those that use them as tiers.
+pub(crate) type Engines = BTreeMap<String, Arc<Engine>>;
+
 /// What caches are assembled with.
 #[derive(Debug)]
 pub(crate) struct Assembler {
@@ -46,6 +49,8 @@ pub(crate) struct Assembler {
 pub(crate) struct Assembled {
     pub(crate) engine: Arc<Engine>,
     pub(crate) description: Option<String>,
+    /// The caches that it uses as tiers.
+    pub(crate) below: Vec<String>,
     front: Option<Front>,
     serializer: Arc<dyn Serializer>,
 }
@@ -84,12 +89,39 @@ impl Assembler {
     }
 
     /// Builds and starts all caches, or none.
+    ///
+    /// `patterns` are not built, but may use these caches as tiers.
     pub(crate) async fn assemble_all(
         &self,
-        specs: BTreeMap<String, CacheSpec>,
+        specs: &BTreeMap<String, CacheSpec>,
+        patterns: &[PatternSpec],
+    ) -> Result<BTreeMap<String, Assembled>> {
+        let patterns = patterns.iter().map(|pattern| &pattern.cache);
+        let below = specs.values().chain(patterns).flat_map(caches_below).collect();
+        self.assemble_over(specs, &below, Engines::new()).await
+    }
+
+    /// Builds and starts one more cache, which may use caches there are already as tiers.
+    pub(crate) async fn assemble_one(
+        &self,
+        spec: &CacheSpec,
+        others: Engines,
+    ) -> Result<Assembled> {
+        let specs = [(spec.name.clone(), spec.clone())].into();
+        let mut all = self.assemble_over(&specs, &BTreeSet::new(), others).await?;
+        all.remove(&spec.name).ok_or_else(|| {
+            CacheError::new(ErrorKind::Config, "the cache was not built").with("cache", &spec.name)
+        })
+    }
+
+    async fn assemble_over(
+        &self,
+        specs: &BTreeMap<String, CacheSpec>,
+        below: &BTreeSet<&str>,
+        others: Engines,
     ) -> Result<BTreeMap<String, Assembled>> {
         let mut built = BTreeMap::new();
-        let outcome = self.build_all(&specs, &mut built).await;
+        let outcome = self.build_all(specs, below, others, &mut built).await;
         let span = tracing::info_span!(target: telemetry::TARGET, "manager.start");
         let outcome = match outcome {
             Ok(()) => async { start_all(built.values()).await }.instrument(span).await,
@@ -108,29 +140,23 @@ impl Assembler {
     async fn build_all(
         &self,
         specs: &BTreeMap<String, CacheSpec>,
+        below: &BTreeSet<&str>,
+        mut engines: Engines,
         built: &mut BTreeMap<String, Assembled>,
     ) -> Result<()> {
-        let below: BTreeSet<&str> = specs.values().flat_map(caches_below).collect();
         for spec in in_order(specs) {
-            let assembled = self.build(spec, below.contains(spec.name.as_str()), built).await?;
+            let assembled = self.build(spec, below.contains(spec.name.as_str()), &engines).await?;
+            engines.insert(spec.name.clone(), Arc::clone(&assembled.engine));
             built.insert(spec.name.clone(), assembled);
         }
         Ok(())
-    }
-
-    /// Builds and starts one more cache.
-    pub(crate) async fn assemble_one(&self, spec: &CacheSpec) -> Result<Assembled> {
-        let mut all = self.assemble_all([(spec.name.clone(), spec.clone())].into()).await?;
-        all.remove(&spec.name).ok_or_else(|| {
-            CacheError::new(ErrorKind::Config, "the cache was not built").with("cache", &spec.name)
-        })
     }
 
     async fn build(
         &self,
         spec: &CacheSpec,
         is_tier_of_another: bool,
-        others: &BTreeMap<String, Assembled>,
+        others: &Engines,
     ) -> Result<Assembled> {
         let span = tracing::info_span!(
             target: telemetry::TARGET, "cache.build", cache = %spec.name
@@ -170,7 +196,9 @@ impl Assembler {
             let clock = Arc::clone(&self.clock);
             let engine = Engine::new(name, Settings::new(spec), tiers, readers, clock);
             let engine = Arc::new(engine);
-            Ok(Assembled { engine, description: spec.description.clone(), front, serializer })
+            let description = spec.description.clone();
+            let below = caches_below(spec).map(str::to_owned).collect();
+            Ok(Assembled { engine, description, below, front, serializer })
         }
         .instrument(span)
         .await
@@ -180,7 +208,7 @@ impl Assembler {
         &self,
         spec: &CacheSpec,
         tier: &TierSpec,
-        others: &BTreeMap<String, Assembled>,
+        others: &Engines,
     ) -> Result<Arc<dyn Backend>> {
         let node = match &tier.source {
             TierSource::Backend(node) => node,
@@ -191,7 +219,7 @@ impl Assembler {
                         .with("tier", tier.tier)
                         .with("names", other)
                 })?;
-                return Ok(Arc::new(CacheBackend::new(Arc::clone(&other.engine))));
+                return Ok(Arc::new(CacheBackend::new(Arc::clone(other))));
             }
         };
         let (factory, capabilities) = match self.registry.find(Slot::Backend, &node.kind) {

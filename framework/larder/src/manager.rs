@@ -6,7 +6,7 @@ use std::path::Path;
 use std::sync::{Arc, Mutex, PoisonError, RwLock};
 
 use larder_config::model::{CacheSpec, PatternSpec};
-use larder_core::{Registry, Result, telemetry};
+use larder_core::{CacheError, ErrorKind, Registry, Result, telemetry};
 
 use crate::assemble::{Assembled, Assembler};
 use crate::core::AnyCache;
@@ -118,7 +118,7 @@ impl CacheManager {
         patterns: Vec<PatternSpec>,
     ) -> Result<Self> {
         let ttl = TtlManager::new(Arc::clone(assembler.clock()));
-        let caches = assembler.assemble_all(specs).await?;
+        let caches = assembler.assemble_all(&specs, &patterns).await?;
         let named = |(name, assembled)| (name, Arc::new(Named::new(assembled, None)));
         let caches = RwLock::new(caches.into_iter().map(named).collect());
         if tokio::runtime::Handle::try_current().is_ok() {
@@ -153,7 +153,8 @@ impl CacheManager {
     ///
     /// # Errors
     ///
-    /// What a backend says that could not write out its buffers; the cache is gone all the same.
+    /// [`Config`](crate::ErrorKind::Config) when another cache uses it as a tier: it stays. What a
+    /// backend says that could not write out its buffers; then the cache is gone all the same.
     ///
     /// # Cancellation
     ///
@@ -161,6 +162,16 @@ impl CacheManager {
     pub async fn remove(&self, name: &str) -> Result<bool> {
         let removed = {
             let mut caches = self.inner.caches.write().unwrap_or_else(PoisonError::into_inner);
+            let uses = |named: &&Arc<Named>| named.assembled.below.iter().any(|it| it == name);
+            if let Some(above) = caches.values().find(uses) {
+                return Err(CacheError::new(
+                    ErrorKind::Config,
+                    "the cache is a tier of another one",
+                )
+                .with("cache", name)
+                .with("used_by", &above.assembled.engine.name)
+                .hint("remove the other one first"));
+            }
             caches.remove(name)
         };
         let Some(named) = removed else {

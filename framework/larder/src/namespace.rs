@@ -6,7 +6,7 @@ use std::future::Future;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 
-use larder_core::{CacheError, CacheKey, ErrorKind, Result};
+use larder_core::{CacheError, CacheKey, ErrorKind, Life, Result};
 
 use crate::cache::Cache;
 use crate::core::{BoxError, CacheValue};
@@ -118,7 +118,7 @@ impl<V: CacheValue> NamespacedCache<V> {
     ///
     /// As [`Cache::set`].
     pub async fn set(&self, key: &(impl CacheKey + ?Sized), value: V) -> Result<()> {
-        self.set_with(key, value, SetOptions::new()).await
+        self.set_with(key, value, &SetOptions::new()).await
     }
 
     /// Stores a value with options of its own; see [`Cache::set_with`].
@@ -134,10 +134,10 @@ impl<V: CacheValue> NamespacedCache<V> {
         &self,
         key: &(impl CacheKey + ?Sized),
         value: V,
-        options: SetOptions,
+        options: &SetOptions,
     ) -> Result<()> {
         let key = self.key(key)?;
-        self.cache.set_with(key.as_str(), value, &self.tagged(options)).await?;
+        self.cache.set_with(key.as_str(), value, &self.tagged(options.clone())).await?;
         count(&self.stats.sets);
         Ok(())
     }
@@ -204,6 +204,93 @@ impl<V: CacheValue> NamespacedCache<V> {
         count(&self.stats.misses);
         let options = self.tagged(SetOptions::new());
         self.cache.load_after(key.as_str(), cause, options, loader).await
+    }
+
+    /// Like [`get_or_load`](Self::get_or_load), for a loader that may find out that there is no
+    /// value; see [`Cache::get_or_load_optional`]. A remembered "there is none" is a hit.
+    ///
+    /// # Errors
+    ///
+    /// As [`Cache::get_or_load`].
+    ///
+    /// # Cancellation
+    ///
+    /// As [`Cache::get_or_load`].
+    pub async fn get_or_load_optional<F, Fut, E>(
+        &self,
+        key: &(impl CacheKey + ?Sized),
+        loader: F,
+    ) -> Result<Option<V>>
+    where
+        F: FnOnce() -> Fut + Send + 'static,
+        Fut: Future<Output = Result<Option<V>, E>> + Send + 'static,
+        E: Into<BoxError>,
+    {
+        let key = self.key(key)?;
+        let cause = match self.cache.core.fast(key.as_str()) {
+            Ok(answer) => {
+                count(&self.stats.hits);
+                return Ok(answer);
+            }
+            Err(cause) => cause,
+        };
+        count(&self.stats.misses);
+        let options = self.tagged(SetOptions::new());
+        self.cache.load_optional_after(key.as_str(), cause, options, loader).await
+    }
+
+    /// The values of many keys; see [`Cache::get_many`].
+    ///
+    /// # Errors
+    ///
+    /// As [`Cache::get_many`].
+    ///
+    /// # Cancellation
+    ///
+    /// Dropping the future changes nothing.
+    pub async fn get_many<'q, Q>(
+        &self,
+        keys: impl IntoIterator<Item = &'q Q>,
+    ) -> Result<Vec<Option<V>>>
+    where
+        Q: CacheKey + ?Sized + 'q,
+    {
+        let keys = keys.into_iter().map(|key| self.key(key)).collect::<Result<Vec<String>>>()?;
+        let found = self.cache.get_many(keys.iter().map(String::as_str)).await?;
+        for value in &found {
+            count(if value.is_some() { &self.stats.hits } else { &self.stats.misses });
+        }
+        Ok(found)
+    }
+
+    /// Gives an entry a new life from now on; see [`Cache::touch`].
+    ///
+    /// # Errors
+    ///
+    /// As [`Cache::touch`].
+    ///
+    /// # Cancellation
+    ///
+    /// As [`Cache::touch`].
+    pub async fn touch(
+        &self,
+        key: &(impl CacheKey + ?Sized),
+        ttl: impl Into<Life>,
+    ) -> Result<bool> {
+        self.cache.touch(self.key(key)?.as_str(), ttl).await
+    }
+
+    /// How long an entry will live yet; see [`Cache::ttl`].
+    ///
+    /// # Errors
+    ///
+    /// As [`Cache::ttl`].
+    ///
+    /// # Cancellation
+    ///
+    /// Dropping the future changes nothing.
+    pub async fn ttl(&self, key: &(impl CacheKey + ?Sized)) -> Result<Option<Life>> {
+        self.cache.ttl(self.key(key)?.as_str()).await
     }
 
     /// Makes every entry of this namespace, and of those within it, unusable at once.

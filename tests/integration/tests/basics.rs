@@ -276,6 +276,17 @@ async fn namespaces_keep_to_themselves() {
     assert_eq!((stats.hits, stats.misses, stats.sets), (1, 0, 1));
     let loaded = us.get_or_load("9", || async { Ok::<_, String>("l".into()) }).await.unwrap();
     assert_eq!(loaded, "l");
+    let none = us.get_or_load_optional("8", || async { Ok::<_, String>(None) }).await;
+    assert_eq!(none.unwrap(), None);
+    assert_eq!(
+        us.get_many(["1", "8", "9"]).await.unwrap(),
+        [Some("b".into()), None, Some("l".into())]
+    );
+    assert!(us.touch("1", Life::Never).await.unwrap());
+    assert_eq!(us.ttl("1").await.unwrap(), Some(Life::Never));
+    us.clear().await.unwrap();
+    let again = us.get_or_load_optional("8", || async { Ok::<_, String>(Some("n".into())) }).await;
+    assert_eq!(again.unwrap().as_deref(), Some("n"), "the remembered none is cleared as well");
     for name in ["", "a:b", "\u{1}"] {
         assert_eq!(users.namespace(name).unwrap_err().kind(), ErrorKind::Key);
     }

@@ -122,6 +122,22 @@ async fn patterns_make_caches_on_demand() {
 }
 
 #[tokio::test]
+async fn a_pattern_may_use_a_cache_as_its_tier_and_that_one_cannot_be_removed() {
+    let text = "[caches.shared]\nbackend = \"memory\"\n\
+                [patterns.\"tenant-*\"]\nl1.backend = \"memory\"\nl2.cache = \"shared\"\n";
+    let manager = from_toml(text).await.unwrap();
+    let tenant = manager.cache::<String, u32>("tenant-1").unwrap();
+    let shared = manager.cache::<String, u32>("shared").unwrap();
+    tenant.set("a", 7).await.unwrap();
+    assert_eq!(shared.get("a").await.unwrap(), Some(7));
+    let error = manager.remove("shared").await.unwrap_err();
+    assert_eq!((error.kind(), error.context("used_by")), (ErrorKind::Config, Some("tenant-1")));
+    assert_eq!(shared.get("a").await.unwrap(), Some(7), "it stays");
+    assert!(manager.remove("tenant-1").await.unwrap());
+    assert!(manager.remove("shared").await.unwrap());
+}
+
+#[tokio::test]
 async fn the_manager_lists_clears_removes_and_closes() {
     let manager = from_toml(TWO).await.unwrap();
     let users = manager.cache::<u64, u64>("users").unwrap();

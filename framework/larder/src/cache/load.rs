@@ -116,7 +116,24 @@ impl<K: Key, V: CacheValue> Cache<K, V> {
             Ok(answer) => return Ok(answer),
             Err(cause) => cause,
         };
-        let options = SetOptions::new();
+        self.load_optional_after(key, cause, SetOptions::new(), loader).await
+    }
+
+    /// Loads what the store does not have for this cause, if there is such a value.
+    pub(crate) async fn load_optional_after<Q, F, Fut, E>(
+        &self,
+        key: &Q,
+        cause: MissCause,
+        options: SetOptions,
+        loader: F,
+    ) -> Result<Option<V>>
+    where
+        K: Borrow<Q>,
+        Q: KeyRef<K> + ?Sized,
+        F: FnOnce() -> Fut + Send + 'static,
+        Fut: Future<Output = Result<Option<V>, E>> + Send + 'static,
+        E: Into<BoxError>,
+    {
         let loader = Loader { run: boxed(loader), options, takes_negative: true };
         Box::pin(self.core.load(key, cause, loader)).await
     }

@@ -10,6 +10,7 @@ use serde::Serialize;
 use serde::de::DeserializeOwned;
 
 use super::{CacheManager, Named, builder};
+use crate::assemble::Engines;
 use crate::block::block_on;
 use crate::cache::Cache;
 use crate::codec::Codec;
@@ -134,11 +135,19 @@ impl CacheManager {
         let mut spec = pattern.cache.clone();
         name.clone_into(&mut spec.name);
         // A pattern has no exclusive resources, so this waits for little more than memory.
-        let assembled = block_on(self.inner.assembler.assemble_one(&spec))?;
+        let assembled = block_on(self.inner.assembler.assemble_one(&spec, self.engines()))?;
         let named = Arc::new(Named::new(assembled, Some(index)));
         let mut caches = self.inner.caches.write().unwrap_or_else(PoisonError::into_inner);
         caches.insert(name.to_owned(), Arc::clone(&named));
         Ok(named)
+    }
+
+    fn engines(&self) -> Engines {
+        let caches = self.inner.caches.read().unwrap_or_else(PoisonError::into_inner);
+        let engine = |(name, named): (&String, &Arc<Named>)| {
+            (name.clone(), Arc::clone(&named.assembled.engine))
+        };
+        caches.iter().map(engine).collect()
     }
 
     /// Adds the caches of one more config text; nothing when another caller was first.
@@ -149,7 +158,7 @@ impl CacheManager {
         let Some(spec) = config.caches.remove(name) else {
             return Err(self.unknown(name));
         };
-        let assembled = self.inner.assembler.assemble_one(&spec).await?;
+        let assembled = self.inner.assembler.assemble_one(&spec, self.engines()).await?;
         let named = Arc::new(Named::new(assembled, None));
         let is_ours = {
             let mut caches = self.inner.caches.write().unwrap_or_else(PoisonError::into_inner);

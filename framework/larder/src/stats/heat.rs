@@ -15,7 +15,7 @@ const TRACKED: usize = 128;
 const WARM_UP: u64 = 4096;
 
 /// One in how many hits is looked at.
-const PERIOD: u64 = 64;
+const PERIOD: u64 = 1024;
 
 #[derive(Debug)]
 pub(crate) struct Heat {
@@ -45,7 +45,7 @@ impl Heat {
     }
 
     /// A key was hit, the `count`th hit of this thread. Cost: mostly one load of a line that
-    /// nobody writes; `hash` is asked for one in 64.
+    /// nobody writes; `hash` is asked for one in 1024.
     #[inline]
     pub(crate) fn hit(&self, count: u64, hash: impl FnOnce() -> u64) {
         if count & self.mask.load(Ordering::Relaxed) == 0 {
