@@ -35,13 +35,16 @@ impl<T: Copy> History<T> {
     /// Remembers a key as the newest of a list, wherever it was before.
     pub(crate) fn add(&mut self, list: u8, hash: u64, note: T) {
         self.take(hash);
-        let place = self.free.pop().unwrap_or_else(|| {
-            self.keys.push((hash, note));
-            SlotId::new(u32::try_from(self.keys.len() - 1).expect("there are fewer than slots"))
-        });
+        let place = self.free.pop().unwrap_or_else(|| self.new_place(hash, note));
         self.keys[place.index()] = (hash, note);
         self.places.insert(hash, place);
         self.order.push_front(list, place);
+    }
+
+    fn new_place(&mut self, hash: u64, note: T) -> SlotId {
+        self.keys.push((hash, note));
+        // Owners keep no more keys than a small multiple of a shard's entries.
+        SlotId::new(u32::try_from(self.keys.len() - 1).unwrap_or(u32::MAX - 1))
     }
 
     /// Forgets a key; in which list it was, and the note about it.

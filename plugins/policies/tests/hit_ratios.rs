@@ -2,7 +2,7 @@
 //! little below what the policies reach; a policy that is broken falls through.
 
 use larder_core::PolicyConfig;
-use larder_core::policy::Capacity;
+use larder_core::policy::{Capacity, Policy};
 use larder_policies::{
     ArcConfig, ClockConfig, FifoConfig, GdsfConfig, LfuConfig, LirsConfig, LruConfig, RandomConfig,
     S3FifoConfig, SieveConfig, SlruConfig, TwoQConfig, WTinyLfuConfig,
@@ -59,13 +59,30 @@ fn shifting() -> Vec<u32> {
     (0..50_000).map(|step| zipf.draw(&mut random) + step / 10_000 * 20_000).collect()
 }
 
+/// New keys all the time, each of which is asked for five times within a short while.
+fn recency() -> Vec<u32> {
+    (400..20_400).flat_map(|key| [key, key - 5, key - 15, key - 30, key - 50]).collect()
+}
+
+#[test]
+fn a_window_that_adapts_grows_where_recency_counts() {
+    let ratio = |adaptive| {
+        let make = |capacity: Capacity| -> Box<dyn Policy> {
+            let mut config = WTinyLfuConfig::default();
+            config.adaptive = adaptive;
+            Box::new(config.build(capacity))
+        };
+        replay::hit_ratio(&make, ENTRIES, &recency())
+    };
+    let (fixed, adaptive) = (ratio(false), ratio(true));
+    assert!(adaptive > fixed + 0.2, "{adaptive:.3} is not much more than {fixed:.3}");
+}
+
 /// The hit ratios on the four workloads must be these or better.
 #[track_caller]
 fn assert_floors<C: PolicyConfig + Default>(floors: [f64; 4]) {
     let workloads = [looping(), popularity(), scans(), shifting()];
-    let make = |capacity: Capacity| -> Box<dyn larder_core::policy::Policy> {
-        Box::new(C::default().build(capacity))
-    };
+    let make = |capacity: Capacity| -> Box<dyn Policy> { Box::new(C::default().build(capacity)) };
     let ratios = workloads.map(|requests| replay::hit_ratio(&make, ENTRIES, &requests));
     let holds = ratios.iter().zip(floors).all(|(ratio, floor)| *ratio >= floor);
     assert!(holds, "{} reaches {ratios:.3?} and not {floors:?}, seed {SEED}", C::KIND);
