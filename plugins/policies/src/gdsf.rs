@@ -1,10 +1,10 @@
 //! `gdsf`: the entry that is worth least for its weight goes.
 //!
-//! Greedy-dual size frequency: Cherkasova, "Improving WWW proxies performance with greedy-dual-size-
-//! frequency caching policy" (HP Laboratories HPL-98-69R1, 1998). The worth of an entry is how
-//! often it was asked for, divided by its weight, plus the worth of what was evicted last, so that
-//! what was popular once is overtaken in the end. Many light entries stay where one heavy one
-//! would; with equal weights it is least frequently used with aging.
+//! Greedy-dual size frequency: Cherkasova, "Improving WWW proxies performance with
+//! greedy-dual-size-frequency caching policy" (HP Laboratories HPL-98-69R1, 1998). The worth of an
+//! entry is how often it was asked for, divided by its weight, plus the worth of what was evicted
+//! last, so that what was popular once is overtaken in the end. Many light entries stay where one
+//! heavy one would; with equal weights it is least frequently used with aging.
 //!
 //! As the worth of what is evicted only grows, a radix heap keeps the order (Ahuja, Mehlhorn,
 //! Orlin and Tarjan, "Faster algorithms for the shortest path problem", 1990): an entry moves at

@@ -5,10 +5,10 @@
 //! | [`s3-fifo`](s3_fifo) | what was not asked for again soon | most caches; the default choice |
 //! | [`sieve`] | what was not hit since the hand passed | web traffic; smallest and simplest |
 //! | [`clock`] | what was not hit in the last round | a cheap LRU |
-//! | [`w-tinylfu`](w_tinylfu) | what was asked for less often than what would go | popular keys among many rare ones |
+//! | [`w-tinylfu`](w_tinylfu) | what was asked for less often | popular keys among many rare ones |
 //! | [`lirs`] | what does not come back as soon as what stays | loops, scans, databases, disks |
 //! | [`arc`] | by recency or frequency, whichever pays off | workloads that change |
-//! | [`2q`](two_q) | what did not come back after it had left a queue | scans over a popular set |
+//! | [`2q`](two_q) | what did not come back after it had left a queue | several uses in a row |
 //! | [`slru`] | what was not hit for longest, first what never was | recency with scans |
 //! | [`lru`] | what was not hit for longest | strong recency |
 //! | [`lfu`] | what was hit least | a stable set of popular keys |
