@@ -35,16 +35,20 @@ impl<T: Copy> History<T> {
     /// Remembers a key as the newest of a list, wherever it was before.
     pub(crate) fn add(&mut self, list: u8, hash: u64, note: T) {
         self.take(hash);
-        let place = self.free.pop().unwrap_or_else(|| self.new_place(hash, note));
+        let Some(place) = self.free.pop().or_else(|| self.new_place(hash, note)) else {
+            return;
+        };
         self.keys[place.index()] = (hash, note);
         self.places.insert(hash, place);
         self.order.push_front(list, place);
     }
 
-    fn new_place(&mut self, hash: u64, note: T) -> SlotId {
+    /// `None` when all numbers of slots are in use, which takes some hundred GiB of keys.
+    fn new_place(&mut self, hash: u64, note: T) -> Option<SlotId> {
+        // The greatest number stands for no slot.
+        let number = u32::try_from(self.keys.len()).ok().filter(|number| *number < u32::MAX)?;
         self.keys.push((hash, note));
-        // Owners keep no more keys than a small multiple of a shard's entries.
-        SlotId::new(u32::try_from(self.keys.len() - 1).unwrap_or(u32::MAX - 1))
+        Some(SlotId::new(number))
     }
 
     /// Forgets a key; in which list it was, and the note about it.

@@ -105,7 +105,7 @@ impl Lists {
 
     /// Puts a slot in front of a list, wherever it was before.
     pub(crate) fn push_front(&mut self, list: u8, slot: SlotId) {
-        self.remove(slot);
+        self.unlink(slot);
         if self.nodes.len() <= slot.index() {
             self.nodes.resize(slot.index() + 1, Node::FREE);
         }
@@ -122,9 +122,18 @@ impl Lists {
     /// Takes a slot out of its list; whether it was in one. The last one to go takes the memory
     /// along.
     pub(crate) fn remove(&mut self, slot: SlotId) -> bool {
-        let Some(list) = self.list_of(slot) else {
+        let Some(list) = self.unlink(slot) else {
             return false;
         };
+        if self.len_of(list) == 0 && self.nodes.len() > 64 && self.len() == 0 {
+            self.nodes = Vec::new();
+        }
+        true
+    }
+
+    /// Takes a slot out of its list, and says which one that was.
+    fn unlink(&mut self, slot: SlotId) -> Option<u8> {
+        let list = self.list_of(slot)?;
         let node = std::mem::replace(&mut self.nodes[slot.index()], Node::FREE);
         let ends = &mut self.lists[usize::from(list)];
         match self.nodes.get_mut(node.newer as usize) {
@@ -136,10 +145,7 @@ impl Lists {
             None => ends.back = node.newer,
         }
         ends.len -= 1;
-        if ends.len == 0 && self.nodes.len() > 64 && self.len() == 0 {
-            self.nodes = Vec::new();
-        }
-        true
+        Some(list)
     }
 
     /// All slots of a list, oldest first.
@@ -176,6 +182,16 @@ mod tests {
         assert_eq!(numbers(&lists, 0), [1, 3, 0]);
         assert_eq!(numbers(&lists, 1), [2]);
         assert_eq!((lists.len_of(0), lists.len()), (3, 4));
+    }
+
+    #[test]
+    fn a_slot_that_is_alone_moves_without_new_memory() {
+        let mut lists = Lists::new(2);
+        lists.push_front(0, SlotId::new(1000));
+        let links = lists.nodes.as_ptr();
+        lists.push_front(1, SlotId::new(1000));
+        assert_eq!(lists.nodes.as_ptr(), links);
+        assert_eq!(numbers(&lists, 1), [1000]);
     }
 
     #[test]
