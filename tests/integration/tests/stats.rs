@@ -41,7 +41,22 @@ async fn users(text: &str, clock: Arc<dyn Clock>) -> Cache<String, Arc<str>> {
 #[tokio::test]
 async fn a_hit_neither_allocates_nor_reads_the_clock() {
     let clock = Arc::new(CountingClock::default());
-    let policies = ["lru", "lfu", "fifo", "ttl", "random", "clock", "sieve", "s3-fifo"];
+    let policies = [
+        "2q",
+        "arc",
+        "clock",
+        "fifo",
+        "gdsf",
+        "lfu",
+        "lirs",
+        "lru",
+        "random",
+        "s3-fifo",
+        "sieve",
+        "slru",
+        "ttl",
+        "w-tinylfu",
+    ];
     for policy in policies {
         let text = format!("backend = \"memory\"\npolicy = \"{policy}\"");
         let users = users(&text, Arc::clone(&clock) as _).await;
