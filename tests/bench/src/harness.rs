@@ -1,6 +1,6 @@
-//! How two sides are compared: in alternating rounds of one process, by the median of the ratios.
+//! How sides are compared: in alternating rounds of one process, by the median of the ratios.
 //!
-//! Absolute times depend on the machine and on what else it does; what both sides of a round
+//! Absolute times depend on the machine and on what else it does; what all sides of a round
 //! suffer alike cancels out of their ratio.
 
 use std::panic::resume_unwind;
@@ -8,50 +8,78 @@ use std::sync::Barrier;
 use std::thread;
 use std::time::{Duration, Instant};
 
-/// Times of rounds that both sides ran in turn.
-#[derive(Clone, Debug, Default)]
+/// What one side does in a round; gives the figure of that round.
+pub(crate) type Round<'a> = Box<dyn FnMut() -> f64 + 'a>;
+
+/// Figures of rounds that all sides ran in turn. The first side is ours.
+#[derive(Clone, Debug)]
 pub(crate) struct Rounds {
-    /// Ours and the peer's.
-    pairs: Vec<(Duration, Duration)>,
+    sides: Vec<(&'static str, Vec<f64>)>,
+}
+
+/// A peer and how we compare to it.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub(crate) struct Comparison {
+    pub(crate) peer: &'static str,
+    /// Median of the peer's rounds.
+    pub(crate) figure: f64,
+    /// Median of ours divided by the peer's, round by round.
+    pub(crate) ratio: f64,
 }
 
 impl Rounds {
-    /// Adds `count` rounds after one to warm up. Who goes first changes with every round, so that
-    /// neither side always finds the processor as the other left it.
-    pub(crate) fn run(
-        &mut self,
-        count: usize,
-        mut ours: impl FnMut() -> Duration,
-        mut peer: impl FnMut() -> Duration,
-    ) {
-        ours();
-        peer();
+    /// No rounds yet, between these sides.
+    pub(crate) fn of(names: impl IntoIterator<Item = &'static str>) -> Self {
+        Self { sides: names.into_iter().map(|name| (name, Vec::new())).collect() }
+    }
+
+    /// Adds `count` rounds after one to warm up, of the sides in the order of their names. Who
+    /// goes first changes with every round, so that nobody always finds the processor as the
+    /// same other left it.
+    pub(crate) fn run(&mut self, count: usize, sides: &mut [Round<'_>]) {
+        for side in &mut *sides {
+            side();
+        }
         for round in 0..count {
-            let pair = if round % 2 == 0 {
-                let ours = ours();
-                (ours, peer())
-            } else {
-                let peer = peer();
-                (ours(), peer)
-            };
-            self.pairs.push(pair);
+            for turn in 0..sides.len() {
+                let side = (round + turn) % sides.len();
+                self.sides[side].1.push(sides[side]());
+            }
         }
     }
 
     /// Median of our rounds.
-    pub(crate) fn ours(&self) -> Duration {
-        median_time(self.pairs.iter().map(|pair| pair.0))
+    pub(crate) fn ours(&self) -> f64 {
+        median(self.figures(0).iter().copied())
     }
 
-    /// Median of the peer's rounds.
-    pub(crate) fn peer(&self) -> Duration {
-        median_time(self.pairs.iter().map(|pair| pair.1))
+    /// The peer with the lowest median, or the highest if `more_is_better`.
+    pub(crate) fn best_peer(&self, more_is_better: bool) -> Option<Comparison> {
+        let peers = (1..self.sides.len()).map(|side| self.compare(side));
+        peers.min_by(|one, other| {
+            let order = one.figure.total_cmp(&other.figure);
+            if more_is_better { order.reverse() } else { order }
+        })
     }
 
-    /// Median of ours divided by the peer's, round by round; below one we are faster.
-    pub(crate) fn ratio(&self) -> f64 {
-        median(self.pairs.iter().map(|(ours, peer)| ours.as_secs_f64() / peer.as_secs_f64()))
+    fn compare(&self, side: usize) -> Comparison {
+        let theirs = self.figures(side);
+        let ratios = self.figures(0).iter().zip(theirs).map(|(ours, theirs)| ours / theirs);
+        Comparison {
+            peer: self.sides[side].0,
+            figure: median(theirs.iter().copied()),
+            ratio: median(ratios),
+        }
     }
+
+    fn figures(&self, side: usize) -> &[f64] {
+        self.sides.get(side).map_or(&[], |side| &side.1)
+    }
+}
+
+/// Nanoseconds of each of `operations` operations that took this time together.
+pub(crate) fn nanos_each(time: Duration, operations: usize) -> f64 {
+    time.as_secs_f64() * 1e9 / operations as f64
 }
 
 /// Median time of one side, after one round to warm up; for what has no peer.
@@ -116,19 +144,23 @@ mod tests {
     #[test]
     fn sides_take_turns_in_going_first() {
         let order = RefCell::new(String::new());
-        let side = |name: char, millis: u64| {
+        let side = |name: char, figure: f64| {
             let order = &order;
             move || {
                 order.borrow_mut().push(name);
-                Duration::from_millis(millis)
+                figure
             }
         };
-        let mut rounds = Rounds::default();
-        rounds.run(3, side('a', 1), side('b', 4));
-        assert_eq!(order.into_inner(), "ababbaab");
-        assert_eq!(rounds.ratio(), 0.25);
-        assert_eq!(rounds.ours(), Duration::from_millis(1));
-        assert_eq!(rounds.peer(), Duration::from_millis(4));
+        let mut rounds = Rounds::of(["a", "b", "c"]);
+        let mut sides: [Round<'_>; 3] =
+            [Box::new(side('a', 1.0)), Box::new(side('b', 4.0)), Box::new(side('c', 8.0))];
+        rounds.run(3, &mut sides);
+        assert_eq!(*order.borrow(), "abcabcbcacab");
+        assert_eq!(rounds.ours(), 1.0);
+        let best = Comparison { peer: "b", figure: 4.0, ratio: 0.25 };
+        assert_eq!(rounds.best_peer(false), Some(best));
+        let best = Comparison { peer: "c", figure: 8.0, ratio: 0.125 };
+        assert_eq!(rounds.best_peer(true), Some(best));
     }
 
     #[test]

@@ -1,59 +1,81 @@
-//! `larder-bench [hit] [config] [--json]`: Larder next to its peers, as ratios; see
-//! `docs/benchmarks.md`.
+//! `larder-bench [peers [--case NAME]] [overhead] [config] [--json]`: Larder next to its peers, as
+//! ratios; see `docs/benchmarks.md`.
 
 use std::error::Error;
 use std::process::ExitCode;
 use std::{env, io};
 
+use crate::peers::Case;
 use crate::report::{Format, Report};
 
 mod config;
+mod contest;
 mod harness;
-mod hit;
+mod keys;
+mod overhead;
+mod peers;
 mod report;
+mod tables;
 mod texts;
 
 /// Why a measurement could not be made.
 type Failure = Box<dyn Error + Send + Sync>;
 
 /// What to measure and how to say it.
-#[derive(Clone, Copy, Debug)]
+#[derive(Clone, Debug)]
 struct Request {
     config: bool,
-    hit: bool,
+    overhead: bool,
+    peers: Vec<Case>,
     format: Format,
 }
 
 fn main() -> Result<ExitCode, Failure> {
     let Some(request) = parse(env::args().skip(1)) else {
-        eprintln!("usage: larder-bench [hit] [config] [--json]");
+        let cases = Case::ALL.map(Case::name).join(", ");
+        eprintln!("usage: larder-bench [peers [--case NAME]] [overhead] [config] [--json]");
+        eprintln!("cases of `peers`: {cases}");
         return Ok(ExitCode::from(2));
     };
     let mut report = Report::begin(io::stdout().lock(), request.format)?;
+    for case in request.peers {
+        case.run(&mut report)?;
+    }
+    if request.overhead {
+        overhead::run(&mut report)?;
+    }
     if request.config {
         config::run(&mut report)?;
-    }
-    if request.hit {
-        hit::run(&mut report)?;
     }
     Ok(ExitCode::SUCCESS)
 }
 
-/// Reads the arguments; without a case all of them run. `None` for one that is not known.
-fn parse(arguments: impl Iterator<Item = String>) -> Option<Request> {
-    let mut request = Request { config: false, hit: false, format: Format::Table };
-    for argument in arguments {
+/// Reads the arguments; without a subject all of them run. `None` for what is not known, and for
+/// a case without `peers`.
+fn parse(mut arguments: impl Iterator<Item = String>) -> Option<Request> {
+    let (mut config, mut overhead, mut peers) = (false, false, false);
+    let mut cases = Vec::new();
+    let mut format = Format::Table;
+    while let Some(argument) = arguments.next() {
         match argument.as_str() {
-            "config" => request.config = true,
-            "hit" => request.hit = true,
-            "--json" => request.format = Format::JsonLines,
+            "config" => config = true,
+            "overhead" => overhead = true,
+            "peers" => peers = true,
+            "--case" => cases.push(Case::named(&arguments.next()?)?),
+            "--json" => format = Format::JsonLines,
             _ => return None,
         }
     }
-    if !request.config && !request.hit {
-        (request.config, request.hit) = (true, true);
+    if !(cases.is_empty() || peers) {
+        return None;
     }
-    Some(request)
+    if !config && !overhead && !peers {
+        (config, overhead, peers) = (true, true, true);
+    }
+    if peers && cases.is_empty() {
+        cases = Case::ALL.to_vec();
+    }
+    Some(Request { config, overhead, peers: cases, format })
 }
 
 #[cfg(test)]
@@ -65,16 +87,32 @@ mod tests {
     }
 
     #[test]
-    fn without_a_case_all_of_them_run() {
+    fn without_a_subject_all_of_them_run() {
         let request = parsed("--json").unwrap();
-        assert!(request.config && request.hit);
+        assert!(request.config && request.overhead);
+        assert_eq!(request.peers, Case::ALL);
         assert_eq!(request.format, Format::JsonLines);
     }
 
     #[test]
-    fn a_named_case_runs_alone_and_an_unknown_one_is_refused() {
-        let request = parsed("hit").unwrap();
-        assert!(request.hit && !request.config);
-        assert!(parsed("hits").is_none());
+    fn a_named_case_runs_alone() {
+        let request = parsed("peers --case hit").unwrap();
+        assert!(!request.config && !request.overhead);
+        assert_eq!(request.peers, [Case::Hit]);
+    }
+
+    #[test]
+    fn what_is_not_known_is_refused() {
+        for line in ["hits", "peers --case hits", "peers --case", "--case hit", "config --case hit"]
+        {
+            assert!(parsed(line).is_none(), "{line}");
+        }
+    }
+
+    #[test]
+    fn every_case_answers_to_its_name() {
+        for case in Case::ALL {
+            assert_eq!(Case::named(case.name()), Some(case));
+        }
     }
 }

@@ -3,7 +3,7 @@
 use std::io;
 use std::time::Duration;
 
-use crate::harness::Rounds;
+use crate::harness::{Comparison, Rounds};
 
 /// How rows are printed.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -14,29 +14,51 @@ pub(crate) enum Format {
     Table,
 }
 
+/// What is counted.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Unit {
+    /// Bytes of memory.
+    Bytes,
+    /// Milliseconds.
+    Millis,
+    /// Nanoseconds of one operation.
+    Nanos,
+    /// Per cent of requests that were hits; the only unit of which more is better.
+    Percent,
+}
+
+impl Unit {
+    fn name(self) -> &'static str {
+        match self {
+            Self::Bytes => "B",
+            Self::Millis => "ms",
+            Self::Nanos => "ns",
+            Self::Percent => "%",
+        }
+    }
+}
+
 /// One measured case.
 #[derive(Clone, Debug)]
 pub(crate) struct Row {
     pub(crate) case: String,
-    pub(crate) unit: &'static str,
+    pub(crate) unit: Unit,
     pub(crate) ours: f64,
     pub(crate) peer: f64,
     /// Who the peer is: another cache, or the `budget` we set ourselves.
     pub(crate) best_peer: &'static str,
+    /// Below one we are better, whatever the unit.
     pub(crate) ratio: f64,
 }
 
 impl Row {
-    /// A case of `operations` operations a round, in nanoseconds each.
-    pub(crate) fn per_operation(
-        case: String,
-        operations: usize,
-        best_peer: &'static str,
-        rounds: &Rounds,
-    ) -> Self {
-        let nanos = |time: Duration| time.as_secs_f64() * 1e9 / operations as f64;
-        let (ours, peer) = (nanos(rounds.ours()), nanos(rounds.peer()));
-        Self { case, unit: "ns", ours, peer, best_peer, ratio: rounds.ratio() }
+    /// A case that several sides took part in; ours next to the best of the others.
+    pub(crate) fn of_rounds(case: String, unit: Unit, rounds: &Rounds) -> Self {
+        let more_is_better = unit == Unit::Percent;
+        let none = Comparison { peer: "none", figure: f64::NAN, ratio: f64::NAN };
+        let best = rounds.best_peer(more_is_better).unwrap_or(none);
+        let ratio = if more_is_better { best.ratio.recip() } else { best.ratio };
+        Self { case, unit, ours: rounds.ours(), peer: best.figure, best_peer: best.peer, ratio }
     }
 
     /// A case that has no peer but a longest time it may take.
@@ -44,7 +66,7 @@ impl Row {
         let millis = |time: Duration| time.as_secs_f64() * 1e3;
         Self {
             case,
-            unit: "ms",
+            unit: Unit::Millis,
             ours: millis(ours),
             peer: millis(budget),
             best_peer: "budget",
@@ -66,7 +88,7 @@ impl<W: io::Write> Report<W> {
         if format == Format::Table {
             writeln!(
                 out,
-                "{:<28} {:>10} {:>10} {:>4}  {:<12} {:>6}",
+                "{:<30} {:>10} {:>10} {:>4}  {:<12} {:>6}",
                 "case", "ours", "peer", "unit", "best peer", "ratio"
             )?;
         }
@@ -79,8 +101,13 @@ impl<W: io::Write> Report<W> {
             Format::JsonLines => writeln!(self.out, "{}", json(row)),
             Format::Table => writeln!(
                 self.out,
-                "{:<28} {:>10.2} {:>10.2} {:>4}  {:<12} {:>6.2}",
-                row.case, row.ours, row.peer, row.unit, row.best_peer, row.ratio
+                "{:<30} {:>10.2} {:>10.2} {:>4}  {:<12} {:>6.2}",
+                row.case,
+                row.ours,
+                row.peer,
+                row.unit.name(),
+                row.best_peer,
+                row.ratio
             ),
         }
     }
@@ -89,6 +116,7 @@ impl<W: io::Write> Report<W> {
 /// The row as one JSON object. Names are ours and need no escapes.
 fn json(row: &Row) -> String {
     let Row { case, unit, ours, peer, best_peer, ratio } = row;
+    let unit = unit.name();
     format!(
         "{{\"case\":\"{case}\",\"unit\":\"{unit}\",\"ours\":{ours:.3},\"peer\":{peer:.3},\
          \"best_peer\":\"{best_peer}\",\"ratio\":{ratio:.4}}}"
@@ -121,11 +149,11 @@ mod tests {
     }
 
     #[test]
-    fn time_is_told_per_operation() {
-        let second = Duration::from_secs(1);
-        let mut rounds = Rounds::default();
-        rounds.run(1, || second, || 2 * second);
-        let row = Row::per_operation("hit".to_owned(), 1_000_000, "other", &rounds);
-        assert_eq!((row.ours, row.peer), (1000.0, 2000.0));
+    fn a_ratio_below_one_means_that_we_are_better_whatever_the_unit() {
+        let mut rounds = Rounds::of(["larder", "other"]);
+        rounds.run(1, &mut [Box::new(|| 50.0), Box::new(|| 25.0)]);
+        let ratio = |unit| Row::of_rounds("case".to_owned(), unit, &rounds).ratio;
+        assert_eq!(ratio(Unit::Nanos), 2.0);
+        assert_eq!(ratio(Unit::Percent), 0.5);
     }
 }
