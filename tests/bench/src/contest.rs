@@ -19,7 +19,7 @@ pub(crate) trait Contest<K, V> {
 
     /// How often tables are built. Where a table comes to lie in memory moves its time by a
     /// fifth, and that depends on which was built first.
-    const BUILDS: usize = 3;
+    const BUILDS: usize = 2;
 
     /// How many rounds each of them runs.
     const ROUNDS: usize = 4;

@@ -87,6 +87,6 @@ fn read<K, V: Numbered>(keys: &[K], sum: u64, thread: usize, get: impl Fn(&K) ->
     assert_eq!(found, sum, "every key was stored and read back");
 }
 
-const READS: usize = 500_000;
+const READS: usize = 200_000;
 const SIZES: [(&str, u64); 2] = [("10k", 10_000), ("1M", 1_000_000)];
 const AN_HOUR: Duration = Duration::from_secs(3_600);

@@ -82,7 +82,7 @@ fn misses<K: Numbered, V: Numbered>(table: &impl Table<K, V>, keys: &[K]) -> usi
     misses.into_inner()
 }
 
-const ITEMS: u64 = 1_000_000;
-const CAPACITY: usize = 100_000;
-const REQUESTS: usize = 1_000_000;
+const ITEMS: u64 = 200_000;
+const CAPACITY: usize = 20_000;
+const REQUESTS: usize = 400_000;
 const SKEW: f64 = 0.99;
