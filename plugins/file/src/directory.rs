@@ -303,11 +303,11 @@ impl Directory {
     fn report(&self, reason: &Unreadable) {
         self.corrupt.fetch_add(1, Ordering::Relaxed);
         warn!(
-            name: telemetry::FILE_CORRUPT,
             target: telemetry::TARGET,
             cache = self.cache,
             %reason,
-            "removed a file that is no entry"
+            "{}",
+            telemetry::FILE_CORRUPT
         );
     }
 
