@@ -94,6 +94,45 @@ fn every_step_is_heard_of_and_a_hit_is_not() {
 }
 
 #[test]
+fn what_cannot_be_kept_or_read_is_heard_of() {
+    let names = Names::default();
+    let subscriber = tracing_subscriber::registry().with(names.clone());
+    let _guard = tracing::subscriber::set_default(subscriber);
+    let dir = tempfile::tempdir().unwrap();
+    let root = dir.path().join("users");
+    let text =
+        format!("[caches.users]\nbackend = {{ kind = \"file\", dir = '{}' }}\n", root.display());
+    // Without a runtime files are read on this thread, where the names are written down.
+    let open = || {
+        let builder = CacheManager::builder().text("caches.toml", Format::Toml, text.as_str());
+        builder.build_blocking().unwrap()
+    };
+    let texts = open().cache::<u64, String>("users").unwrap().blocking();
+    texts.set(&1, "not a number".into()).unwrap();
+    texts.set(&2, "Ada".into()).unwrap();
+    let load = || {
+        texts.delete(&3).unwrap();
+        Ok::<_, String>("loaded before the delete".to_owned())
+    };
+    names.take();
+    texts.get_or_load(&3, load).unwrap();
+    assert_eq!(names.take(), set(&["cache.load", "load.fenced"]));
+
+    let numbers = open().cache::<u64, u64>("users").unwrap().blocking();
+    names.take();
+    assert_eq!(numbers.get(&1).unwrap(), None);
+    assert_eq!(names.take(), set(&["decode.failed"]));
+
+    for folder in std::fs::read_dir(root.join("v1/d")).unwrap() {
+        for file in std::fs::read_dir(folder.unwrap().path()).unwrap() {
+            std::fs::write(file.unwrap().path(), b"damaged").unwrap();
+        }
+    }
+    assert_eq!(texts.get(&2).unwrap(), None);
+    assert_eq!(names.take(), set(&["file.corrupt"]));
+}
+
+#[test]
 fn the_table_in_the_docs_has_every_name() {
     let table = include_str!("../../../docs/telemetry.md");
     for (name, description) in telemetry::ALL {
