@@ -150,8 +150,8 @@ impl<K: Key, V: CacheValue> Cache<K, V> {
     ///
     /// # Cancellation
     ///
-    /// Dropping the future leaves the old value, the new one, or none; never one in the store and
-    /// another in a tier below.
+    /// Dropping the future leaves the old value, the new one, or none, and the store empty of the
+    /// key. A backend that has begun to write may still end it later.
     pub async fn set<Q>(&self, key: &Q, value: V) -> Result<()>
     where
         K: Borrow<Q>,

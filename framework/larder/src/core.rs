@@ -37,7 +37,8 @@ pub trait KeyRef<K>: CacheKey + Hash + Eq + ToOwned<Owned = K> + Sync {}
 
 impl<K, Q: CacheKey + Hash + Eq + ToOwned<Owned = K> + Sync + ?Sized> KeyRef<K> for Q {}
 
-/// What a type must be to be cached.
+/// What a type must be to be cached. Values are dropped while the cache holds a lock, so their
+/// `Drop` must not use the cache.
 pub trait CacheValue: Clone + Send + Sync + 'static {}
 
 impl<V: Clone + Send + Sync + 'static> CacheValue for V {}
