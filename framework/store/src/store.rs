@@ -164,6 +164,14 @@ impl<K, V> Store<K, V> {
         hasher.finish()
     }
 
+    /// The hash by which this store finds a key. Seeded for this store, so it means nothing to
+    /// another, nor in another run.
+    #[inline]
+    #[must_use]
+    pub fn hash_of<Q: Hash + ?Sized>(&self, key: &Q) -> u64 {
+        self.hash(key)
+    }
+
     /// The number of the shard of a hash: bits that neither tags nor buckets need.
     #[inline]
     fn shard_number(&self, hash: u64) -> usize {
