@@ -371,7 +371,7 @@ impl Assembled {
         let table = Store::new(options);
         let table = match listener {
             Some(listener) => {
-                table.with_listener(Arc::new(move |removed| tell(&listener, removed)))
+                table.with_listener(Arc::new(move |removed| tell(&listener, &removed)))
             }
             None => table,
         };
@@ -383,10 +383,10 @@ impl Assembled {
 /// "there is none".
 fn tell<K: Key, V: CacheValue>(
     listener: &Listener<K, V>,
-    removed: larder_store::Removed<K, Stored<V>>,
+    removed: &larder_store::Removed<'_, K, Stored<V>>,
 ) {
-    let larder_store::Removed { key, value, reason, .. } = removed;
-    if let Some(value) = value.into_value() {
+    if let Some(value) = removed.value.value() {
+        let (key, value, reason) = (removed.key.clone(), value.clone(), removed.reason);
         let listener = Arc::clone(listener);
         when_free(move || listener(Removed { key, value, reason }));
     }

@@ -36,14 +36,6 @@ impl<V> Stored<V> {
         }
     }
 
-    /// As [`value`](Self::value).
-    pub(crate) fn into_value(self) -> Option<V> {
-        match self {
-            Self::Plain(value) => Some(value),
-            Self::Other(other) => other.value,
-        }
-    }
-
     pub(crate) fn tags(&self) -> Option<&Tags> {
         match self {
             Self::Plain(_) => None,

@@ -1,34 +1,53 @@
-//! The typed in-process store of Larder: index, slab, expiry, policy hooks.
+//! The typed in-process store of Larder: index, slots, expiry, policy hooks.
 //!
 //! A [`Store`] keeps values of the application as they are. It knows no names, no tiers and no
 //! loading; those belong to the `larder` crate. It is the only code that runs on a hit, so all
-//! it does then is: hash, shared lock of one shard, find the slot, look at the clock if (and only
-//! if) the entry has a life, note the hit in one byte, clone the value.
+//! it does then is: hash, say that this thread reads, find the slot, look at the clock if (and only
+//! if) the entry has a life, note the hit in one byte, clone the value. No lock is taken and no
+//! locked instruction runs.
 //!
 //! | module | what |
 //! |---|---|
 //! | `store` | the public table: reads, writes, eviction, expiry, checks |
-//! | `shard` | one lock and what it guards |
+//! | `shard` | what readers look into, and the lock of its writers; `books`, what only writers need |
 //! | `index` | hash to slot: buckets of one cache line with tags and slot numbers |
-//! | `slab` | slots with stable numbers |
+//! | `slot`, `life` | the place of an entry, how long it lives; `chunks`, arrays of them that never move |
+//! | `ids` | the numbers by which policies know entries |
+//! | `threads`, `epoch`, `barrier`, `grace` | who reads, and when what left can be seen no more |
 //! | `budget` | the capacity of the whole store |
+//! | `outbox` | entries that a listener must hear of |
 //! | `records`, `recent`, `stripes` | hits for list policies, why a key is gone, hit counters |
 //!
 //! Which entry has to go is the work of a [`Policy`](larder_core::Policy) per shard, called under
 //! that shard's lock and never on a hit, unless its
 //! [`HitMode`](larder_core::HitMode) asks for it.
+//!
+//! All unsafe code is in `index`, `chunks`, `slot`, `life`, `shard`, `barrier` and `prefetch`. It
+//! rests on one rule: **a slot number that comes out of the index within a [read](threads::Guard) or
+//! under the lock leads to an entry that stays until both are over.**
 
+mod barrier;
+mod books;
 mod budget;
+mod chunks;
+mod epoch;
+mod grace;
+mod ids;
 mod index;
+mod life;
 mod options;
+mod outbox;
 mod outcome;
+mod prefetch;
 mod recent;
 mod records;
 mod shard;
-mod slab;
+mod slot;
 mod stats;
 mod store;
 mod stripes;
+mod sync;
+mod threads;
 
 pub use options::{Insert, StoreOptions};
 pub use outcome::{Full, Inserted, Lookup, MissCause, RemovalReason, Removed};

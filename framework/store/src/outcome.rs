@@ -94,14 +94,14 @@ impl fmt::Display for Full {
 
 impl std::error::Error for Full {}
 
-/// An entry that left the store, as its listener gets it.
-#[derive(Clone, Debug, PartialEq, Eq)]
+/// An entry that left the store, as its listener sees it.
+#[derive(Debug)]
 #[non_exhaustive]
-pub struct Removed<K, V> {
+pub struct Removed<'a, K, V> {
     /// The key.
-    pub key: K,
+    pub key: &'a K,
     /// The value.
-    pub value: V,
+    pub value: &'a V,
     /// Why it left.
     pub reason: RemovalReason,
 }
@@ -154,37 +154,5 @@ impl RemovalReason {
 impl fmt::Display for RemovalReason {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.pad(self.as_str())
-    }
-}
-
-/// Entries on their way out: they are handed to the listener, or dropped, after the locks are
-/// released. The first needs no allocation, and mostly there is only one.
-pub(crate) struct Outbox<K, V> {
-    first: Option<Removed<K, V>>,
-    rest: Vec<Removed<K, V>>,
-}
-
-impl<K, V> Outbox<K, V> {
-    pub(crate) const fn new() -> Self {
-        Self { first: None, rest: Vec::new() }
-    }
-
-    pub(crate) fn push(&mut self, (key, value): (K, V), reason: RemovalReason) {
-        let removed = Removed { key, value, reason };
-        if self.first.is_none() {
-            self.first = Some(removed);
-        } else {
-            self.rest.push(removed);
-        }
-    }
-}
-
-impl<K, V> IntoIterator for Outbox<K, V> {
-    type Item = Removed<K, V>;
-    type IntoIter =
-        std::iter::Chain<std::option::IntoIter<Removed<K, V>>, std::vec::IntoIter<Removed<K, V>>>;
-
-    fn into_iter(self) -> Self::IntoIter {
-        self.first.into_iter().chain(self.rest)
     }
 }

@@ -1,7 +1,10 @@
 //! [`Recent`], why keys that are gone are gone, for a while.
 //!
 //! A fixed table of fingerprints: each removal overwrites the one that shares its place. It costs
-//! nothing until the first removal.
+//! nothing until the first removal. Readers look without a lock; a cause is best effort.
+
+use std::sync::OnceLock;
+use std::sync::atomic::{AtomicU32, Ordering};
 
 use crate::outcome::MissCause;
 
@@ -9,60 +12,67 @@ use crate::outcome::MissCause;
 const CAUSE_BITS: u32 = 0b11;
 
 pub(crate) struct Recent {
-    prints: Vec<u32>,
-    places: usize,
+    prints: OnceLock<Box<[AtomicU32]>>,
+    /// A power of two.
+    places: u32,
 }
 
 impl Recent {
     /// A table for a shard of about this many entries.
     pub(crate) fn new(entries: u64) -> Self {
-        let places = usize::try_from(entries.clamp(256, 4096)).unwrap_or(4096);
-        Self { prints: Vec::new(), places: places.next_power_of_two() }
+        let places = u32::try_from(entries.clamp(256, 4096)).unwrap_or(4096);
+        Self { prints: OnceLock::new(), places: places.next_power_of_two() }
+    }
+
+    /// How many keys it can remember.
+    pub(crate) const fn places(&self) -> u32 {
+        self.places
     }
 
     /// Remembers why a key is gone; [`MissCause::Cold`] forgets the key.
-    pub(crate) fn remember(&mut self, hash: u64, cause: MissCause) {
+    pub(crate) fn remember(&self, hash: u32, cause: MissCause) {
         if cause == MissCause::Cold {
             self.forget(hash);
             return;
         }
-        if self.prints.is_empty() {
-            self.prints = vec![0; self.places];
-        }
-        let place = self.place(hash);
-        self.prints[place] = fingerprint(hash) | code(cause);
+        let fresh = || (0..self.places).map(|_| AtomicU32::new(0)).collect();
+        let prints = self.prints.get_or_init(fresh);
+        prints[self.place(hash)].store(fingerprint(hash) | code(cause), Ordering::Relaxed);
     }
 
     /// The key is there again, or its removal is of no interest.
-    pub(crate) fn forget(&mut self, hash: u64) {
-        let place = self.place(hash);
-        if let Some(print) = self.prints.get_mut(place)
-            && *print & !CAUSE_BITS == fingerprint(hash)
-        {
-            *print = 0;
+    pub(crate) fn forget(&self, hash: u32) {
+        let Some(prints) = self.prints.get() else { return };
+        let print = &prints[self.place(hash)];
+        if print.load(Ordering::Relaxed) & !CAUSE_BITS == fingerprint(hash) {
+            print.store(0, Ordering::Relaxed);
         }
     }
 
     /// Why a key is gone.
-    pub(crate) fn cause(&self, hash: u64) -> MissCause {
-        match self.prints.get(self.place(hash)) {
-            Some(print) if print & !CAUSE_BITS == fingerprint(hash) => match print & CAUSE_BITS {
-                1 => MissCause::Expired,
-                2 => MissCause::Evicted,
-                3 => MissCause::Invalidated,
-                _ => MissCause::Cold,
-            },
+    pub(crate) fn cause(&self, hash: u32) -> MissCause {
+        let Some(prints) = self.prints.get() else { return MissCause::Cold };
+        let print = prints[self.place(hash)].load(Ordering::Relaxed);
+        if print & !CAUSE_BITS != fingerprint(hash) {
+            return MissCause::Cold;
+        }
+        match print & CAUSE_BITS {
+            1 => MissCause::Expired,
+            2 => MissCause::Evicted,
+            3 => MissCause::Invalidated,
             _ => MissCause::Cold,
         }
     }
 
-    const fn place(&self, hash: u64) -> usize {
-        (hash >> 16) as usize & (self.places - 1)
+    /// The place of a hash, from bits that the fingerprint has, but mixed.
+    const fn place(&self, hash: u32) -> usize {
+        let mixed = hash.wrapping_mul(0x9e37_79b9);
+        (mixed >> (32 - self.places.ilog2())) as usize
     }
 }
 
-const fn fingerprint(hash: u64) -> u32 {
-    (hash >> 32) as u32 & !CAUSE_BITS
+const fn fingerprint(hash: u32) -> u32 {
+    hash & !CAUSE_BITS
 }
 
 const fn code(cause: MissCause) -> u32 {
@@ -80,8 +90,8 @@ mod tests {
 
     #[test]
     fn a_cause_is_remembered_until_it_is_forgotten_or_overwritten() {
-        let mut recent = Recent::new(16);
-        let hash = 0xabcd_ef01_2345_6789;
+        let recent = Recent::new(16);
+        let hash = 0x2345_6789;
         assert_eq!(recent.cause(hash), MissCause::Cold);
         for cause in [MissCause::Expired, MissCause::Evicted, MissCause::Invalidated] {
             recent.remember(hash, cause);
@@ -90,9 +100,10 @@ mod tests {
         recent.forget(hash);
         assert_eq!(recent.cause(hash), MissCause::Cold);
         recent.remember(hash, MissCause::Evicted);
-        let same_place = hash ^ (1 << 40);
-        recent.remember(same_place, MissCause::Expired);
+        let shares_its_place = |other: &u32| recent.place(*other) == recent.place(hash);
+        let other = (8..).step_by(4).find(shares_its_place).unwrap();
+        recent.remember(other, MissCause::Expired);
         assert_eq!(recent.cause(hash), MissCause::Cold);
-        assert_eq!(recent.cause(same_place), MissCause::Expired);
+        assert_eq!(recent.cause(other), MissCause::Expired);
     }
 }

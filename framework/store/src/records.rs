@@ -1,8 +1,9 @@
 //! [`Records`], the hits of a shard that its policy has not heard of yet.
 //!
-//! Readers write slot numbers down under the shared lock, with plain stores: two that write at the
-//! same moment may lose one of the two hits, which a policy can bear and a locked instruction per
-//! hit would cost more than. Writers take the records out under the exclusive lock.
+//! Readers write slot numbers down with plain stores: those that write at the same moment, or
+//! while the records are taken out, may lose a hit or let an old one count again, which a policy
+//! can bear, and which a locked instruction per hit would cost more than. Writers take the records
+//! out under the lock.
 
 use std::sync::atomic::{AtomicU32, AtomicUsize, Ordering};
 
@@ -23,17 +24,17 @@ impl Records {
 
     /// Writes a hit down; `false` when the buffer is full now.
     #[inline]
-    pub(crate) fn push(&self, slot: SlotId) -> bool {
+    pub(crate) fn push(&self, slot: u32) -> bool {
         let next = self.next.load(Ordering::Relaxed);
         if let Some(place) = self.slots.get(next) {
-            place.store(slot.get(), Ordering::Relaxed);
+            place.store(slot, Ordering::Relaxed);
             self.next.store(next + 1, Ordering::Relaxed);
         }
         next + 1 < RECORDS
     }
 
-    /// Takes all records out, oldest first. The caller holds the exclusive lock, so nobody writes.
-    pub(crate) fn drain(&self, hand_over: impl FnOnce(&[SlotId])) {
+    /// Takes all records out, oldest first.
+    pub(crate) fn drain(&self, hand_over: impl FnOnce(&mut [SlotId])) {
         let count = self.next.load(Ordering::Relaxed).min(RECORDS);
         if count == 0 {
             return;
@@ -43,7 +44,7 @@ impl Records {
             *hit = SlotId::new(slot.load(Ordering::Relaxed));
         }
         self.next.store(0, Ordering::Relaxed);
-        hand_over(&hits[..count]);
+        hand_over(&mut hits[..count]);
     }
 }
 
@@ -56,15 +57,15 @@ mod tests {
         let records = Records::new();
         let last = u32::try_from(RECORDS).unwrap() - 1;
         for slot in 0..last {
-            assert!(records.push(SlotId::new(slot)));
+            assert!(records.push(slot));
         }
-        assert!(!records.push(SlotId::new(last)));
-        assert!(!records.push(SlotId::new(99)));
+        assert!(!records.push(last));
+        assert!(!records.push(99));
         records.drain(|hits| {
             let numbers: Vec<u32> = hits.iter().map(|slot| slot.get()).collect();
             assert_eq!(numbers, (0..=last).collect::<Vec<_>>());
         });
         records.drain(|hits| panic!("drained twice: {hits:?}"));
-        assert!(records.push(SlotId::new(1)));
+        assert!(records.push(1));
     }
 }

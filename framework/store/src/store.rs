@@ -11,34 +11,42 @@ use foldhash::SharedSeed;
 use foldhash::quality::FoldHasher;
 use larder_core::backend::OnFull;
 use larder_core::clock::{Clock, Moment};
-use larder_core::policy::{Capacity, HitMode, PolicyFactory, SlotId};
+use larder_core::policy::{Capacity, PolicyFactory};
 
 use crate::budget::Budget;
 use crate::options::StoreOptions;
+use crate::outbox::Outbox;
 use crate::outcome::{Lookup, MissCause, Removed};
-use crate::shard::{Shard, Table};
-use crate::slab::Slot;
+use crate::shard::{Found, Hearing, Shard};
 use crate::stats::StoreStats;
 use crate::stripes::Stripes;
+use crate::threads::Guard;
 
 mod evict;
 mod manage;
+mod many;
 mod sweep;
 #[cfg(test)]
 mod tests;
 mod write;
 
 /// Who is told about every entry that leaves a store.
-pub type Listener<K, V> = Arc<dyn Fn(Removed<K, V>) + Send + Sync>;
+pub type Listener<K, V> = Arc<dyn Fn(Removed<'_, K, V>) + Send + Sync>;
 
 /// A concurrent table with a limit, lives and an eviction policy.
 ///
-/// Share it behind an `Arc`. A hit takes the shared lock of one shard; it allocates nothing, and
-/// reads the clock only if the entry has a deadline or an idle life. An entry is never served at
-/// or after its deadline, nor after it went unused for its idle life.
+/// Share it behind an `Arc`. A hit takes no lock; it allocates nothing, and reads the clock only if
+/// the entry has a deadline or an idle life. An entry is never served at or after its deadline, nor
+/// after it went unused for its idle life. Writers lock one shard.
 ///
-/// The user's `Hash`, `Eq`, `Borrow` and `Clone` run while a shard is locked, except `Hash`. They
-/// may panic, which leaves the store as it was; they must not use the store.
+/// What leaves the store is dropped when no look-up can see it any more: mostly by one of the
+/// next writes of the same shard, at the latest by a [`sweep`](Self::sweep) after the look-ups of
+/// that moment are over. Up to a sixteenth of the entries may be alive for so long beyond the capacity.
+///
+/// The user's `Hash`, `Eq`, `Borrow`, `Clone` and `Drop` may panic, which leaves the store in
+/// order. `Hash`, `Clone` and `Drop` run without a lock and may use the store, and so may the
+/// functions that are shown a value by a look-up; `Eq` and `Borrow` must not, as they also run
+/// under the lock of a writer.
 ///
 /// ```
 /// use std::sync::Arc;
@@ -64,10 +72,6 @@ pub struct Store<K, V> {
     shards: Box<[Shard<K, V>]>,
     seed: u64,
     shared_seed: SharedSeed,
-    /// Where the hit counter of an entry stops; 0 if hits are not counted.
-    hits_max: u8,
-    /// Whether the policy wants to hear of each hit, and when.
-    hearing: Hearing,
     stripes: Stripes,
     clock: Arc<dyn Clock>,
     idle_ttl: Option<Duration>,
@@ -75,23 +79,10 @@ pub struct Store<K, V> {
     budget: Budget,
     on_full: OnFull,
     policy: Arc<dyn PolicyFactory>,
-    /// What each shard holds if all hold the same: what policies size their books by.
-    share: Capacity,
     /// The shard at which the next sweep begins.
     next_sweep: AtomicUsize,
     /// The counters at the last reset.
     baseline: Mutex<StoreStats>,
-}
-
-/// When a policy hears of hits.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-enum Hearing {
-    /// At once, under the exclusive lock.
-    AtOnce,
-    /// Before the next write, in batches.
-    Later,
-    /// Never.
-    Never,
 }
 
 impl<K, V> fmt::Debug for Store<K, V> {
@@ -115,24 +106,16 @@ impl<K, V> Store<K, V> {
         let settings = options.in_process;
         let capacity = settings.capacity;
         let count = shard_count(settings.shards, capacity);
-        let share_of = |total: Option<u64>| total.map(|total| total.div_ceil(count as u64));
-        let share =
-            Capacity { entries: share_of(capacity.entries), weight: share_of(capacity.weight) };
-        let mut mode = HitMode::None;
+        let share = share(capacity, count);
         let seeds = 0..count as u64;
         let shards = seeds.map(|number| {
             let policy = settings.policy.policy(share);
-            mode = policy.hit_mode();
             Shard::new(policy, options.seed ^ number, share.expected_entries(1))
         });
-        let shards = shards.collect();
-        let (hits_max, hearing) = hearing(mode);
         Self {
-            shards,
+            shards: shards.collect(),
             seed: options.seed,
             shared_seed: SharedSeed::from_u64(options.seed),
-            hits_max,
-            hearing,
             stripes: Stripes::new(4 * cores()),
             clock: options.clock,
             idle_ttl: options.idle_ttl,
@@ -140,7 +123,6 @@ impl<K, V> Store<K, V> {
             budget: Budget::new(capacity),
             on_full: settings.on_full,
             policy: settings.policy,
-            share,
             next_sweep: AtomicUsize::new(0),
             baseline: Mutex::default(),
         }
@@ -150,14 +132,14 @@ impl<K, V> Store<K, V> {
     ///
     /// The listener runs on the thread that caused the removal, after all locks are released, so
     /// it may use the store. Entries of a removal during which the user's code panics are dropped
-    /// without a word.
+    /// without a word. With a listener a [`clear`](Self::clear) takes as long as there are entries.
     #[must_use]
     pub fn with_listener(mut self, listener: Listener<K, V>) -> Self {
         self.listener = Some(listener);
         self
     }
 
-    #[inline]
+    #[inline(always)]
     fn hash<Q: Hash + ?Sized>(&self, key: &Q) -> u64 {
         let mut hasher = FoldHasher::with_seed(self.seed, &self.shared_seed);
         key.hash(&mut hasher);
@@ -193,7 +175,11 @@ where
     K: Hash + Eq + Send + Sync + 'static,
     V: Clone + Send + Sync + 'static,
 {
-    /// A clone of the value of a key.
+    /// A clone of the value of a key, or why there is none. Counted.
+    ///
+    /// # Panics
+    ///
+    /// When the user's code does.
     #[inline]
     pub fn get<Q>(&self, key: &Q) -> Lookup<V>
     where
@@ -206,12 +192,12 @@ where
         }
     }
 
-    /// What `f` makes of the value of a key, without cloning it. `f` runs under the lock of the
-    /// shard, so it must be quick and must not use the store.
+    /// What `f` makes of the value of a key, or why there is no value. Counted. Saves the clone of
+    /// a value that is only looked at.
     ///
     /// # Errors
     ///
-    /// Why there is no value.
+    /// Why there is no value that may be served.
     #[inline]
     pub fn get_with<Q, R>(&self, key: &Q, f: impl FnOnce(&V) -> R) -> Result<R, MissCause>
     where
@@ -221,92 +207,98 @@ where
         self.get_counted(key, |value, _| f(value))
     }
 
-    /// Like [`get_with`](Self::get_with); `f` is also told which hit of this thread on this store
-    /// it is, for sampling. Threads that share a counter may be told the same number.
+    /// Like [`get_with`](Self::get_with), and also tells `f` how many hits the counter of this
+    /// thread has, this one included: a number that grows by one per hit, to sample hits by.
     ///
     /// # Errors
     ///
-    /// Why there is no value.
+    /// As [`get_with`](Self::get_with).
     #[inline]
     pub fn get_counted<Q, R>(&self, key: &Q, f: impl FnOnce(&V, u64) -> R) -> Result<R, MissCause>
     where
         K: Borrow<Q>,
         Q: Hash + Eq + ?Sized,
     {
-        let hash = self.hash(key);
-        if self.hearing == Hearing::AtOnce {
-            return self.get_exclusively(hash, key, f);
-        }
-        let shard = self.shard(hash);
-        let table = shard.read();
-        let Some((slot, entry)) = table.find(hash, key) else {
-            let cause = table.recent.cause(hash);
-            drop(table);
-            self.stripes.miss(cause);
-            return Err(cause);
-        };
-        if entry.mortal {
-            let now = self.now();
-            if table.slab.life(slot).is_some_and(|life| life.is_over(now)) {
-                drop(table);
-                return Err(self.miss_expired(hash, key));
-            }
-            if let Some(life) = table.slab.life(slot) {
-                life.hit(now);
-            }
-        }
-        // Counted before the unlocking, which waits for all stores anyway.
-        let count = self.stripes.hit();
-        entry.hit(self.hits_max);
-        let result = f(&entry.value, count);
-        let room = self.hearing == Hearing::Never || shard.records.push(slot);
-        drop(table);
-        if !room {
-            shard.try_drain();
-        }
-        Ok(result)
+        let guard = Guard::enter();
+        self.get_hashed(self.hash(key), key, f, &guard)
     }
 
-    /// [`get_with`](Self::get_with) for policies that must hear of every hit at once.
-    fn get_exclusively<Q, R>(
+    #[inline(always)]
+    fn get_hashed<Q, R>(
         &self,
         hash: u64,
         key: &Q,
         f: impl FnOnce(&V, u64) -> R,
+        guard: &Guard,
     ) -> Result<R, MissCause>
     where
         K: Borrow<Q>,
         Q: Eq + ?Sized,
     {
-        let mut table = self.shard(hash).write();
-        let Some((slot, _)) = table.find(hash, key) else {
-            let cause = table.recent.cause(hash);
-            self.stripes.miss(cause);
+        let shard = self.shard(hash);
+        let hearing = shard.hearing();
+        if hearing == Hearing::AtOnce {
+            return self.get_exclusively(hash, key, f, guard);
+        }
+        let Some(found) = shard.find(hash, key, guard) else {
+            let cause = shard.recent.cause(hash as u32);
+            self.stripes.miss(guard, cause);
             return Err(cause);
         };
-        if let Some(life) = table.slab.life(slot) {
+        if let Some(life) = shard.life(&found) {
             let now = self.now();
             if life.is_over(now) {
-                drop(table);
-                return Err(self.miss_expired(hash, key));
+                return Err(self.miss_expired(hash, key, guard));
             }
             life.hit(now);
         }
-        table.policy_hits(&[slot]);
-        let count = self.stripes.hit();
-        let entry = table.slab.get(slot.get());
-        let entry = entry.expect("policies cannot remove entries");
-        Ok(f(&entry.value, count))
+        found.place.hit(shard.hits_max());
+        if hearing == Hearing::Later && !shard.records.push(found.slot) {
+            shard.try_drain();
+        }
+        Ok(f(found.value, self.stripes.hit(guard)))
     }
 
-    /// Removes what a look-up found expired.
-    #[cold]
-    fn miss_expired<Q>(&self, hash: u64, key: &Q) -> MissCause
+    /// [`get_hashed`](Self::get_hashed) for policies that must hear of every hit at once.
+    fn get_exclusively<Q, R>(
+        &self,
+        hash: u64,
+        key: &Q,
+        f: impl FnOnce(&V, u64) -> R,
+        guard: &Guard,
+    ) -> Result<R, MissCause>
     where
         K: Borrow<Q>,
         Q: Eq + ?Sized,
     {
-        self.stripes.miss(MissCause::Expired);
+        let shard = self.shard(hash);
+        let mut table = shard.write();
+        let Some(found) = shard.find(hash, key, guard) else {
+            let cause = shard.recent.cause(hash as u32);
+            self.stripes.miss(guard, cause);
+            return Err(cause);
+        };
+        if let Some(life) = shard.life(&found) {
+            let now = self.now();
+            if life.is_over(now) {
+                drop(table);
+                return Err(self.miss_expired(hash, key, guard));
+            }
+            life.hit(now);
+        }
+        table.tell_use(found.slot);
+        drop(table);
+        Ok(f(found.value, self.stripes.hit(guard)))
+    }
+
+    /// Removes what a look-up found expired.
+    #[cold]
+    fn miss_expired<Q>(&self, hash: u64, key: &Q, guard: &Guard) -> MissCause
+    where
+        K: Borrow<Q>,
+        Q: Eq + ?Sized,
+    {
+        self.stripes.miss(guard, MissCause::Expired);
         self.remove_expired(hash, key);
         MissCause::Expired
     }
@@ -317,7 +309,7 @@ where
         K: Borrow<Q>,
         Q: Hash + Eq + ?Sized,
     {
-        self.look_at(key, |_, _, entry| entry.value.clone())
+        self.look_at(key, |_, found| found.value.clone())
     }
 
     /// Whether there is an entry that may be served. Not counted.
@@ -326,7 +318,7 @@ where
         K: Borrow<Q>,
         Q: Hash + Eq + ?Sized,
     {
-        self.look_at(key, |_, _, _| ()).is_some()
+        self.look_at(key, |_, _| ()).is_some()
     }
 
     /// The deadline of an entry that may be served; `Some(None)` is an entry without one.
@@ -335,37 +327,46 @@ where
         K: Borrow<Q>,
         Q: Hash + Eq + ?Sized,
     {
-        self.look_at(key, |shard, slot, _| shard.slab.deadline(slot))
+        self.look_at(key, |shard, found| shard.life(found)?.deadline())
     }
 
     /// Looks at an entry that may be served, and leaves no trace.
     fn look_at<Q, R>(
         &self,
         key: &Q,
-        look: impl FnOnce(&Table<K, V>, SlotId, &Slot<K, V>) -> R,
+        look: impl FnOnce(&Shard<K, V>, &Found<'_, K, V>) -> R,
     ) -> Option<R>
     where
         K: Borrow<Q>,
         Q: Hash + Eq + ?Sized,
     {
+        let guard = Guard::enter();
         let hash = self.hash(key);
-        let table = self.shard(hash).read();
-        let (slot, entry) = table.find(hash, key)?;
-        let over = table.is_over(slot, || self.now());
-        (!over).then(|| look(&table, slot, entry))
+        let shard = self.shard(hash);
+        let found = shard.find(hash, key, &guard)?;
+        let over = shard.is_over(&found, || self.now());
+        (!over).then(|| look(shard, &found))
     }
 }
 
-/// What a policy wants the store to do on a hit.
-const fn hearing(mode: HitMode) -> (u8, Hearing) {
-    match mode {
-        HitMode::None => (0, Hearing::Never),
-        HitMode::Bit => (1, Hearing::Never),
-        HitMode::Counter { max } => (max, Hearing::Never),
-        HitMode::Record => (0, Hearing::Later),
-        // A mode that a later version adds is served by the one that is always right.
-        _ => (0, Hearing::AtOnce),
+impl<K, V> Store<K, V> {
+    /// Where removals of one call are put down.
+    fn outbox(&self) -> Outbox<'_, K, V> {
+        Outbox::new(&self.shards, self.listener.is_some())
     }
+
+    /// Tells the listener of what left. No lock may be held.
+    fn deliver(&self, out: Outbox<'_, K, V>) {
+        if let Some(listener) = &self.listener {
+            out.deliver(|key, value, reason| listener(Removed { key, value, reason }));
+        }
+    }
+}
+
+/// What each of `shards` holds if all hold the same: what policies size their books by.
+fn share(capacity: Capacity, shards: usize) -> Capacity {
+    let share_of = |total: Option<u64>| total.map(|total| total.div_ceil(shards as u64));
+    Capacity { entries: share_of(capacity.entries), weight: share_of(capacity.weight) }
 }
 
 /// The most shards: a hash has 16 bits for them.

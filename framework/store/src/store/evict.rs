@@ -5,10 +5,9 @@
 
 use std::hash::Hash;
 
-use larder_core::policy::SlotId;
-
 use super::Store;
-use crate::outcome::{Outbox, RemovalReason};
+use crate::outbox::Outbox;
+use crate::outcome::RemovalReason;
 use crate::shard::Writing;
 
 impl<K, V> Store<K, V>
@@ -16,39 +15,29 @@ where
     K: Hash + Eq + Send + Sync + 'static,
     V: Clone + Send + Sync + 'static,
 {
-    /// Takes an entry out of a locked shard, with all books.
+    /// Takes the entry of a slot out of a locked shard, with all books.
     pub(super) fn detach(
         &self,
         table: &mut Writing<'_, K, V>,
-        slot: SlotId,
+        slot: u32,
         reason: RemovalReason,
-        out: &mut Outbox<K, V>,
+        out: &mut Outbox<'_, K, V>,
     ) {
-        let (hash, weight) = (table.slab.hash(slot), table.slab.weight_of(slot));
-        let evicted = reason == RemovalReason::Evicted;
-        let Some(entry) = table.remove(slot, evicted) else {
+        let (hash, weight) = (table.hash(slot), table.weight_of(slot));
+        if !table.unlink(slot, reason == RemovalReason::Evicted) {
             return;
-        };
+        }
         self.budget.give_back(1, u64::from(weight));
-        table.recent.remember(hash, reason.miss_cause());
+        table.shard().recent.remember(hash, reason.miss_cause());
         match reason {
             RemovalReason::Evicted => table.tally.evictions += 1,
             RemovalReason::Expired => table.tally.expirations += 1,
             _ => {}
         }
-        out.push(entry, reason);
+        out.push(table, slot, reason);
     }
 
-    /// Hands entries to the listener, or drops them. No lock may be held.
-    pub(super) fn deliver(&self, out: Outbox<K, V>) {
-        for removed in out {
-            if let Some(listener) = &self.listener {
-                listener(removed);
-            }
-        }
-    }
-
-    /// Evicts from a locked shard until the store is within its budget or the shard holds no more
+    /// Evicts from a locked shard until there is room for one more entry or the shard holds no more
     /// than its part; the rest is left to [`settle`](Self::settle). `false` when the policy does
     /// not want the new entry.
     pub(super) fn make_room(
@@ -56,10 +45,10 @@ where
         table: &mut Writing<'_, K, V>,
         hash: u64,
         weight: u32,
-        out: &mut Outbox<K, V>,
+        out: &mut Outbox<'_, K, V>,
     ) -> bool {
         let mut asked = false;
-        while self.budget.is_over() && self.has_its_part(table.slab.len()) {
+        while self.budget.is_full_for(weight) && self.has_its_part(table.len()) {
             let Some(victim) = table.victim(None) else {
                 break;
             };
@@ -72,26 +61,51 @@ where
         true
     }
 
+    /// Evicts from the fullest of some shards, until the store is within its budget.
+    pub(super) fn shrink(&self) {
+        let mut out = self.outbox();
+        let mut choice = 1_u64;
+        while self.budget.is_over() {
+            choice = next_choice(choice);
+            let gave = self.donors(usize::MAX, choice).any(|donor| {
+                let mut table = self.shards[donor].write();
+                let victim = table.victim(None);
+                if let Some(victim) = victim {
+                    self.evict(&mut table, victim, &mut out);
+                }
+                victim.is_some()
+            });
+            if !gave {
+                break;
+            }
+        }
+        self.deliver(out);
+    }
+
     /// Evicts from other shards, and from this one if they have nothing, until the store is within
-    /// its budget. The entry that has just come in stays.
-    pub(super) fn settle(&self, number: usize, hash: u64, fresh: SlotId, out: &mut Outbox<K, V>) {
+    /// its budget. The entry that has just come in stays, unless all others are pinned.
+    pub(super) fn settle(&self, number: usize, hash: u64, fresh: u32, out: &mut Outbox<'_, K, V>) {
         let mut choice = hash;
         while self.budget.is_over() {
-            choice = choice.wrapping_mul(0x9e37_79b9_7f4a_7c15).rotate_left(31);
-            let Some(donor) = self.donor(number, choice) else {
-                return;
-            };
-            let mut table = self.shards[donor].write();
-            let pinned = (donor == number).then_some(fresh);
-            if let Some(victim) = table.victim(pinned) {
-                self.evict(&mut table, victim, out);
-            } else if donor == number {
+            choice = next_choice(choice);
+            let gave = self.donors(number, choice).any(|donor| {
+                let mut table = self.shards[donor].write();
+                let spared = (donor == number).then_some(fresh);
+                let victim = table.victim(spared);
+                if let Some(victim) = victim {
+                    self.evict(&mut table, victim, out);
+                }
+                victim.is_some()
+            });
+            if !gave {
+                let mut table = self.shards[number].write();
+                self.detach(&mut table, fresh, RemovalReason::Rejected, out);
                 return;
             }
         }
     }
 
-    fn evict(&self, table: &mut Writing<'_, K, V>, victim: SlotId, out: &mut Outbox<K, V>) {
+    fn evict(&self, table: &mut Writing<'_, K, V>, victim: u32, out: &mut Outbox<'_, K, V>) {
         let over = table.is_over(victim, || self.now());
         let reason = if over { RemovalReason::Expired } else { RemovalReason::Evicted };
         self.detach(table, victim, reason, out);
@@ -102,20 +116,25 @@ where
     /// whatever they weigh; those with fewer are spared until all are equal.
     fn has_its_part(&self, entries: usize) -> bool {
         let shards = self.shards.len() as u64;
-        shards == 1 || (entries as u64 + 1).saturating_mul(shards) >= self.budget.entries()
+        shards == 1 || (entries as u64 + 1).saturating_mul(shards) > self.budget.entries()
     }
 
-    /// A shard that can give something away: the fuller of two others, else any other that is not
-    /// empty, else the shard `number` itself.
-    fn donor(&self, number: usize, choice: u64) -> Option<usize> {
+    /// The shards that can give something away: the fuller of two others, then all others that are
+    /// not empty, then the shard `number` itself, if there is such a one.
+    fn donors(&self, number: usize, choice: u64) -> impl Iterator<Item = usize> {
         let mask = self.shards.len() - 1;
         let first = choice as usize & mask;
         let second = (choice >> 32) as usize & mask;
         let by_entries = |at: &usize| self.shards[*at].entries();
         let sampled = [first, second].into_iter().max_by_key(by_entries);
-        let others = (0..=mask).map(|step| (first + step) & mask);
-        let candidates = sampled.into_iter().chain(others);
-        let mut usable = candidates.filter(|at| *at != number && self.shards[*at].entries() > 0);
-        usable.next().or_else(|| (self.shards[number].entries() > 0).then_some(number))
+        let others = (0..=mask).map(move |step| (first + step) & mask);
+        let others = sampled.into_iter().chain(others).filter(move |at| *at != number);
+        let own = (number <= mask).then_some(number);
+        others.chain(own).filter(|at| self.shards[*at].entries() > 0)
     }
+}
+
+/// Another number that looks like chance.
+const fn next_choice(choice: u64) -> u64 {
+    choice.wrapping_mul(0x9e37_79b9_7f4a_7c15).rotate_left(31)
 }

@@ -3,39 +3,72 @@
 use std::hash::Hash;
 use std::sync::PoisonError;
 
-use larder_core::policy::{Capacity, SlotId};
+use larder_core::policy::Capacity;
 
 use super::Store;
-use crate::outcome::{Outbox, RemovalReason};
-use crate::shard::Table;
-use crate::slab::Slot;
+use crate::outcome::RemovalReason;
+use crate::shard::{Found, Shard, Writing};
 use crate::stats::StoreStats;
+
+/// How many entries of a shard a clear drops itself, so that little ones leave nothing behind.
+const CLEARED_AT_ONCE: u32 = 64;
 
 impl<K, V> Store<K, V>
 where
     K: Hash + Eq + Send + Sync + 'static,
     V: Clone + Send + Sync + 'static,
 {
-    /// Removes everything, shard by shard. The policy forgets what it remembers, too.
+    /// Removes everything. The policy forgets what it remembers, too.
+    ///
+    /// Cost: constant, whatever the store holds; the entries are dropped little by little, by
+    /// inserts that need their room and by each [`sweep`](Self::sweep). With a listener, which
+    /// hears of each of them, it takes as long as there are entries.
     pub fn clear(&self) {
+        if self.listener.is_some() {
+            self.clear_one_by_one();
+        }
         for shard in &self.shards {
-            let policy = self.policy.policy(self.share);
+            let policy = self.policy.policy(self.share());
             let mut table = shard.write();
-            let (mut slab, old_policy) = table.take_all(policy);
-            let slots: Vec<_> = slab.iter_from(0).map(|(slot, _)| slot).collect();
-            for slot in &slots {
-                let cause = RemovalReason::Cleared.miss_cause();
-                table.recent.remember(slab.hash(*slot), cause);
-            }
-            self.budget.give_back(slots.len() as u64, slab.weight());
+            let cause = RemovalReason::Cleared.miss_cause();
+            table
+                .some_hashes(shard.recent.places())
+                .for_each(|hash| shard.recent.remember(hash, cause));
+            let (entries, weight, policy) = table.clear(policy);
+            self.budget.give_back(entries, weight);
+            table.empty_cleared(CLEARED_AT_ONCE);
             drop(table);
-            drop(old_policy);
-            let mut out = Outbox::new();
-            for entry in slots.into_iter().filter_map(|slot| slab.remove(slot)) {
-                out.push(entry, RemovalReason::Cleared);
+            drop(policy);
+        }
+    }
+
+    fn clear_one_by_one(&self) {
+        for shard in &self.shards {
+            let mut out = self.outbox();
+            let mut table = shard.write();
+            for slot in 0..table.used() {
+                self.detach(&mut table, slot, RemovalReason::Cleared, &mut out);
             }
+            drop(table);
             self.deliver(out);
         }
+    }
+
+    /// Sets another capacity. Entries beyond it are evicted before this returns, also in a store
+    /// that otherwise refuses what does not fit; pinned ones stay.
+    ///
+    /// Cost: all shards are locked together for a moment; then one lock for each eviction.
+    pub fn resize(&self, capacity: Capacity) {
+        let mut tables: Vec<_> = self.shards.iter().map(Shard::write).collect();
+        let entries = tables.iter().map(|table| table.len() as u64).sum();
+        let weight = tables.iter().map(|table| table.weight()).sum();
+        self.budget.resize(capacity, entries, weight);
+        let share = self.share();
+        for table in &mut tables {
+            table.resize(share);
+        }
+        drop(tables);
+        self.shrink();
     }
 
     /// Removes the entries that may be served and for which `matches` is true, as invalidated; how
@@ -44,11 +77,11 @@ where
     pub fn remove_if(&self, mut matches: impl FnMut(&K, &V) -> bool) -> u64 {
         let mut removed = 0;
         for shard in &self.shards {
-            let mut out = Outbox::new();
+            let mut out = self.outbox();
             let mut table = shard.write();
             let mut slots = Vec::new();
-            self.alive(&table, 0, |slot, entry| {
-                slots.extend(matches(&entry.key, &entry.value).then_some(slot));
+            self.alive(&table, 0, |_, found| {
+                slots.extend(matches(found.key, found.value).then_some(found.slot));
                 true
             });
             for slot in &slots {
@@ -75,9 +108,9 @@ where
     /// after the other and must not use the store.
     pub fn for_each(&self, mut f: impl FnMut(&K, &V)) {
         for shard in &self.shards {
-            let table = shard.read();
-            self.alive(&table, 0, |_, entry| {
-                f(&entry.key, &entry.value);
+            let table = shard.write();
+            self.alive(&table, 0, |_, found| {
+                f(found.key, found.value);
                 true
             });
         }
@@ -94,14 +127,14 @@ where
         let shards = usize::try_from(cursor >> 32).unwrap_or(usize::MAX);
         let mut first = cursor as u32 as usize;
         for (number, shard) in self.shards.iter().enumerate().skip(shards) {
-            let table = shard.read();
+            let table = shard.write();
             let mut next = None;
-            self.alive(&table, first, |slot, entry| {
+            self.alive(&table, first, |entry, found| {
                 if keys.len() == limit {
-                    next = Some(((number as u64) << 32) | u64::from(slot.get()));
+                    next = Some(((number as u64) << 32) | u64::from(entry));
                     return false;
                 }
-                keys.push(entry.key.clone());
+                keys.push(found.key.clone());
                 true
             });
             if next.is_some() {
@@ -112,18 +145,19 @@ where
         (keys, None)
     }
 
-    /// Shows entries of a shard that may be served, until `show` says that it is enough.
+    /// Shows entries of a shard that may be served, with their numbers, until `show` says that it
+    /// is enough.
     fn alive(
         &self,
-        table: &Table<K, V>,
+        table: &Writing<'_, K, V>,
         first: usize,
-        mut show: impl FnMut(SlotId, &Slot<K, V>) -> bool,
+        mut show: impl FnMut(u32, &Found<'_, K, V>) -> bool,
     ) {
         let mut now = None;
-        for (slot, entry) in table.slab.iter_from(first) {
+        for (number, found) in table.iter_from(first) {
             let read_once = || *now.get_or_insert_with(|| self.now());
-            let alive = !entry.mortal || !table.is_over(slot, read_once);
-            if alive && !show(slot, entry) {
+            let alive = !table.is_over(found.slot, read_once);
+            if alive && !show(number, &found) {
                 return;
             }
         }
@@ -131,6 +165,11 @@ where
 }
 
 impl<K, V> Store<K, V> {
+    /// What each shard holds if all hold the same.
+    fn share(&self) -> Capacity {
+        super::share(self.budget.capacity(), self.shards.len())
+    }
+
     /// How many entries there are, expired ones included until they are removed.
     #[must_use]
     pub fn len(&self) -> usize {
@@ -174,7 +213,7 @@ impl<K, V> Store<K, V> {
         let mut totals = StoreStats::default();
         self.stripes.add_to(&mut totals);
         for shard in &self.shards {
-            shard.read().tally.add_to(&mut totals);
+            shard.books().tally.add_to(&mut totals);
             totals.entries += shard.entries();
             totals.weight += shard.weight();
         }
@@ -192,8 +231,8 @@ impl<K, V> Store<K, V> {
         for shard in &self.shards {
             let mut table = shard.write();
             table.check();
-            entries += table.slab.len() as u64;
-            weight += table.slab.weight();
+            entries += table.len() as u64;
+            weight += table.weight();
         }
         assert_eq!(self.len() as u64, entries, "the shards publish other counts");
         assert_eq!(self.weight(), weight, "the shards publish other weights");

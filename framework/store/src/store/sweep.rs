@@ -6,9 +6,10 @@ use std::sync::atomic::Ordering;
 use larder_core::clock::Moment;
 
 use super::Store;
-use crate::outcome::{Outbox, RemovalReason};
+use crate::life::NEVER;
+use crate::outbox::Outbox;
+use crate::outcome::RemovalReason;
 use crate::shard::Writing;
-use crate::slab::NEVER;
 
 /// How many slots are looked at before the lock is given back.
 const CHUNK: usize = 1024;
@@ -21,21 +22,33 @@ where
     /// Removes at most `budget` expired entries, and goes on next time where it stopped; how many
     /// it removed. Shards in which nothing can have expired are passed over, and without
     /// any deadline the clock is not even read.
+    ///
+    /// It also drops what left the store before and no look-up can see any more, and about `budget`
+    /// of the entries that a [`clear`](Self::clear) left behind.
     pub fn sweep(&self, budget: usize) -> usize {
-        let mut out = Outbox::new();
+        let mut out = self.outbox();
         let removed = self.sweep_into(budget, &mut out);
         self.deliver(out);
+        self.tidy(budget);
         removed
     }
 
-    pub(super) fn sweep_into(&self, budget: usize, out: &mut Outbox<K, V>) -> usize {
+    /// Lets go of what left the store; of a clear, about `budget` entries.
+    pub(super) fn tidy(&self, budget: usize) {
+        let mut left = u32::try_from(budget).unwrap_or(u32::MAX);
+        for shard in &self.shards {
+            left -= shard.write().tidy(left);
+        }
+    }
+
+    pub(super) fn sweep_into(&self, budget: usize, out: &mut Outbox<'_, K, V>) -> usize {
         let mut removed = 0;
         let first = self.next_sweep.load(Ordering::Relaxed);
         for step in 0..self.shards.len() {
             let number = (first + step) % self.shards.len();
             self.next_sweep.store(number, Ordering::Relaxed);
             let shard = &self.shards[number];
-            let soonest = shard.read().expiry.soonest;
+            let soonest = shard.books().expiry.soonest;
             if soonest == NEVER {
                 continue;
             }
@@ -65,31 +78,35 @@ where
         table: &mut Writing<'_, K, V>,
         now: Moment,
         most: usize,
-        out: &mut Outbox<K, V>,
+        out: &mut Outbox<'_, K, V>,
     ) -> (usize, bool) {
         let begin = table.expiry.cursor;
-        let mut end = (begin + CHUNK).min(table.slab.slots());
+        let all = table.used() as usize;
+        let mut end = (begin + CHUNK).min(all);
         if begin == 0 {
             table.expiry.soonest_seen = NEVER;
         }
         let mut soonest = NEVER;
         let mut expired = Vec::new();
-        let entries = table.slab.iter_from(begin);
-        for (slot, _) in entries.take_while(|(slot, _)| slot.index() < begin + CHUNK) {
-            if expired.len() == most {
-                end = slot.index();
+        for (number, found) in table.iter_from(begin) {
+            let number = number as usize;
+            if number >= begin + CHUNK {
                 break;
             }
-            match table.slab.life(slot) {
-                Some(life) if life.is_over(now) => expired.push(slot),
-                Some(life) => soonest = soonest.min(life.end()),
+            if expired.len() == most {
+                end = number;
+                break;
+            }
+            match table.life_of(found.slot) {
+                Some(life) if life.is_over(now) => expired.push(found.slot),
+                Some(life) => soonest = soonest.min(life.get().end()),
                 None => {}
             }
         }
         for slot in &expired {
             self.detach(table, *slot, RemovalReason::Expired, out);
         }
-        let finished = end >= table.slab.slots();
+        let finished = end >= all;
         let expiry = &mut table.expiry;
         expiry.soonest_seen = expiry.soonest_seen.min(soonest);
         expiry.cursor = if finished { 0 } else { end };

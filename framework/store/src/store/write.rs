@@ -5,20 +5,20 @@ use std::hash::Hash;
 
 use larder_core::backend::OnFull;
 use larder_core::clock::Moment;
-use larder_core::policy::SlotId;
 
 use super::Store;
+use crate::life::{Life, NewLife};
 use crate::options::Insert;
-use crate::outcome::{Full, Inserted, Outbox, RemovalReason};
+use crate::outbox::Outbox;
+use crate::outcome::{Full, Inserted, RemovalReason};
 use crate::shard::Writing;
-use crate::slab::Life;
 
 /// A new entry on its way in.
 struct Arrival<K, V> {
     hash: u64,
     entry: (K, V),
     weight: u32,
-    life: Option<Life>,
+    life: Option<NewLife>,
 }
 
 impl<K, V> Store<K, V>
@@ -43,9 +43,9 @@ where
             hash,
             entry: (key, value),
             weight: options.weight,
-            life: Life::new(options.deadline, idle_ttl, || self.now()),
+            life: NewLife::new(options.deadline, idle_ttl, || self.now()),
         };
-        let mut out = Outbox::new();
+        let mut out = self.outbox();
         let outcome = if let Some(full) = self.budget.refuses(options.weight) {
             self.refuse(self.shard(hash).write(), arrival, &mut out);
             Err(full)
@@ -59,29 +59,28 @@ where
         outcome
     }
 
-    fn insert_evicting(&self, arrival: Arrival<K, V>, out: &mut Outbox<K, V>) -> Inserted {
+    fn insert_evicting(&self, arrival: Arrival<K, V>, out: &mut Outbox<'_, K, V>) -> Inserted {
         let Arrival { hash, weight, .. } = arrival;
         let number = self.shard_number(hash);
         let mut table = self.shards[number].write();
         let old = self.find_alive(&mut table, &arrival, out);
         let Some(slot) = old else {
-            let claim = self.budget.claim(weight);
             if !self.make_room(&mut table, hash, weight, out) {
                 table.tally.rejections += 1;
-                table.recent.remember(hash, RemovalReason::Rejected.miss_cause());
-                out.push(arrival.entry, RemovalReason::Rejected);
+                table.shard().recent.remember(hash as u32, RemovalReason::Rejected.miss_cause());
+                out.refuse(&mut table, arrival.entry);
                 return Inserted::Rejected;
             }
-            claim.settle();
+            self.budget.take(1, u64::from(weight));
             let slot = self.add(&mut table, arrival);
             drop(table);
             self.settle(number, hash, slot, out);
             return Inserted::New;
         };
-        let before = table.slab.weight_of(slot);
+        let before = table.weight_of(slot);
         self.budget.take(0, u64::from(weight));
         self.budget.give_back(0, u64::from(before));
-        self.replace(&mut table, slot, arrival, out);
+        let slot = self.replace(&mut table, slot, arrival, out);
         drop(table);
         self.settle(number, hash, slot, out);
         Inserted::Replaced
@@ -90,7 +89,7 @@ where
     fn insert_if_room(
         &self,
         arrival: Arrival<K, V>,
-        out: &mut Outbox<K, V>,
+        out: &mut Outbox<'_, K, V>,
     ) -> Result<Inserted, Full> {
         let arrival = match self.try_insert(arrival, out) {
             Ok(inserted) => return Ok(inserted),
@@ -108,12 +107,12 @@ where
     fn try_insert(
         &self,
         arrival: Arrival<K, V>,
-        out: &mut Outbox<K, V>,
+        out: &mut Outbox<'_, K, V>,
     ) -> Result<Inserted, (Full, Arrival<K, V>)> {
         let weight = u64::from(arrival.weight);
         let mut table = self.shard(arrival.hash).write();
         let old = self.find_alive(&mut table, &arrival, out);
-        let before = old.map_or(0, |slot| u64::from(table.slab.weight_of(slot)));
+        let before = old.map_or(0, |slot| u64::from(table.weight_of(slot)));
         let more = weight.saturating_sub(before);
         if let Err(full) = self.budget.try_take(u64::from(old.is_none()), more) {
             return Err((full, arrival));
@@ -132,9 +131,9 @@ where
         &self,
         table: &mut Writing<'_, K, V>,
         arrival: &Arrival<K, V>,
-        out: &mut Outbox<K, V>,
-    ) -> Option<SlotId> {
-        let (slot, _) = table.find(arrival.hash, &arrival.entry.0)?;
+        out: &mut Outbox<'_, K, V>,
+    ) -> Option<u32> {
+        let slot = table.find(arrival.hash, &arrival.entry.0)?.slot;
         if table.is_over(slot, || self.now()) {
             self.detach(table, slot, RemovalReason::Expired, out);
             return None;
@@ -142,45 +141,50 @@ where
         Some(slot)
     }
 
-    fn add(&self, table: &mut Writing<'_, K, V>, arrival: Arrival<K, V>) -> SlotId {
+    fn add(&self, table: &mut Writing<'_, K, V>, arrival: Arrival<K, V>) -> u32 {
         table.tally.inserts += 1;
         let Arrival { hash, entry, weight, life } = arrival;
         table.insert(hash, entry, weight, life)
     }
 
+    /// Puts a value in the place of another; its slot.
     fn replace(
         &self,
         table: &mut Writing<'_, K, V>,
-        slot: SlotId,
+        before: u32,
         arrival: Arrival<K, V>,
-        out: &mut Outbox<K, V>,
-    ) {
-        let (key, value) = arrival.entry;
-        let old = table.slab.replace(slot, key, value, arrival.weight);
-        out.push(old, RemovalReason::Replaced);
-        table.set_life(slot, arrival.life);
+        out: &mut Outbox<'_, K, V>,
+    ) -> u32 {
+        let Arrival { hash, entry, weight, life } = arrival;
+        let slot = table.replace(before, hash, entry, weight, life);
         table.tally.replacements += 1;
+        out.push(table, before, RemovalReason::Replaced);
         self.note_use(table, slot);
+        slot
     }
 
     /// An update counts as a hit, in every mode: a policy that orders by deadline must hear of it.
-    fn note_use(&self, table: &mut Writing<'_, K, V>, slot: SlotId) {
-        if let Some(entry) = table.slab.get(slot.get()) {
-            entry.hit(self.hits_max);
+    fn note_use(&self, table: &mut Writing<'_, K, V>, slot: u32) {
+        if let Some(found) = table.get(slot) {
+            found.place.hit(table.shard().hits_max());
         }
-        table.policy_hits(&[slot]);
+        table.tell_use(slot);
     }
 
     /// Does not let an entry in, and takes out the one that it would have replaced.
-    fn refuse(&self, mut table: Writing<'_, K, V>, arrival: Arrival<K, V>, out: &mut Outbox<K, V>) {
-        if let Some((slot, _)) = table.find(arrival.hash, &arrival.entry.0) {
+    fn refuse(
+        &self,
+        mut table: Writing<'_, K, V>,
+        arrival: Arrival<K, V>,
+        out: &mut Outbox<'_, K, V>,
+    ) {
+        if let Some(slot) = table.find(arrival.hash, &arrival.entry.0).map(|found| found.slot) {
             self.detach(&mut table, slot, RemovalReason::Replaced, out);
         }
         let cause = RemovalReason::Rejected.miss_cause();
-        table.recent.remember(arrival.hash, cause);
+        table.shard().recent.remember(arrival.hash as u32, cause);
         table.tally.rejections += 1;
-        drop(table);
-        out.push(arrival.entry, RemovalReason::Rejected);
+        out.refuse(&mut table, arrival.entry);
     }
 
     /// Removes an entry because it is not wanted any more; its value if it could have been served.
@@ -218,14 +222,15 @@ where
         Q: Hash + Eq + ?Sized,
     {
         let hash = self.hash(key);
-        let mut out = Outbox::new();
+        let mut out = self.outbox();
         let mut table = self.shard(hash).write();
-        let Some((slot, entry)) = table.find(hash, key) else {
-            table.recent.remember(hash, reason.miss_cause());
+        let Some(found) = table.find(hash, key) else {
+            table.shard().recent.remember(hash as u32, reason.miss_cause());
             return None;
         };
+        let slot = found.slot;
         let over = table.is_over(slot, || self.now());
-        let value = (!over).then(|| entry.value.clone());
+        let value = (!over).then(|| found.value.clone());
         let reason = if over { RemovalReason::Expired } else { reason };
         self.detach(&mut table, slot, reason, &mut out);
         drop(table);
@@ -239,9 +244,9 @@ where
         K: Borrow<Q>,
         Q: Eq + ?Sized,
     {
-        let mut out = Outbox::new();
+        let mut out = self.outbox();
         let mut table = self.shard(hash).write();
-        if let Some((slot, _)) = table.find(hash, key)
+        if let Some(slot) = table.find(hash, key).map(|found| found.slot)
             && table.is_over(slot, || self.now())
         {
             self.detach(&mut table, slot, RemovalReason::Expired, &mut out);
@@ -257,11 +262,20 @@ where
         K: Borrow<Q>,
         Q: Hash + Eq + ?Sized,
     {
-        self.touch_with(key, deadline, |_| ())
+        let hash = self.hash(key);
+        let mut table = self.shard(hash).write();
+        let Some(slot) = self.find_to_touch(&table, hash, key) else {
+            return false;
+        };
+        let life = table.life_of(slot).map_or(NewLife::endless(), Life::get).until(deadline);
+        table.set_life(slot, life);
+        self.note_use(&mut table, slot);
+        true
     }
 
-    /// Like [`touch`](Self::touch), and changes the value in place by `change`, which runs under
-    /// the lock of the shard and must not use the store. The weight stays as it was.
+    /// Like [`touch`](Self::touch), and puts what `change` makes of a clone of the value in its
+    /// place. `change` runs under the lock of the shard and must not use the store. The weight
+    /// stays as it was, and the listener does not hear of it.
     pub fn touch_with<Q>(
         &self,
         key: &Q,
@@ -269,22 +283,33 @@ where
         change: impl FnOnce(&mut V),
     ) -> bool
     where
-        K: Borrow<Q>,
+        K: Borrow<Q> + Clone,
         Q: Hash + Eq + ?Sized,
     {
         let hash = self.hash(key);
         let mut table = self.shard(hash).write();
-        let Some((slot, _)) = table.find(hash, key) else {
+        let Some(before) = self.find_to_touch(&table, hash, key) else {
             return false;
         };
-        if table.is_over(slot, || self.now()) {
+        let Some((key, mut value)) = table.get(before).map(|it| (it.key.clone(), it.value.clone()))
+        else {
             return false;
-        }
-        table.set_deadline(slot, deadline);
-        if let Some(entry) = table.slab.get_mut(slot) {
-            change(&mut entry.value);
-        }
+        };
+        change(&mut value);
+        let life = table.life_of(before).map_or(NewLife::endless(), Life::get).until(deadline);
+        let weight = table.weight_of(before);
+        let slot = table.replace(before, hash, (key, value), weight, life);
+        table.retire(before);
         self.note_use(&mut table, slot);
         true
+    }
+
+    fn find_to_touch<Q>(&self, table: &Writing<'_, K, V>, hash: u64, key: &Q) -> Option<u32>
+    where
+        K: Borrow<Q>,
+        Q: Eq + ?Sized,
+    {
+        let slot = table.find(hash, key)?.slot;
+        (!table.is_over(slot, || self.now())).then_some(slot)
     }
 }

@@ -21,10 +21,11 @@ fn logged(capacity: Capacity, clock: &ManualClock) -> (Store<u32, u32>, Log) {
     let log = Log::default();
     let writer = Arc::clone(&log);
     let options = StoreOptions::new(in_process, Arc::new(clock.clone()));
-    let store = Store::new(options).with_listener(Arc::new(move |removed: Removed<u32, u32>| {
-        let Removed { key, value, reason } = removed;
-        writer.lock().unwrap().push((key, value, reason));
-    }));
+    let store =
+        Store::new(options).with_listener(Arc::new(move |removed: Removed<'_, u32, u32>| {
+            let Removed { key, value, reason } = removed;
+            writer.lock().unwrap().push((*key, *value, reason));
+        }));
     (store, log)
 }
 
@@ -68,12 +69,12 @@ fn a_listener_may_use_the_store() {
     let options = StoreOptions::new(in_process, Arc::new(clock));
     let slot: Arc<OnceLock<Weak<Store<u32, u32>>>> = Arc::default();
     let inner = Arc::clone(&slot);
-    let listener = move |removed: Removed<u32, u32>| {
+    let listener = move |removed: Removed<'_, u32, u32>| {
         let store = inner.get().and_then(Weak::upgrade).unwrap();
-        assert_eq!(store.peek(&removed.key), None);
-        if removed.reason == RemovalReason::Evicted && removed.key < 10 {
+        assert_eq!(store.peek(removed.key), None);
+        if removed.reason == RemovalReason::Evicted && *removed.key < 10 {
             // Comes back under another key, and evicts in turn.
-            let insert = store.insert(removed.key + 10, removed.value, Insert::default());
+            let insert = store.insert(removed.key + 10, *removed.value, Insert::default());
             insert.unwrap();
         }
     };

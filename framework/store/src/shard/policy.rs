@@ -1,0 +1,118 @@
+//! Asking the policy of a shard, and what it may ask back.
+
+use larder_core::clock::Moment;
+use larder_core::policy::{Capacity, Policy, SlotId, Slots};
+
+use super::{Shard, Writing};
+use crate::books::BooksView;
+
+impl<K, V> Writing<'_, K, V> {
+    /// The slot whose entry should make room; never `spared`, nor a pinned one. A policy that names
+    /// none, or one that is not there, is not believed while there are others.
+    pub(crate) fn victim(&mut self, spared: Option<u32>) -> Option<u32> {
+        let named = self.with_policy(spared, |policy, slots| policy.victim(slots));
+        let may_go = |writing: &Self, slot: u32| {
+            let found = writing.get(slot);
+            Some(slot) != spared && found.is_some_and(|found| !found.place.is_pinned())
+        };
+        let named = named.map(|id| self.books.ids.slot(id));
+        named
+            .filter(|slot| may_go(self, *slot))
+            .or_else(|| (0..self.books.used()).find(|slot| may_go(self, *slot)))
+    }
+
+    /// Whether the policy wants a new key in the place of the entry of `victim`.
+    pub(crate) fn admits(&mut self, hash: u64, weight: u32, victim: u32) -> bool {
+        let victim = self.books.ids.id(victim);
+        let hash = spread(hash as u32);
+        self.with_policy(None, |policy, slots| policy.admit(hash, weight, victim, slots))
+    }
+
+    pub(super) fn tell_insert(&mut self, slot: u32) {
+        let id = self.books.ids.id(slot);
+        self.with_policy(None, |policy, slots| policy.on_insert(id, slots));
+    }
+
+    pub(super) fn tell_remove(&mut self, slot: u32, evicted: bool) {
+        let id = self.books.ids.id(slot);
+        self.with_policy(None, |policy, slots| policy.on_remove(id, evicted, slots));
+    }
+
+    /// Tells the policy of a use of the entry of a slot.
+    pub(crate) fn tell_use(&mut self, slot: u32) {
+        let id = self.books.ids.id(slot);
+        self.tell_hits(&[id]);
+    }
+
+    pub(super) fn tell_hits(&mut self, hits: &[SlotId]) {
+        self.with_policy(None, |policy, slots| policy.on_hits(hits, slots));
+    }
+
+    /// Tells the policy how much the shard may hold from now on.
+    pub(crate) fn resize(&mut self, capacity: Capacity) {
+        self.books.policy().resize(capacity);
+    }
+
+    fn with_policy<R>(
+        &mut self,
+        spared: Option<u32>,
+        ask: impl FnOnce(&mut dyn Policy, &mut dyn Slots) -> R,
+    ) -> R {
+        let (policy, books) = self.books.policy_and_view();
+        ask(policy, &mut View { shard: self.shard, books, spared })
+    }
+}
+
+/// The hash of a key as its policy knows it, from the half of it that is kept.
+const fn spread(hash: u32) -> u64 {
+    (hash as u64 ^ 0x5851_f42d).wrapping_mul(0x9e37_79b9_7f4a_7c15)
+}
+
+/// What a policy sees.
+struct View<'a, K, V> {
+    shard: &'a Shard<K, V>,
+    books: BooksView<'a>,
+    spared: Option<u32>,
+}
+
+impl<K, V> View<'_, K, V> {
+    fn slot(&self, id: SlotId) -> u32 {
+        self.books.ids.slot(id)
+    }
+}
+
+impl<K, V> Slots for View<'_, K, V> {
+    fn hits(&self, slot: SlotId) -> u8 {
+        self.shard.slots.get(self.slot(slot)).map_or(0, super::Slot::hits)
+    }
+
+    fn set_hits(&mut self, slot: SlotId, hits: u8) {
+        if let Some(place) = self.shard.slots.get(self.slot(slot)) {
+            place.set_hits(hits);
+        }
+    }
+
+    fn hash(&self, slot: SlotId) -> u64 {
+        spread(self.books.hash(self.slot(slot)))
+    }
+
+    fn weight(&self, slot: SlotId) -> u32 {
+        self.books.weight_of(self.slot(slot))
+    }
+
+    fn deadline(&self, slot: SlotId) -> Option<Moment> {
+        let slot = self.slot(slot);
+        let is_mortal = self.shard.slots.get(slot).is_some_and(super::Slot::is_mortal);
+        if is_mortal { self.shard.lives.get(slot)?.deadline() } else { None }
+    }
+
+    fn is_pinned(&self, slot: SlotId) -> bool {
+        let slot = self.slot(slot);
+        let is_pinned = self.shard.slots.get(slot).is_some_and(super::Slot::is_pinned);
+        is_pinned || self.spared == Some(slot)
+    }
+
+    fn random(&mut self, bound: u32) -> u32 {
+        self.books.random.u32(..bound.max(1))
+    }
+}
