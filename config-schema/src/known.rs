@@ -37,6 +37,7 @@ const KNOWN: &[Known] = &[
     Known::released(Slot::Policy, "2q", POLICIES),
     Known::released(Slot::Policy, "arc", POLICIES),
     Known::released(Slot::Policy, "clock", POLICIES),
+    Known::released(Slot::Policy, "clock-pro", POLICIES),
     Known::released(Slot::Policy, "fifo", POLICIES),
     Known::released(Slot::Policy, "gdsf", POLICIES),
     Known::released(Slot::Policy, "lfu", POLICIES),

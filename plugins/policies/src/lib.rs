@@ -4,6 +4,7 @@
 //! |---|---|---|
 //! | [`s3-fifo`](s3_fifo) | what was not asked for again soon | most caches; the default choice |
 //! | [`sieve`] | what was not hit since the hand passed | web traffic; smallest and simplest |
+//! | [`clock-pro`](clock_pro) | what does not come back soon, as it learns | nearly all |
 //! | [`clock`] | what was not hit in the last round | a cheap LRU |
 //! | [`w-tinylfu`](w_tinylfu) | what was asked for less often | popular keys among many rare ones |
 //! | [`lirs`] | what does not come back as soon as what stays | loops, scans, databases, disks |
@@ -25,12 +26,14 @@ mod ghosts;
 mod hill_climber;
 mod history;
 mod lists;
+mod queues;
 #[cfg(test)]
 mod simulation;
 mod sketch;
 
 pub mod arc;
 pub mod clock;
+pub mod clock_pro;
 pub mod fifo;
 pub mod gdsf;
 pub mod lfu;
@@ -46,6 +49,7 @@ pub mod w_tinylfu;
 
 pub use arc::{ARC, ArcConfig};
 pub use clock::{CLOCK, ClockConfig};
+pub use clock_pro::{CLOCK_PRO, ClockProConfig};
 pub use fifo::{FIFO, FifoConfig};
 pub use gdsf::{GDSF, GdsfConfig};
 pub use lfu::{LFU, LfuConfig};

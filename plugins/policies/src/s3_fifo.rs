@@ -108,7 +108,7 @@ impl Policy for S3Fifo {
     }
 
     fn on_insert(&mut self, slot: SlotId, slots: &mut dyn Slots) {
-        let known = self.ghosts.take(slots.hash(slot));
+        let known = self.ghosts.recall(slots.hash(slot));
         self.queues.push_front(if known { MAIN } else { SMALL }, slot);
     }
 
@@ -116,8 +116,7 @@ impl Policy for S3Fifo {
         let total = self.queues.len();
         if evicted && self.queues.list_of(slot) == Some(SMALL) {
             let ghosts = total as f64 * self.ghost_ratio;
-            self.ghosts.remember_last(ghosts as usize);
-            self.ghosts.add(slots.hash(slot));
+            self.ghosts.remember(slots.hash(slot), ghosts as usize);
         }
         self.queues.remove(slot);
     }
@@ -157,7 +156,7 @@ mod tests {
 
     impl Reference for Model {
         fn insert(&mut self, slot: SlotId, hash: u64) {
-            if self.ghosts.take(hash) {
+            if self.ghosts.recall(hash) {
                 self.main.push_back((slot, hash, 0));
             } else {
                 self.small.push_back((slot, hash, 0));
@@ -175,8 +174,7 @@ mod tests {
             if let Some(entry) = self.small.iter().find(|entry| entry.0 == slot)
                 && evicted
             {
-                self.ghosts.remember_last(total * 9 / 10);
-                self.ghosts.add(entry.1);
+                self.ghosts.remember(entry.1, total * 9 / 10);
             }
             self.small.retain(|entry| entry.0 != slot);
             self.main.retain(|entry| entry.0 != slot);

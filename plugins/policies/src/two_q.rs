@@ -79,15 +79,14 @@ impl Policy for TwoQ {
     }
 
     fn on_insert(&mut self, slot: SlotId, slots: &mut dyn Slots) {
-        let came_back = self.ghosts.take(slots.hash(slot));
+        let came_back = self.ghosts.recall(slots.hash(slot));
         self.lists.push_front(if came_back { MAIN } else { IN }, slot);
     }
 
     fn on_remove(&mut self, slot: SlotId, evicted: bool, slots: &mut dyn Slots) {
         if evicted && self.lists.list_of(slot) == Some(IN) {
             let ghosts = self.lists.len() as f64 * self.out_ratio;
-            self.ghosts.remember_last(ghosts as usize);
-            self.ghosts.add(slots.hash(slot));
+            self.ghosts.remember(slots.hash(slot), ghosts as usize);
         }
         self.lists.remove(slot);
     }
@@ -135,7 +134,7 @@ mod tests {
 
     impl Reference for Model {
         fn insert(&mut self, slot: SlotId, hash: u64) {
-            if self.ghosts.take(hash) {
+            if self.ghosts.recall(hash) {
                 self.main.push(slot);
             } else {
                 self.queue.push((slot, hash));
@@ -154,8 +153,7 @@ mod tests {
             if let Some((_, hash)) = self.queue.iter().find(|entry| entry.0 == slot)
                 && evicted
             {
-                self.ghosts.remember_last(total / 2);
-                self.ghosts.add(*hash);
+                self.ghosts.remember(*hash, total / 2);
             }
             self.queue.retain(|entry| entry.0 != slot);
             self.main.retain(|other| *other != slot);

@@ -4,8 +4,8 @@
 use larder_core::PolicyConfig;
 use larder_core::policy::{Capacity, Policy};
 use larder_policies::{
-    ArcConfig, ClockConfig, FifoConfig, GdsfConfig, LfuConfig, LirsConfig, LruConfig, RandomConfig,
-    S3FifoConfig, SieveConfig, SlruConfig, TwoQConfig, WTinyLfuConfig,
+    ArcConfig, ClockConfig, ClockProConfig, FifoConfig, GdsfConfig, LfuConfig, LirsConfig,
+    LruConfig, RandomConfig, S3FifoConfig, SieveConfig, SlruConfig, TwoQConfig, WTinyLfuConfig,
 };
 
 mod replay;
@@ -100,6 +100,7 @@ macro_rules! floors {
 // The loop, popularity, popularity with scans, popularity that shifts.
 floors! {
     arc_reaches_its_floors, ArcConfig, [0.0, 0.6, 0.19, 0.55];
+    clock_pro_reaches_its_floors, ClockProConfig, [0.86, 0.61, 0.19, 0.55];
     clock_reaches_its_floors, ClockConfig, [0.0, 0.54, 0.12, 0.53];
     fifo_reaches_its_floors, FifoConfig, [0.0, 0.48, 0.12, 0.47];
     gdsf_reaches_its_floors, GdsfConfig, [0.0, 0.57, 0.15, 0.52];
