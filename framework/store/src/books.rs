@@ -29,6 +29,8 @@ pub(crate) struct Books {
     pub(crate) free: Vec<u32>,
     /// Slots that somebody may be looking at.
     pub(crate) retired: Grace<u32>,
+    /// As soon as so many are retired in the open period, it is time to have them back.
+    pub(crate) reclaim_at: usize,
     pub(crate) cleared: Option<Cleared>,
 }
 
@@ -76,29 +78,36 @@ impl Books {
             weight: 0,
             free: Vec::new(),
             retired: Grace::new(),
+            reclaim_at: 1,
             cleared: None,
         }
     }
 
     /// How many entries there are.
+    #[inline]
     pub(crate) const fn len(&self) -> usize {
         self.index.len()
     }
 
     /// The sum of the weights.
+    #[inline]
     pub(crate) const fn weight(&self) -> u64 {
         self.weight
     }
 
     /// How many slots were ever in use.
+    #[inline]
     pub(crate) const fn used(&self) -> u32 {
+        // No chunk of slots goes beyond 32 bits.
         self.hashes.len() as u32
     }
 
+    #[inline]
     pub(crate) fn policy(&mut self) -> &mut dyn Policy {
         &mut **self.policy.get_mut().unwrap_or_else(PoisonError::into_inner)
     }
 
+    #[inline]
     pub(crate) fn policy_and_view(&mut self) -> (&mut dyn Policy, BooksView<'_>) {
         let policy = self.policy.get_mut().unwrap_or_else(PoisonError::into_inner);
         let view = BooksView {
@@ -117,21 +126,25 @@ impl Books {
     }
 
     /// What adding to the index needs.
+    #[inline]
     pub(crate) fn index_and_hashes(&mut self) -> (&mut IndexBooks, &[u32]) {
         (&mut self.index, &self.hashes)
     }
 
+    #[inline]
     pub(crate) fn hash(&self, slot: u32) -> u32 {
         self.hashes.get(slot as usize).copied().unwrap_or(0)
     }
 
+    #[inline]
     pub(crate) fn weight_of(&self, slot: u32) -> u32 {
         self.weights.get(slot as usize).copied().unwrap_or(1)
     }
 
     /// Opens the columns of a slot that was never in use; its number.
+    #[inline]
     pub(crate) fn extend(&mut self) -> u32 {
-        let slot = u32::try_from(self.hashes.len()).expect("a shard has fewer than 2^32 entries");
+        let slot = self.used();
         self.hashes.push(0);
         if !self.weights.is_empty() {
             self.weights.push(1);
@@ -140,6 +153,7 @@ impl Books {
     }
 
     /// Notes what came into a slot.
+    #[inline]
     pub(crate) fn enter(&mut self, slot: u32, hash: u32, weight: u32) {
         self.hashes[slot as usize] = hash;
         if weight != 1 && self.weights.is_empty() {
@@ -152,6 +166,7 @@ impl Books {
     }
 
     /// Notes that the entry of a slot counts no more.
+    #[inline]
     pub(crate) fn leave(&mut self, slot: u32) {
         self.weight -= u64::from(self.weight_of(slot));
     }
@@ -171,6 +186,7 @@ impl Books {
     }
 
     /// Whether a slot holds an entry that a clear left behind.
+    #[inline]
     pub(crate) const fn is_cleared(&self, slot: u32) -> bool {
         matches!(&self.cleared, Some(left) if left.next <= slot && slot < left.end)
     }
@@ -185,10 +201,12 @@ pub(crate) struct BooksView<'a> {
 }
 
 impl BooksView<'_> {
+    #[inline]
     pub(crate) fn hash(&self, slot: u32) -> u32 {
         self.hashes.get(slot as usize).copied().unwrap_or(0)
     }
 
+    #[inline]
     pub(crate) fn weight_of(&self, slot: u32) -> u32 {
         let unlisted = u32::from((slot as usize) < self.hashes.len());
         self.weights.get(slot as usize).copied().unwrap_or(unlisted)

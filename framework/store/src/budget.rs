@@ -36,22 +36,35 @@ impl Limited {
         Self { limit: AtomicU64::new(limit), used: AtomicU64::new(0) }
     }
 
+    #[inline]
     fn limit(&self) -> Option<u64> {
         let limit = self.limit.load(Ordering::Relaxed);
         (limit != NONE).then_some(limit)
     }
 
+    #[inline]
     fn used(&self) -> u64 {
         self.used.load(Ordering::Relaxed)
     }
 
+    #[inline]
     fn is_over(&self) -> bool {
         self.used() > self.limit.load(Ordering::Relaxed)
     }
 
-    /// Whether `more` would be too much.
-    fn is_full_for(&self, more: u64) -> bool {
-        self.used().saturating_add(more) > self.limit.load(Ordering::Relaxed)
+    /// Whether `more` would be too much, if `less` went.
+    #[inline]
+    fn is_short_of(&self, more: u64, less: u64) -> bool {
+        let used = self.used().saturating_sub(less);
+        used.saturating_add(more) > self.limit.load(Ordering::Relaxed)
+    }
+
+    /// Moves what is used.
+    #[inline]
+    fn change(&self, more: u64, less: u64) {
+        if more != less {
+            self.used.fetch_add(more.wrapping_sub(less), Ordering::Relaxed);
+        }
     }
 }
 
@@ -73,16 +86,19 @@ impl Budget {
     }
 
     /// How many entries there are; anything in a store without limits.
+    #[inline]
     pub(crate) fn entries(&self) -> u64 {
         self.entries.used()
     }
 
     /// Entries are counted if there is any limit, as shards are compared by their number.
+    #[inline]
     fn has_limit(&self) -> bool {
         self.entries.limit().is_some() || self.weight.limit().is_some()
     }
 
     /// Whether an entry could not be held even by an empty store, and why.
+    #[inline]
     pub(crate) fn refuses(&self, weight: u32) -> Option<Full> {
         if self.entries.limit() == Some(0) {
             return Some(full(0, 0));
@@ -92,6 +108,7 @@ impl Budget {
     }
 
     /// Takes room whether or not there is any.
+    #[inline]
     pub(crate) fn take(&self, entries: u64, weight: u64) {
         if entries > 0 && self.has_limit() {
             self.entries.used.fetch_add(entries, Ordering::Relaxed);
@@ -114,6 +131,7 @@ impl Budget {
         })
     }
 
+    #[inline]
     pub(crate) fn give_back(&self, entries: u64, weight: u64) {
         if entries > 0 && self.has_limit() {
             self.entries.used.fetch_sub(entries, Ordering::Relaxed);
@@ -128,11 +146,6 @@ impl Budget {
         self.entries.is_over() || self.weight.is_over()
     }
 
-    /// Whether there is no room for one more entry of a weight.
-    pub(crate) fn is_full_for(&self, weight: u32) -> bool {
-        self.entries.is_full_for(1) || self.weight.is_full_for(u64::from(weight))
-    }
-
     /// Panics unless the counters agree with what the shards hold.
     pub(crate) fn check(&self, entries: u64, weight: u64) {
         if self.has_limit() {
@@ -142,6 +155,59 @@ impl Budget {
             assert_eq!(self.weight.used(), weight, "the budget counts another weight");
         }
         assert!(!self.is_over(), "the store holds more than its capacity");
+    }
+}
+
+/// Room that evictions made for an entry that is not in yet. It is given back unless it is spent,
+/// also when a policy panics in between.
+#[must_use = "room that nobody spends is given back"]
+pub(crate) struct Room<'a> {
+    budget: &'a Budget,
+    entries: u64,
+    weight: u64,
+}
+
+impl<'a> Room<'a> {
+    pub(crate) const fn new(budget: &'a Budget) -> Self {
+        Self { budget, entries: 0, weight: 0 }
+    }
+
+    /// Whether nothing was evicted.
+    pub(crate) const fn is_empty(&self) -> bool {
+        self.entries == 0
+    }
+
+    /// An entry of this weight went.
+    pub(crate) fn add(&mut self, weight: u32) {
+        self.entries += 1;
+        self.weight += u64::from(weight);
+    }
+
+    /// Whether one more entry of a weight would be too much.
+    #[inline]
+    pub(crate) fn is_short_of(&self, weight: u32) -> bool {
+        self.budget.entries.is_short_of(1, self.entries)
+            || self.budget.weight.is_short_of(u64::from(weight), self.weight)
+    }
+
+    /// An entry takes the room, and more if that is not enough. In a full store most entries take
+    /// the room of one of the same size, and then no counter that all threads share is written.
+    #[inline]
+    pub(crate) fn spend(self, weight: u32) {
+        let budget = self.budget;
+        if budget.has_limit() {
+            budget.entries.change(1, self.entries);
+        }
+        if budget.weight.limit().is_some() {
+            budget.weight.change(u64::from(weight), self.weight);
+        }
+        std::mem::forget(self);
+    }
+}
+
+impl Drop for Room<'_> {
+    fn drop(&mut self) {
+        self.budget.give_back(self.entries, self.weight);
     }
 }
 

@@ -1,20 +1,20 @@
 //! [`Chunks`], an array that grows and never moves.
 //!
-//! Chunk `n` holds `64 << n` elements, so their addresses follow from the number alone and readers
-//! need no lock while it grows.
+//! The first chunk holds 64 elements, and each further one as many as all before it, so the chunk of
+//! a number follows from its highest bit, and readers need no lock while the array grows.
 
 #![expect(unsafe_code, reason = "readers use the array while it grows")]
 
 use std::alloc::{Layout, alloc_zeroed, dealloc, handle_alloc_error};
 use std::marker::PhantomData;
-use std::ptr::NonNull;
 use std::sync::atomic::{AtomicPtr, Ordering};
 
 /// How many elements the first chunk holds.
-pub(crate) const FIRST: usize = 64;
-/// Enough for every number below `u32::MAX - 64`; the last one is never there, so that no number
-/// leads out of the array.
+const FIRST: u32 = 64;
+/// Enough for every 32-bit number.
 const CHUNKS: usize = 27;
+/// No array has an element of this number or above, so that the last chunk is never there.
+pub(crate) const MOST: u32 = 1 << 31;
 
 /// A type of which a run of zeros is a value, and which needs no drop.
 ///
@@ -25,20 +25,26 @@ pub(crate) unsafe trait Zeroed {}
 
 /// Elements with stable addresses, all zero at first.
 pub(crate) struct Chunks<T: Zeroed> {
+    /// Where element 0 would lie if the chunk began there: an element is found by its number
+    /// alone. Null for a chunk that is not there.
     chunks: [AtomicPtr<T>; CHUNKS],
     owns: PhantomData<Box<T>>,
 }
 
-/// The chunk of a number, and its place there.
+/// The chunk of a number.
 #[inline(always)]
-const fn place(number: u32) -> (usize, usize) {
-    let number = number as usize + FIRST;
-    let chunk = (number.ilog2() - FIRST.ilog2()) as usize;
-    (chunk, number - (FIRST << chunk))
+const fn chunk_of(number: u32) -> usize {
+    (26 - (number | (FIRST - 1)).leading_zeros()) as usize
+}
+
+/// The number of the first element of a chunk, and how many it has.
+const fn extent(chunk: usize) -> (usize, usize) {
+    let first = FIRST as usize;
+    if chunk == 0 { (0, first) } else { (first << (chunk - 1), first << (chunk - 1)) }
 }
 
 fn layout<T>(chunk: usize) -> Layout {
-    Layout::array::<T>(FIRST << chunk).expect("a chunk fits into memory")
+    Layout::array::<T>(extent(chunk).1).expect("a chunk fits into memory")
 }
 
 impl<T: Zeroed> Chunks<T> {
@@ -49,26 +55,34 @@ impl<T: Zeroed> Chunks<T> {
     /// An element, if its chunk is there.
     #[inline(always)]
     pub(crate) fn get(&self, number: u32) -> Option<&T> {
-        let (chunk, place) = place(number);
-        let first = NonNull::new(self.chunks[chunk].load(Ordering::Acquire))?;
-        // SAFETY: the chunk has `FIRST << chunk` elements, and the place is below that.
-        let element = unsafe { first.add(place) };
-        // SAFETY: the elements began as zeros, which is a value of them, and are shared only.
-        // Nobody frees a chunk while elements are in use, as `release` demands.
-        Some(unsafe { element.as_ref() })
+        let origin = self.chunks[chunk_of(number)].load(Ordering::Acquire);
+        if origin.is_null() {
+            return None;
+        }
+        let element = origin.wrapping_add(number as usize);
+        // SAFETY: the number lies in the chunk, so this is within its memory. The elements began
+        // as zeros, which is a value of them, and are shared only. Nobody frees a chunk while
+        // elements are in use, as `release` demands.
+        Some(unsafe { &*element })
     }
 
     /// Makes room for an element. Only one thread may call this at a time.
+    ///
+    /// # Panics
+    ///
+    /// If the number is not below [`MOST`].
     pub(crate) fn ensure(&self, number: u32) -> &T {
-        let (chunk, _) = place(number);
+        assert!(number < MOST, "an array has no element {number}");
+        let chunk = chunk_of(number);
         if self.chunks[chunk].load(Ordering::Relaxed).is_null() {
             let layout = layout::<T>(chunk);
             // SAFETY: no `T` here is of size zero, as all hold an atomic.
-            let first = unsafe { alloc_zeroed(layout) };
-            if first.is_null() {
+            let memory = unsafe { alloc_zeroed(layout) };
+            if memory.is_null() {
                 handle_alloc_error(layout);
             }
-            self.chunks[chunk].store(first.cast(), Ordering::Release);
+            let origin = memory.cast::<T>().wrapping_sub(extent(chunk).0);
+            self.chunks[chunk].store(origin, Ordering::Release);
         }
         self.get(number).expect("its chunk is there")
     }
@@ -85,29 +99,30 @@ impl<T: Zeroed> Chunks<T> {
     /// No element of them is in use, or comes into use before [`ensure`](Self::ensure) was called
     /// for it.
     pub(crate) unsafe fn release(&self) {
-        for (chunk, first) in self.chunks.iter().enumerate().skip(1) {
-            let first = first.swap(std::ptr::null_mut(), Ordering::AcqRel);
+        for (chunk, origin) in self.chunks.iter().enumerate().skip(1) {
+            let origin = origin.swap(std::ptr::null_mut(), Ordering::AcqRel);
             // SAFETY: as the caller promises; the pointer was taken out.
-            unsafe { free(first, chunk) };
+            unsafe { free(origin, chunk) };
         }
     }
 }
 
 /// # Safety
 ///
-/// The pointer is null, or one that `ensure` got for this chunk, and in no use any more.
-unsafe fn free<T>(first: *mut T, chunk: usize) {
-    if !first.is_null() {
+/// The pointer is null, or the one that `ensure` stored for this chunk, and in no use any more.
+unsafe fn free<T>(origin: *mut T, chunk: usize) {
+    if !origin.is_null() {
+        let memory = origin.wrapping_add(extent(chunk).0);
         // SAFETY: `ensure` allocated it with the same layout, and the elements need no drop.
-        unsafe { dealloc(first.cast(), layout::<T>(chunk)) };
+        unsafe { dealloc(memory.cast(), layout::<T>(chunk)) };
     }
 }
 
 impl<T: Zeroed> Drop for Chunks<T> {
     fn drop(&mut self) {
-        for (chunk, first) in self.chunks.iter_mut().enumerate() {
+        for (chunk, origin) in self.chunks.iter_mut().enumerate() {
             // SAFETY: nobody else can use the array now.
-            unsafe { free(*first.get_mut(), chunk) };
+            unsafe { free(*origin.get_mut(), chunk) };
         }
     }
 }

@@ -17,11 +17,13 @@ impl<T> Grace<T> {
     }
 
     /// Takes a thing that nobody can find any more.
+    #[inline]
     pub(crate) fn push(&mut self, thing: T) {
         self.open.push(thing);
     }
 
     /// How many wait in the open period.
+    #[inline]
     pub(crate) const fn open(&self) -> usize {
         self.open.len()
     }

@@ -18,11 +18,13 @@ impl Ids {
     }
 
     /// The number of a slot.
+    #[inline]
     pub(crate) fn id(&self, slot: u32) -> SlotId {
         SlotId::new(self.id_of.get(slot as usize).copied().unwrap_or(slot))
     }
 
     /// The slot with a number.
+    #[inline]
     pub(crate) fn slot(&self, id: SlotId) -> u32 {
         self.slot_of.get(id.index()).copied().unwrap_or(id.get())
     }

@@ -12,145 +12,17 @@
 
 #![expect(unsafe_code, reason = "readers follow a pointer that writers exchange")]
 
-use std::sync::atomic::{AtomicPtr, AtomicU32, AtomicU64, Ordering};
+use std::sync::atomic::{AtomicPtr, Ordering};
 
+use self::bucket::{Bucket, EMPTY, LANES, NOWHERE, matching, tag_of};
 use crate::grace::Grace;
 
-/// Places in a bucket.
-const LANES: usize = 12;
+mod bucket;
+
 /// How many buckets an empty table keeps.
 const KEPT_EMPTY: usize = 8;
-/// The number of no slot.
-pub(crate) const NOWHERE: u32 = u32::MAX;
-/// The tag of an empty place.
-const EMPTY: u8 = 0;
 /// The low bits of the pointer to a table, which is aligned to 64, hold the logarithm of its size.
 const SIZE_BITS: usize = 63;
-
-#[repr(align(64))]
-struct Bucket {
-    /// Tags of places 0 to 7, one byte each.
-    low: AtomicU64,
-    /// Tags of places 8 to 11 below, and above them how many entries passed this bucket because
-    /// it was full. One word, so that a reader gets both at the same moment.
-    high: AtomicU64,
-    tokens: [AtomicU32; LANES],
-}
-
-/// A one in every byte.
-const ONES: u64 = 0x0101_0101_0101_0101;
-
-/// The places of a bucket whose tag was found: bit 7 of byte `n` is place `n`, bit 3 of byte `n`
-/// is place `8 + n`. Keeping both in one word saves a branch that nobody can predict.
-///
-/// A place above a true one may be there by mistake (the borrow of the subtraction), so whoever
-/// takes any but the first must compare.
-struct Places(u64);
-
-impl Iterator for Places {
-    type Item = usize;
-
-    #[inline(always)]
-    fn next(&mut self) -> Option<usize> {
-        if self.0 == 0 {
-            return None;
-        }
-        let bit = self.0.trailing_zeros() as usize;
-        self.0 &= self.0 - 1;
-        Some((bit >> 3) + (((bit & 4) ^ 4) << 1))
-    }
-}
-
-/// Bit 7 of every byte that is 0.
-#[inline(always)]
-const fn zero_bytes(word: u64) -> u64 {
-    word.wrapping_sub(ONES) & !word & (ONES << 7)
-}
-
-/// The places with a tag in the two words of a bucket.
-#[inline(always)]
-const fn places(low: u64, high: u64, tag: u8) -> Places {
-    let pattern = ONES * tag as u64;
-    let low = zero_bytes(low ^ pattern);
-    // The upper half is filled with bytes that match nothing, not even after a borrow.
-    let high = zero_bytes((high ^ pattern) | (!0 << 32));
-    Places(low | (high >> 4))
-}
-
-impl Bucket {
-    const fn new() -> Self {
-        Self {
-            low: AtomicU64::new(0),
-            high: AtomicU64::new(0),
-            tokens: [const { AtomicU32::new(NOWHERE) }; LANES],
-        }
-    }
-
-    /// Both words with tags. Acquire: a tag tells of the number that was written before it.
-    #[inline(always)]
-    fn words(&self) -> (u64, u64) {
-        (self.low.load(Ordering::Acquire), self.high.load(Ordering::Acquire))
-    }
-
-    fn places(&self, tag: u8) -> Places {
-        let (low, high) = self.words();
-        places(low, high, tag)
-    }
-
-    /// Acquire: a number tells of the slot that was filled before it.
-    #[inline(always)]
-    fn token(&self, place: usize) -> u32 {
-        self.tokens[place].load(Ordering::Acquire)
-    }
-
-    fn overflow(&self) -> u32 {
-        (self.high.load(Ordering::Relaxed) >> 32) as u32
-    }
-
-    fn count_overflow(&self, change: i32) {
-        let high = self.high.load(Ordering::Relaxed);
-        let count = (high >> 32) as u32;
-        let count = count.wrapping_add_signed(change);
-        self.high.store(high & 0xffff_ffff | u64::from(count) << 32, Ordering::Release);
-    }
-
-    /// The tag of a place.
-    fn tag(&self, place: usize) -> u8 {
-        let (word, shift) = self.word(place);
-        (word.load(Ordering::Relaxed) >> shift) as u8
-    }
-
-    /// The word that holds the tag of a place, and where in it.
-    const fn word(&self, place: usize) -> (&AtomicU64, usize) {
-        if place < 8 { (&self.low, place * 8) } else { (&self.high, (place - 8) * 8) }
-    }
-
-    fn set_tag(&self, place: usize, tag: u8) {
-        let (word, shift) = self.word(place);
-        let others = word.load(Ordering::Relaxed) & !(0xff << shift);
-        word.store(others | u64::from(tag) << shift, Ordering::Release);
-    }
-
-    /// Whoever sees the tag must see the number, and whoever sees the number must see the slot.
-    fn fill(&self, place: usize, tag: u8, token: u32) {
-        self.tokens[place].store(token, Ordering::Release);
-        self.set_tag(place, tag);
-    }
-
-    /// The number goes too: a reader may take it by a mistaken match, and then must not be led to
-    /// a slot that is nobody's.
-    fn empty(&self, place: usize) {
-        self.set_tag(place, EMPTY);
-        self.tokens[place].store(NOWHERE, Ordering::Release);
-    }
-}
-
-/// Eight bits of the hash that take no part in the choice of the bucket; never [`EMPTY`].
-#[inline(always)]
-const fn tag_of(hash: u32) -> u8 {
-    let tag = hash as u8;
-    if tag == EMPTY { 1 } else { tag }
-}
 
 /// A table of buckets: always a power of two of them.
 type Table = Box<[Bucket]>;
@@ -180,6 +52,7 @@ impl IndexBooks {
     }
 
     /// How many slots are in.
+    #[inline]
     pub(crate) const fn len(&self) -> usize {
         self.len
     }
@@ -215,12 +88,12 @@ impl Index {
         for _ in 0..buckets.len() {
             let bucket = &buckets[at];
             let (low, high) = bucket.words();
-            for place in places(low, high, tag) {
+            for place in matching(low, high, tag) {
                 if let Some(found) = accept(bucket.token(place)) {
                     return Some(found);
                 }
             }
-            if high >> 32 == 0 {
+            if bucket::overflow(high) == 0 {
                 return None;
             }
             at = (at + 1) & (buckets.len() - 1);
@@ -255,12 +128,14 @@ impl Index {
     }
 
     /// The present table, for the holder of the lock.
+    #[inline]
     fn held<'a>(&'a self, _books: &'a IndexBooks) -> &'a [Bucket] {
         // SAFETY: tables are exchanged only by those who hold the books, as the caller does.
         unsafe { self.buckets() }
     }
 
     /// Adds a slot. `hash_of` tells the hashes of those that are in, in case the table must grow.
+    #[inline]
     pub(crate) fn insert(
         &self,
         books: &mut IndexBooks,
@@ -271,25 +146,33 @@ impl Index {
         let buckets = self.held(books);
         // Beyond four fifths too many entries would lie outside their bucket.
         if (books.len + 1) * 5 > buckets.len() * LANES * 4 {
-            let grown = table(buckets.len() * 2);
-            for token in tokens(buckets) {
-                put(&grown, hash_of(token), token);
-            }
-            self.exchange(books, grown);
+            self.grow(books, hash_of);
         }
         put(self.held(books), hash, token);
         books.len += 1;
     }
 
+    #[cold]
+    fn grow(&self, books: &mut IndexBooks, hash_of: impl Fn(u32) -> u32) {
+        let buckets = self.held(books);
+        let grown = table(buckets.len() * 2);
+        for token in tokens(buckets) {
+            put(&grown, hash_of(token), token);
+        }
+        self.exchange(books, grown);
+    }
+
     /// Puts another slot of the same key in the place of one that is there.
+    #[inline]
     pub(crate) fn replace(&self, books: &IndexBooks, hash: u32, before: u32, after: u32) {
         let buckets = self.held(books);
         if let Some((at, place, _)) = locate(buckets, hash, before) {
-            buckets[at].tokens[place].store(after, Ordering::Release);
+            buckets[at].exchange(place, after);
         }
     }
 
     /// Removes a slot; whether it was there.
+    #[inline]
     pub(crate) fn remove(&self, books: &mut IndexBooks, hash: u32, token: u32) -> bool {
         let buckets = self.held(books);
         let Some((at, place, passed)) = locate(buckets, hash, token) else {
@@ -386,6 +269,7 @@ fn tokens(buckets: &[Bucket]) -> impl Iterator<Item = u32> {
     tokens.filter(|token| *token != NOWHERE)
 }
 
+#[inline]
 fn put(buckets: &[Bucket], hash: u32, token: u32) {
     let mut at = home(hash, buckets);
     loop {
@@ -401,6 +285,7 @@ fn put(buckets: &[Bucket], hash: u32, token: u32) {
 }
 
 /// The bucket and the place of a slot, and how many buckets its search passed.
+#[inline]
 fn locate(buckets: &[Bucket], hash: u32, token: u32) -> Option<(usize, usize, usize)> {
     let mut at = home(hash, buckets);
     for passed in 0..buckets.len() {
@@ -420,29 +305,6 @@ fn locate(buckets: &[Bucket], hash: u32, token: u32) -> Option<(usize, usize, us
 #[cfg(test)]
 mod tests {
     use super::*;
-
-    #[test]
-    fn a_bucket_is_one_cache_line() {
-        assert_eq!(size_of::<Bucket>(), 64);
-    }
-
-    #[test]
-    fn every_place_of_a_bucket_is_found_by_its_tag() {
-        let bucket = Bucket::new();
-        for (place, tag) in (0..LANES).zip(100..) {
-            assert_eq!(bucket.places(EMPTY).count(), LANES - place);
-            bucket.fill(place, tag, 7);
-        }
-        bucket.count_overflow(3);
-        for (place, tag) in (0..LANES).zip(100..) {
-            assert_eq!(bucket.places(tag).next(), Some(place));
-        }
-        assert_eq!(bucket.places(99).next(), None);
-        bucket.empty(9);
-        assert_eq!(bucket.places(EMPTY).next(), Some(9));
-        bucket.count_overflow(-1);
-        assert_eq!((bucket.overflow(), bucket.tag(11)), (2, 111));
-    }
 
     #[test]
     fn entries_that_share_a_bucket_are_found_and_removed() {

@@ -22,6 +22,7 @@ pub(crate) struct NewLife {
 
 impl NewLife {
     /// A life; `None` when it never ends. `now` is asked only if hits matter.
+    #[inline]
     pub(crate) fn new(
         deadline: Option<Moment>,
         idle: Option<Duration>,

@@ -30,6 +30,7 @@ impl Recent {
     }
 
     /// Remembers why a key is gone; [`MissCause::Cold`] forgets the key.
+    #[inline]
     pub(crate) fn remember(&self, hash: u32, cause: MissCause) {
         if cause == MissCause::Cold {
             self.forget(hash);
@@ -41,6 +42,7 @@ impl Recent {
     }
 
     /// The key is there again, or its removal is of no interest.
+    #[inline]
     pub(crate) fn forget(&self, hash: u32) {
         let Some(prints) = self.prints.get() else { return };
         let print = &prints[self.place(hash)];
@@ -50,6 +52,7 @@ impl Recent {
     }
 
     /// Why a key is gone.
+    #[inline]
     pub(crate) fn cause(&self, hash: u32) -> MissCause {
         let Some(prints) = self.prints.get() else { return MissCause::Cold };
         let print = prints[self.place(hash)].load(Ordering::Relaxed);
@@ -65,16 +68,19 @@ impl Recent {
     }
 
     /// The place of a hash, from bits that the fingerprint has, but mixed.
+    #[inline]
     const fn place(&self, hash: u32) -> usize {
         let mixed = hash.wrapping_mul(0x9e37_79b9);
         (mixed >> (32 - self.places.ilog2())) as usize
     }
 }
 
+#[inline]
 const fn fingerprint(hash: u32) -> u32 {
     hash & !CAUSE_BITS
 }
 
+#[inline]
 const fn code(cause: MissCause) -> u32 {
     match cause {
         MissCause::Cold => 0,

@@ -68,35 +68,26 @@ struct Writers {
     books: Mutex<Books>,
 }
 
-/// What the policy wants the store to do on a hit.
-struct Mode {
-    /// Where the hit counter of an entry stops; 0 if hits are not counted.
-    hits_max: AtomicU8,
-    hearing: AtomicU8,
-}
+/// What the policy wants the store to do on a hit, in one byte: how far the hit counter of an
+/// entry goes, or one of two ways to hear of each hit.
+struct Mode(AtomicU8);
 
-/// When a policy hears of hits.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) enum Hearing {
-    /// Never.
-    Never,
-    /// Before the next write, in batches.
-    Later,
-    /// At once, under the lock.
-    AtOnce,
-}
+/// The policy hears of hits before the next write, in batches.
+pub(crate) const RECORD: u8 = 0x40;
+/// The policy hears of hits at once, under the lock.
+pub(crate) const AT_ONCE: u8 = 0x80;
 
 impl Mode {
     const fn of(mode: HitMode) -> Self {
-        let (hits_max, hearing) = match mode {
-            HitMode::None => (0, Hearing::Never),
-            HitMode::Bit => (1, Hearing::Never),
-            HitMode::Counter { max } => (max, Hearing::Never),
-            HitMode::Record => (0, Hearing::Later),
+        Self(AtomicU8::new(match mode {
+            HitMode::None => 0,
+            HitMode::Bit => 1,
+            HitMode::Counter { max } if max < RECORD => max,
+            HitMode::Counter { .. } => RECORD - 1,
+            HitMode::Record => RECORD,
             // A mode that a later version adds is served by the one that is always right.
-            _ => (0, Hearing::AtOnce),
-        };
-        Self { hits_max: AtomicU8::new(hits_max), hearing: AtomicU8::new(hearing as u8) }
+            _ => AT_ONCE,
+        }))
     }
 }
 
@@ -133,18 +124,10 @@ impl<K, V> Shard<K, V> {
         self.writers.weight.load(Ordering::Relaxed)
     }
 
+    /// What to do on a hit: how far to count, or [`RECORD`] or [`AT_ONCE`].
     #[inline(always)]
-    pub(crate) fn hits_max(&self) -> u8 {
-        self.mode.hits_max.load(Ordering::Relaxed)
-    }
-
-    #[inline(always)]
-    pub(crate) fn hearing(&self) -> Hearing {
-        match self.mode.hearing.load(Ordering::Relaxed) {
-            0 => Hearing::Never,
-            1 => Hearing::Later,
-            _ => Hearing::AtOnce,
-        }
+    pub(crate) fn mode(&self) -> u8 {
+        self.mode.0.load(Ordering::Relaxed)
     }
 
     /// The entry of a key, expired or not.
@@ -247,7 +230,7 @@ impl<K, V> Shard<K, V> {
 
     fn writing<'a>(&'a self, books: MutexGuard<'a, Books>) -> Writing<'a, K, V> {
         let mut writing = Writing { shard: self, books, dead: Vec::new() };
-        if self.hearing() == Hearing::Later {
+        if self.mode() == RECORD {
             self.records.drain(|hits| {
                 for hit in &mut *hits {
                     *hit = writing.books.ids.id(hit.get());

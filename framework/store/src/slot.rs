@@ -97,6 +97,11 @@ impl<K, V> Slot<K, V> {
         self.flags.store(others | RETIRED, Ordering::Relaxed);
     }
 
+    /// Leaves the entry to be overwritten, as nobody can reach it and it needs no drop.
+    pub(crate) fn forget(&self) {
+        self.flags.store(0, Ordering::Relaxed);
+    }
+
     /// Puts an entry in, not yet published.
     ///
     /// # Safety

@@ -17,7 +17,7 @@ use crate::budget::Budget;
 use crate::options::StoreOptions;
 use crate::outbox::Outbox;
 use crate::outcome::{Lookup, MissCause, Removed};
-use crate::shard::{Found, Hearing, Shard};
+use crate::shard::{AT_ONCE, Found, RECORD, Shard};
 use crate::stats::StoreStats;
 use crate::stripes::Stripes;
 use crate::threads::Guard;
@@ -236,14 +236,12 @@ where
         Q: Eq + ?Sized,
     {
         let shard = self.shard(hash);
-        let hearing = shard.hearing();
-        if hearing == Hearing::AtOnce {
+        let mode = shard.mode();
+        if mode == AT_ONCE {
             return self.get_exclusively(hash, key, f, guard);
         }
         let Some(found) = shard.find(hash, key, guard) else {
-            let cause = shard.recent.cause(hash as u32);
-            self.stripes.miss(guard, cause);
-            return Err(cause);
+            return Err(self.miss(hash, shard, guard));
         };
         if let Some(life) = shard.life(&found) {
             let now = self.now();
@@ -252,11 +250,19 @@ where
             }
             life.hit(now);
         }
-        found.place.hit(shard.hits_max());
-        if hearing == Hearing::Later && !shard.records.push(found.slot) {
+        if mode < RECORD {
+            found.place.hit(mode);
+        } else if !shard.records.push(found.slot) {
             shard.try_drain();
         }
         Ok(f(found.value, self.stripes.hit(guard)))
+    }
+
+    /// Counts a look-up that found nothing; why there is nothing.
+    fn miss(&self, hash: u64, shard: &Shard<K, V>, guard: &Guard) -> MissCause {
+        let cause = shard.recent.cause(hash as u32);
+        self.stripes.miss(guard, cause);
+        cause
     }
 
     /// [`get_hashed`](Self::get_hashed) for policies that must hear of every hit at once.
@@ -274,9 +280,7 @@ where
         let shard = self.shard(hash);
         let mut table = shard.write();
         let Some(found) = shard.find(hash, key, guard) else {
-            let cause = shard.recent.cause(hash as u32);
-            self.stripes.miss(guard, cause);
-            return Err(cause);
+            return Err(self.miss(hash, shard, guard));
         };
         if let Some(life) = shard.life(&found) {
             let now = self.now();

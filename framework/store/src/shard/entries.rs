@@ -45,10 +45,12 @@ impl<K, V> Writing<'_, K, V> {
         weight: u32,
         life: Option<NewLife>,
     ) -> u32 {
-        let hits = self.get(before).map_or(0, |found| found.place.hits());
-        let pinned = self.get(before).is_some_and(|found| found.place.is_pinned());
+        let (hits, pinned) =
+            self.get(before).map_or((0, false), |it| (it.place.hits(), it.place.is_pinned()));
         let slot = self.fill(hash, entry, weight, life, hits);
-        self.set_pinned(slot, pinned);
+        if pinned {
+            self.set_pinned(slot, true);
+        }
         self.books.ids.exchange(before, slot);
         self.shard.index.replace(&self.books.index, hash as u32, before, slot);
         self.books.leave(before);
@@ -70,7 +72,9 @@ impl<K, V> Writing<'_, K, V> {
         // SAFETY: the slot was free, so nobody looks at it, and it is in no index.
         unsafe { place.fill(key, value, hits) };
         self.books.enter(slot, hash as u32, weight);
-        self.set_life(slot, life);
+        if life.is_some() {
+            self.set_life(slot, life);
+        }
         slot
     }
 
@@ -110,19 +114,17 @@ impl<K, V> Writing<'_, K, V> {
         self.life_of(slot).is_some_and(|life| life.is_over(now()))
     }
 
-    /// Takes the entry of a slot out of reach; whether there was one. The caller
-    /// [retires](Self::retire) the slot. The policy is told first, while it can still ask about
-    /// the entry.
-    pub(crate) fn unlink(&mut self, slot: u32, evicted: bool) -> bool {
-        if self.get(slot).is_none() {
-            return false;
-        }
+    /// Takes the entry of a slot out of reach; the hash and the weight that it had, if there was
+    /// one. The caller [retires](Self::retire) the slot. The policy is told first, while it can
+    /// still ask about the entry.
+    pub(crate) fn unlink(&mut self, slot: u32, evicted: bool) -> Option<(u32, u32)> {
+        self.get(slot)?;
         self.tell_remove(slot, evicted);
-        let hash = self.books.hash(slot);
+        let (hash, weight) = (self.books.hash(slot), self.books.weight_of(slot));
         self.shard.index.remove(&mut self.books.index, hash, slot);
         self.books.leave(slot);
         self.mark_retired(slot);
-        true
+        Some((hash, weight))
     }
 
     fn mark_retired(&self, slot: u32) {
@@ -132,10 +134,10 @@ impl<K, V> Writing<'_, K, V> {
     }
 
     /// Lets a slot be used again as soon as nobody can see its entry any more.
+    #[inline]
     pub(crate) fn retire(&mut self, slot: u32) {
         self.books.retired.push(slot);
-        let open = self.books.retired.open();
-        if open.is_multiple_of(self.most_retired()) {
+        if self.books.retired.open() >= self.books.reclaim_at {
             self.reclaim();
         }
     }
@@ -151,17 +153,19 @@ impl<K, V> Writing<'_, K, V> {
     pub(crate) fn reclaim(&mut self) {
         let mut retired = std::mem::replace(&mut self.books.retired, crate::grace::Grace::new());
         retired.reclaim(|slot| self.empty(slot));
+        self.books.reclaim_at = retired.open() + self.most_retired();
         self.books.retired = retired;
     }
 
     /// Empties a slot that nobody can see any more.
     pub(super) fn empty(&mut self, slot: u32) {
         let Some(place) = self.shard.slots.get(slot) else { return };
-        // SAFETY: the slot holds an entry, it is in no index, and the grace period of those who
-        // may have found it before is over.
-        let entry = unsafe { place.take() };
         if std::mem::needs_drop::<(K, V)>() {
-            self.dead.push(entry);
+            // SAFETY: the slot holds an entry, it is in no index, and the grace period of those
+            // who may have found it before is over.
+            self.dead.push(unsafe { place.take() });
+        } else {
+            place.forget();
         }
         // One that a clear concerned is found free by those who empty what it left.
         if !self.books.is_cleared(slot) {

@@ -6,6 +6,7 @@
 use std::hash::Hash;
 
 use super::Store;
+use crate::budget::Room;
 use crate::outbox::Outbox;
 use crate::outcome::RemovalReason;
 use crate::shard::Writing;
@@ -23,11 +24,22 @@ where
         reason: RemovalReason,
         out: &mut Outbox<'_, K, V>,
     ) {
-        let (hash, weight) = (table.hash(slot), table.weight_of(slot));
-        if !table.unlink(slot, reason == RemovalReason::Evicted) {
-            return;
+        if let Some(weight) = self.take_off(table, slot, reason, out) {
+            self.budget.give_back(1, u64::from(weight));
         }
-        self.budget.give_back(1, u64::from(weight));
+    }
+
+    /// Takes the entry of a slot out of a locked shard, but leaves its room to the caller: the
+    /// weight that it had, if there was one.
+    #[inline]
+    fn take_off(
+        &self,
+        table: &mut Writing<'_, K, V>,
+        slot: u32,
+        reason: RemovalReason,
+        out: &mut Outbox<'_, K, V>,
+    ) -> Option<u32> {
+        let (hash, weight) = table.unlink(slot, reason == RemovalReason::Evicted)?;
         table.shard().recent.remember(hash, reason.miss_cause());
         match reason {
             RemovalReason::Evicted => table.tally.evictions += 1,
@@ -35,30 +47,33 @@ where
             _ => {}
         }
         out.push(table, slot, reason);
+        Some(weight)
     }
 
     /// Evicts from a locked shard until there is room for one more entry or the shard holds no more
-    /// than its part; the rest is left to [`settle`](Self::settle). `false` when the policy does
-    /// not want the new entry.
+    /// than its part; the rest is left to [`settle`](Self::settle). `None` when the policy does not
+    /// want the new entry.
     pub(super) fn make_room(
         &self,
         table: &mut Writing<'_, K, V>,
         hash: u64,
         weight: u32,
         out: &mut Outbox<'_, K, V>,
-    ) -> bool {
-        let mut asked = false;
-        while self.budget.is_full_for(weight) && self.has_its_part(table.len()) {
+    ) -> Option<Room<'_>> {
+        let mut room = Room::new(&self.budget);
+        while room.is_short_of(weight) && self.has_its_part(table.len()) {
             let Some(victim) = table.victim(None) else {
                 break;
             };
-            if !asked && !table.admits(hash, weight, victim) {
-                return false;
+            if room.is_empty() && !table.admits(hash, weight, victim) {
+                return None;
             }
-            asked = true;
-            self.evict(table, victim, out);
+            let reason = self.reason_to_evict(table, victim);
+            if let Some(weight) = self.take_off(table, victim, reason, out) {
+                room.add(weight);
+            }
         }
-        true
+        Some(room)
     }
 
     /// Evicts from the fullest of some shards, until the store is within its budget.
@@ -84,6 +99,7 @@ where
 
     /// Evicts from other shards, and from this one if they have nothing, until the store is within
     /// its budget. The entry that has just come in stays, unless all others are pinned.
+    #[cold]
     pub(super) fn settle(&self, number: usize, hash: u64, fresh: u32, out: &mut Outbox<'_, K, V>) {
         let mut choice = hash;
         while self.budget.is_over() {
@@ -106,9 +122,14 @@ where
     }
 
     fn evict(&self, table: &mut Writing<'_, K, V>, victim: u32, out: &mut Outbox<'_, K, V>) {
-        let over = table.is_over(victim, || self.now());
-        let reason = if over { RemovalReason::Expired } else { RemovalReason::Evicted };
+        let reason = self.reason_to_evict(table, victim);
         self.detach(table, victim, reason, out);
+    }
+
+    /// An entry that has to make room may be over anyway.
+    fn reason_to_evict(&self, table: &Writing<'_, K, V>, victim: u32) -> RemovalReason {
+        let over = table.is_over(victim, || self.now());
+        if over { RemovalReason::Expired } else { RemovalReason::Evicted }
     }
 
     /// Whether a shard has at least as many entries as the average one, counting the one that is

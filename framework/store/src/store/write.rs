@@ -11,7 +11,7 @@ use crate::life::{Life, NewLife};
 use crate::options::Insert;
 use crate::outbox::Outbox;
 use crate::outcome::{Full, Inserted, RemovalReason};
-use crate::shard::Writing;
+use crate::shard::{RECORD, Writing};
 
 /// A new entry on its way in.
 struct Arrival<K, V> {
@@ -65,16 +65,18 @@ where
         let mut table = self.shards[number].write();
         let old = self.find_alive(&mut table, &arrival, out);
         let Some(slot) = old else {
-            if !self.make_room(&mut table, hash, weight, out) {
+            let Some(room) = self.make_room(&mut table, hash, weight, out) else {
                 table.tally.rejections += 1;
                 table.shard().recent.remember(hash as u32, RemovalReason::Rejected.miss_cause());
                 out.refuse(&mut table, arrival.entry);
                 return Inserted::Rejected;
-            }
-            self.budget.take(1, u64::from(weight));
+            };
+            room.spend(weight);
             let slot = self.add(&mut table, arrival);
             drop(table);
-            self.settle(number, hash, slot, out);
+            if self.budget.is_over() {
+                self.settle(number, hash, slot, out);
+            }
             return Inserted::New;
         };
         let before = table.weight_of(slot);
@@ -82,7 +84,9 @@ where
         self.budget.give_back(0, u64::from(before));
         let slot = self.replace(&mut table, slot, arrival, out);
         drop(table);
-        self.settle(number, hash, slot, out);
+        if self.budget.is_over() {
+            self.settle(number, hash, slot, out);
+        }
         Inserted::Replaced
     }
 
@@ -165,8 +169,11 @@ where
 
     /// An update counts as a hit, in every mode: a policy that orders by deadline must hear of it.
     fn note_use(&self, table: &mut Writing<'_, K, V>, slot: u32) {
-        if let Some(found) = table.get(slot) {
-            found.place.hit(table.shard().hits_max());
+        let mode = table.shard().mode();
+        if mode < RECORD
+            && let Some(found) = table.get(slot)
+        {
+            found.place.hit(mode);
         }
         table.tell_use(slot);
     }
