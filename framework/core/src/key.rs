@@ -8,6 +8,9 @@ use crate::error::{CacheError, ErrorKind, Result};
 /// The longest key, in bytes of its text form.
 pub const MAX_KEY_BYTES: usize = 1024;
 
+/// Texts that start with this belong to Larder; no key of an application may.
+pub const RESERVED: char = '\u{1}';
+
 /// A key of a cache.
 ///
 /// The in-process store uses `Hash` and `Eq`. Every other tier, patterns such as `user:*` and the
@@ -34,7 +37,8 @@ pub trait CacheKey {
     /// The key as text. Must be the same for equal keys and different for different ones.
     fn text(&self) -> Cow<'_, str>;
 
-    /// Whether the key may be used: not empty, and at most [`MAX_KEY_BYTES`] long.
+    /// Whether the key may be used: not empty, at most [`MAX_KEY_BYTES`] long, and not
+    /// [`RESERVED`].
     ///
     /// Override it only to skip work for types that cannot fail.
     ///
@@ -42,7 +46,9 @@ pub trait CacheKey {
     ///
     /// [`ErrorKind::Key`] when it may not.
     fn check(&self) -> Result<()> {
-        check_text(&self.text())
+        let text = self.text();
+        check_text(&text)?;
+        check_reserved(&text)
     }
 }
 
@@ -66,6 +72,19 @@ pub fn check_text(text: &str) -> Result<()> {
             .with("length", text.len())
             .with("max_length", MAX_KEY_BYTES)
             .hint("use a hash of the long part as the key"));
+    }
+    Ok(())
+}
+
+/// Whether a text is free for applications to use as a key.
+///
+/// # Errors
+///
+/// [`ErrorKind::Key`] when it begins with [`RESERVED`].
+pub fn check_reserved(text: &str) -> Result<()> {
+    if text.starts_with(RESERVED) {
+        return Err(CacheError::new(ErrorKind::Key, "the key begins with the reserved U+0001")
+            .hint("strip control characters from keys"));
     }
     Ok(())
 }
@@ -122,7 +141,17 @@ macro_rules! display_keys {
     )*};
 }
 
-display_keys!(bool, char, i8, i16, i32, i64, i128, isize, u8, u16, u32, u64, u128, usize);
+display_keys!(bool, i8, i16, i32, i64, i128, isize, u8, u16, u32, u64, u128, usize);
+
+impl CacheKey for char {
+    fn text(&self) -> Cow<'_, str> {
+        Cow::Owned(self.to_string())
+    }
+
+    fn check(&self) -> Result<()> {
+        check_reserved(self.encode_utf8(&mut [0; 4]))
+    }
+}
 
 impl<T: CacheKey + ?Sized> CacheKey for &T {
     fn text(&self) -> Cow<'_, str> {

@@ -20,6 +20,7 @@ use crate::codec::Codec;
 use crate::core::{CacheValue, Core, Key, StoreTier, Weigh};
 use crate::deferred::when_free;
 use crate::engine::{Engine, Readers};
+use crate::fence::Fence;
 use crate::flight::Flights;
 use crate::open::{CacheOptions, Listener, Removed};
 use crate::settings::Settings;
@@ -339,7 +340,7 @@ impl Assembled {
         options: CacheOptions<K, V>,
         codec: Option<Codec<V>>,
     ) -> Core<K, V> {
-        let CacheOptions { listener, weigher } = options;
+        let CacheOptions { listener, weigher, ttl_by } = options;
         let is_weighed =
             self.front.as_ref().is_some_and(|front| front.settings.capacity.weight.is_some());
         let weigh = match (weigher, codec) {
@@ -356,8 +357,8 @@ impl Assembled {
             serializer: Arc::clone(&self.serializer),
             flights: Flights::new(),
             weigh,
+            ttl_by,
             heat: crate::stats::Heat::new(),
-            hasher: std::hash::RandomState::new(),
         }
     }
 
@@ -375,7 +376,8 @@ impl Assembled {
             }
             None => table,
         };
-        StoreTier { table, kind: front.kind, ttl: front.ttl }
+        let fence = self.engine.tiers.is_empty().then(Fence::new);
+        StoreTier { table, kind: front.kind, ttl: front.ttl, fence }
     }
 }
 

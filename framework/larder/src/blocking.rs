@@ -10,6 +10,7 @@ use crate::block::block_on;
 use crate::cache::{Cache, Lookup};
 use crate::core::{BoxError, CacheValue, Key, KeyRef, Loader, boxed};
 use crate::settings::SetOptions;
+use crate::stats::MissCause;
 
 /// The calls of a [`Cache`], made to wait. What each does and how it fails is said there.
 ///
@@ -38,11 +39,17 @@ impl<K: Key, V: CacheValue> Blocking<K, V> {
     {
         match self.cache.core.fast(key) {
             Ok(answer) => Ok(answer),
-            Err(cause) => {
-                let answer = block_on(self.cache.core.look_below(key, cause))?;
-                Ok(answer.unwrap_or(None))
-            }
+            Err(cause) => self.get_below(key, cause),
         }
+    }
+
+    #[inline(never)]
+    fn get_below<Q>(&self, key: &Q, cause: MissCause) -> Result<Option<V>>
+    where
+        K: Borrow<Q>,
+        Q: KeyRef<K> + ?Sized,
+    {
+        Ok(block_on(self.cache.core.look_below(key, cause))?.unwrap_or(None))
     }
 
     /// See [`Cache::lookup`].
@@ -287,6 +294,9 @@ impl<K: Key, V: CacheValue> Blocking<K, V> {
             Ok(_) => self.cache.core.count_unanswered(),
             Err(cause) => cause,
         };
+        if let Some(local) = self.cache.core.local() {
+            return self.cache.core.load_locally(&local, key, cause, takes_negative, loader);
+        }
         let options = SetOptions::new();
         let run = boxed(move || ready(loader()));
         let loader = Loader { run, options, takes_negative };

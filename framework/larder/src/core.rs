@@ -1,30 +1,38 @@
 //! The two halves of a cache put together: the typed store in front, the engine behind it.
 //!
 //! [`Core`] is what every handle of a cache shares. [`fast`](Core::fast) is the whole hit path;
-//! the rest is in [`lookup`], [`change`] and [`load`].
+//! the rest is in [`lookup`], [`change`] and [`load`], or in [`local`] for caches that have nothing
+//! but the store.
 
 use std::any::{Any, type_name};
-use std::hash::{BuildHasher, Hash, RandomState};
+use std::hash::Hash;
 use std::sync::Arc;
+use std::sync::atomic::AtomicU64;
+use std::sync::atomic::Ordering::Relaxed;
 
 use futures_util::future::BoxFuture;
-use larder_core::{CacheError, CacheKey, ErrorKind, Life, Result, Serializer, Tier};
+use larder_core::key::check_reserved;
+use larder_core::{CacheKey, Life, Result, Serializer, Tier};
 use larder_store::Store;
 use xxhash_rust::xxh3::xxh3_64;
 
 use crate::codec::Codec;
 use crate::engine::Engine;
+use crate::fence::{Fence, Tally};
 use crate::flight::Flights;
+use crate::open::TtlBy;
 use crate::stats::{CacheStats, Counters, Heat, MissCause, StatsSnapshot, StatsSource, TierStats};
 use crate::stored::Stored;
 use crate::tier::count;
 
 mod change;
 mod load;
+mod local;
 mod lookup;
 mod weigh;
 
 pub(crate) use load::{BoxError, Loader, boxed};
+pub(crate) use local::Flight;
 pub(crate) use weigh::Weigh;
 
 /// What a type must be to serve as the key of a cache.
@@ -54,15 +62,18 @@ pub(crate) struct Core<K: Key, V: CacheValue> {
     pub(crate) serializer: Arc<dyn Serializer>,
     pub(crate) flights: Arc<Flights<K, load::Outcome<V>, load::Mark>>,
     pub(crate) weigh: Weigh<K, V>,
+    /// How long an entry lives, if the application says.
+    pub(crate) ttl_by: Option<TtlBy<K, V>>,
     pub(crate) heat: Heat,
-    pub(crate) hasher: RandomState,
 }
 
 /// The store of a cache and what its tier is called.
-pub(crate) struct StoreTier<K, V> {
+pub(crate) struct StoreTier<K: Key, V: CacheValue> {
     pub(crate) table: Store<K, Stored<V>>,
     pub(crate) kind: String,
     pub(crate) ttl: Option<Life>,
+    /// The fence of a cache that has no other tier. Where there are others theirs is used.
+    pub(crate) fence: Option<Arc<Fence<Flight<K, V>>>>,
 }
 
 impl<K: Key, V: CacheValue> Core<K, V> {
@@ -79,30 +90,14 @@ impl<K: Key, V: CacheValue> Core<K, V> {
         let read = |stored: &Stored<V>, count| (stored.read(), count);
         match store.table.get_counted(key, read) {
             Ok((Some(answer), count_of_hits)) => {
-                self.heat.hit(count_of_hits, || self.hasher.hash_one(key));
+                self.heat.hit(count_of_hits, || store.table.hash_of(key));
                 if answer.is_none() {
                     count(&self.engine.counters.negative_hits);
                 }
                 Ok(answer)
             }
-            Ok((None, _)) => {
-                count(&self.engine.counters.unanswered);
-                Err(MissCause::Tag)
-            }
+            Ok((None, _)) => Err(self.count_unanswered_as(MissCause::Tag)),
             Err(cause) => Err(cause.into()),
-        }
-    }
-
-    /// Where a key stands in the fence. With byte tiers it follows from the text, so that every
-    /// way to the same entry agrees.
-    fn place<Q>(&self, key: &Q) -> u64
-    where
-        Q: KeyRef<K> + ?Sized,
-    {
-        if self.engine.tiers.is_empty() {
-            self.hasher.hash_one(key)
-        } else {
-            xxh3_64(key.text().as_bytes())
         }
     }
 
@@ -112,20 +107,61 @@ impl<K: Key, V: CacheValue> Core<K, V> {
         Q: CacheKey + ?Sized,
     {
         self.engine.check_open()?;
-        key.check()
-            .and_then(|()| check_reserved(key))
-            .map_err(|error| error.with("cache", &self.engine.name))
+        let mut checked = key.check();
+        // The entries of Larder's own are only in byte tiers. A type of the application may skip
+        // the check of the text, but not this one.
+        if !self.engine.tiers.is_empty() {
+            checked = checked.and_then(|()| check_reserved(&key.text()));
+        }
+        checked.map_err(|error| error.with("cache", &self.engine.name))
+    }
+
+    /// As [`check`](Self::check), for a key that was not found for this cause.
+    fn check_missed<Q>(&self, key: &Q, cause: MissCause) -> Result<()>
+    where
+        Q: CacheKey + ?Sized,
+    {
+        let checked = self.check(key);
+        if checked.is_err() {
+            self.uncount_miss(cause);
+        }
+        self.engine.counters.observe(|| self.totals());
+        checked
     }
 
     /// A remembered "there is none" was found, and the caller does not take it for an answer.
     pub(crate) fn count_unanswered(&self) -> MissCause {
-        count(&self.engine.counters.unanswered);
-        self.engine.counters.negative_hits.fetch_sub(1, std::sync::atomic::Ordering::Relaxed);
-        MissCause::Cold
+        self.engine.counters.negative_hits.fetch_sub(1, Relaxed);
+        self.count_unanswered_as(MissCause::Cold)
     }
 
+    /// What the store counted as a hit was none to the caller.
+    #[cold]
+    fn count_unanswered_as(&self, cause: MissCause) -> MissCause {
+        count(&self.engine.counters.unanswered);
+        if self.local().is_some() {
+            self.engine.counters.count_miss(cause);
+        }
+        cause
+    }
+
+    /// A look-up is over and found nothing. Where there is only a store, the store has counted.
     fn count_miss(&self, cause: MissCause) {
-        self.engine.counters.miss(cause, || self.hits());
+        if self.local().is_none() {
+            self.engine.counters.count_miss(cause);
+        }
+    }
+
+    /// A miss that the store counted was none in the end, or no look-up.
+    fn uncount_miss(&self, cause: MissCause) {
+        if self.local().is_some() {
+            self.engine.counters.uncount_miss(cause);
+        }
+    }
+
+    /// All hits and all misses.
+    fn totals(&self) -> (u64, u64) {
+        (self.hits(), self.misses().iter().sum())
     }
 
     pub(crate) fn stats(self: &Arc<Self>) -> CacheStats {
@@ -133,13 +169,10 @@ impl<K: Key, V: CacheValue> Core<K, V> {
     }
 }
 
-/// Keys with the mark of Larder's own entries are not for applications.
-fn check_reserved<Q: CacheKey + ?Sized>(key: &Q) -> Result<()> {
-    if key.text().starts_with(crate::tags::RESERVED) {
-        return Err(CacheError::new(ErrorKind::Key, "the key begins with the reserved U+0001")
-            .hint("strip control characters from keys"));
-    }
-    Ok(())
+/// Where a key stands in the fence of a cache with byte tiers: it follows from the text, so that
+/// every way to the same entry agrees.
+fn place<Q: CacheKey + ?Sized>(key: &Q) -> u64 {
+    xxh3_64(key.text().as_bytes())
 }
 
 impl From<larder_store::MissCause> for MissCause {
@@ -180,9 +213,7 @@ impl<K: Key, V: CacheValue> StatsSource for Core<K, V> {
             snapshot.tiers.push(tier);
         }
         for tier in &self.engine.tiers {
-            let read = |counter: &std::sync::atomic::AtomicU64| {
-                counter.load(std::sync::atomic::Ordering::Relaxed)
-            };
+            let read = |counter: &AtomicU64| counter.load(Relaxed);
             let mut numbers = TierStats::new(tier.tier, &tier.kind);
             numbers.hits = read(&tier.counters.hits);
             numbers.misses = read(&tier.counters.misses);
@@ -191,13 +222,31 @@ impl<K: Key, V: CacheValue> StatsSource for Core<K, V> {
             numbers.undecodable = read(&tier.counters.undecodable);
             snapshot.tiers.push(numbers);
         }
-        snapshot.with_counters(&self.engine.counters, self.hits())
+        let tally = self.local().map_or_else(Tally::default, |local| local.tally());
+        snapshot.with_counters(&self.engine.counters, self.hits(), self.misses(), tally)
+    }
+
+    fn misses(&self) -> [u64; MissCause::ALL.len()] {
+        // Before the store, which counts first what these take back.
+        let mut misses = self.engine.counters.misses();
+        if let Some(store) = self.store.as_ref().filter(|store| store.fence.is_some()) {
+            let stats = store.table.stats();
+            let of_store = [
+                (MissCause::Cold, stats.misses_cold),
+                (MissCause::Expired, stats.misses_expired),
+                (MissCause::Evicted, stats.misses_evicted),
+                (MissCause::Invalidated, stats.misses_invalidated),
+            ];
+            for (cause, count) in of_store {
+                let sum = misses[cause as usize].wrapping_add(count);
+                misses[cause as usize] = sum.cast_signed().max(0).cast_unsigned();
+            }
+        }
+        misses
     }
 
     fn hits(&self) -> u64 {
-        let read = |counter: &std::sync::atomic::AtomicU64| {
-            counter.load(std::sync::atomic::Ordering::Relaxed)
-        };
+        let read = |counter: &AtomicU64| counter.load(Relaxed);
         let counters = &self.engine.counters;
         let from_store = self.store.as_ref().map_or(0, |store| store.table.stats().hits);
         (from_store + read(&counters.tier_hits)).saturating_sub(read(&counters.unanswered))
@@ -215,7 +264,7 @@ impl<K: Key, V: CacheValue> StatsSource for Core<K, V> {
         hottest.truncate(count.max(1).saturating_mul(2));
         let mut named = Vec::new();
         store.table.for_each(|key, _| {
-            let hash = self.hasher.hash_one(key);
+            let hash = store.table.hash_of(key);
             if let Some((_, hits)) = hottest.iter().find(|(hot, _)| *hot == hash) {
                 named.push((key.text().into_owned(), *hits));
             }
@@ -226,8 +275,11 @@ impl<K: Key, V: CacheValue> StatsSource for Core<K, V> {
     }
 
     fn reset(&self) {
-        crate::stats::reset(&self.engine.counters);
+        self.engine.counters.reset();
         self.heat.reset();
+        if let Some(local) = self.local() {
+            local.reset_tally();
+        }
         if let Some(store) = &self.store {
             store.table.reset_stats();
         }
@@ -270,8 +322,10 @@ impl<K: Key, V: CacheValue> AnyCache for Core<K, V> {
     }
 
     fn empty_store(&self) {
-        if let Some(store) = &self.store {
-            self.engine.fence.change_all(|| store.table.clear());
+        match (self.local(), &self.store) {
+            (Some(local), _) => local.change_all(|| local.clear()),
+            (None, Some(store)) => self.engine.fence.change_all(|| store.table.clear()),
+            (None, None) => {}
         }
     }
 }

@@ -11,6 +11,8 @@ type Work = Box<dyn FnOnce() + Send>;
 thread_local! {
     /// How many [`deferred`] calls this thread is in.
     static DEPTH: Cell<usize> = const { Cell::new(0) };
+    /// Whether there is anything in `WAITING`, which costs more to look at.
+    static IS_WAITING: Cell<bool> = const { Cell::new(false) };
     static WAITING: RefCell<Vec<Work>> = const { RefCell::new(Vec::new()) };
 }
 
@@ -41,7 +43,7 @@ impl Held {
         let depth = Depth;
         let result = work();
         drop(depth);
-        if DEPTH.get() == 0 {
+        if DEPTH.get() == 0 && IS_WAITING.replace(false) {
             self.0.extend(WAITING.take());
         }
         result
@@ -61,6 +63,7 @@ pub(crate) fn when_free(work: impl FnOnce() + Send + 'static) {
     if DEPTH.get() == 0 {
         work();
     } else {
+        IS_WAITING.set(true);
         WAITING.with_borrow_mut(|waiting| waiting.push(Box::new(work)));
     }
 }

@@ -63,19 +63,20 @@ pub(crate) struct Engine {
 impl Engine {
     pub(crate) fn new(
         name: Arc<str>,
-        settings: Settings,
+        mut settings: Settings,
         tiers: Vec<ByteTier>,
         readers: Readers,
         clock: Arc<dyn Clock>,
     ) -> Self {
         let stripes = if tiers.is_empty() { 0 } else { WRITE_STRIPES };
+        settings.is_wall_kept = !tiers.is_empty();
         Self {
             name,
             settings,
             readers,
             counters: Counters::new(Arc::clone(&clock)),
             clock,
-            fence: Fence::new(),
+            fence: Fence::strict(),
             tags: TagTable::default(),
             writes: (0..stripes).map(|_| Mutex::new(())).collect(),
             clearing: RwLock::new(()),

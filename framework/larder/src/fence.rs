@@ -2,111 +2,198 @@
 //!
 //! Every write, delete and clear goes through the fence. Whoever wants to fill the store with
 //! something read or loaded earlier takes a [`Ticket`] first, and fills only if nothing concerned
-//! its key since. While there are tickets a stripe remembers which keys changed, so that writes
-//! of other keys do not cost a slow load its place; beyond [`REMEMBERED`] changes it gives up and
-//! refuses, which costs a fill, never correctness.
+//! its key since. The tickets that are out stand in a stripe, which a change of one of their keys
+//! marks; so a change costs one lock, and a write of another key costs a slow load nothing.
+//!
+//! A ticket can carry something, so that others find out who loads their key already.
 
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError, RwLock};
+use std::ops::Deref;
+use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError};
 
 use crate::deferred::deferred;
 
-const STRIPES: usize = 256;
+/// The number of a ticket that was given back.
+const RETURNED: u64 = u64::MAX;
 
-/// How many changed keys a stripe remembers for the tickets that are out.
-const REMEMBERED: usize = 256;
+/// The most stripes. More would make a change of everything slow.
+const MAX_STRIPES: usize = 256;
 
-/// The changes of one cache.
+/// Stripes for each processor: enough that two threads rarely meet.
+const STRIPES_PER_CORE: usize = 16;
+
+/// The changes of one cache. `P` is what a ticket carries.
 #[derive(Debug)]
-pub(crate) struct Fence {
-    /// Moved by whatever concerns many keys at once.
-    all: RwLock<u64>,
-    stripes: Box<[Mutex<Stripe>]>,
+pub(crate) struct Fence<P = ()> {
+    stripes: Box<[Stripe<P>]>,
+    /// Whether a ticket that is taken during a change must wait for its end.
+    is_strict: bool,
 }
 
-#[derive(Debug, Default)]
-struct Stripe {
-    /// Counts the changes.
-    version: u64,
-    /// How many tickets are out.
-    tickets: usize,
-    /// Tickets of before this version are refused.
-    floor: u64,
-    /// The keys that changed while tickets were out, with the version of their last change.
-    changed: Vec<(u64, u64)>,
+/// Alone on its cache line, so that two of them can be locked at the same time.
+#[repr(align(64))]
+#[derive(Debug)]
+struct Stripe<P>(Mutex<Keys<P>>);
+
+/// What is going on with the keys of a stripe.
+#[derive(Debug)]
+struct Keys<P> {
+    out: Vec<Out<P>>,
+    /// The number of the next ticket.
+    next: u64,
+    tally: Tally,
+}
+
+/// A ticket that is out.
+#[derive(Debug)]
+struct Out<P> {
+    number: u64,
+    hash: u64,
+    /// Whether something concerned the key since.
+    is_stale: bool,
+    load: P,
+}
+
+/// What is counted where a lock is held anyway.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub(crate) struct Tally {
+    pub(crate) loads: u64,
+    pub(crate) sets: u64,
 }
 
 /// A point in time for one key. Keep it only as long as it may be used.
 #[derive(Debug)]
-pub(crate) struct Ticket {
-    fence: Arc<Fence>,
+pub(crate) struct Ticket<P = (), F: Deref<Target = Fence<P>> = Arc<Fence<P>>> {
+    fence: F,
     hash: u64,
-    all: u64,
-    version: u64,
+    number: u64,
+}
+
+impl<P> Fence<P> {
+    /// A fence at which a ticket may be taken in the middle of a change. That is right where a
+    /// change is one step, as whoever takes the ticket then reads what is at least as new.
+    pub(crate) fn new() -> Arc<Self> {
+        Self::with_strictness(false)
+    }
+
+    /// A fence at which a ticket is taken before a change or after it.
+    pub(crate) fn strict() -> Arc<Self> {
+        Self::with_strictness(true)
+    }
+
+    fn with_strictness(is_strict: bool) -> Arc<Self> {
+        let stripes = (0..stripe_count()).map(|_| Stripe::new()).collect();
+        Arc::new(Self { stripes, is_strict })
+    }
+
+    /// Notes that a key changes and runs `change` before anybody can fill who looked before.
+    pub(crate) fn change<R>(
+        &self,
+        hash: u64,
+        note: impl FnOnce(&mut Tally),
+        change: impl FnOnce() -> R,
+    ) -> R {
+        let mut keys = self.keys(hash);
+        note(&mut keys.tally);
+        if keys.out.is_empty() && !self.is_strict {
+            // The lock has put us before any ticket that is taken from here on, and so before the
+            // read that it is taken for.
+            drop(keys);
+            return change();
+        }
+        deferred(|| {
+            // Moved in, to be let go before listeners are told.
+            let mut keys = keys;
+            for out in keys.out.iter_mut().filter(|out| out.hash == hash) {
+                out.is_stale = true;
+            }
+            change()
+        })
+    }
+
+    /// Notes that all keys change and runs `change` after the last fill of before.
+    pub(crate) fn change_all<R>(&self, change: impl FnOnce() -> R) -> R {
+        for stripe in &self.stripes {
+            stripe.lock().out.iter_mut().for_each(|out| out.is_stale = true);
+        }
+        change()
+    }
+
+    /// Takes a ticket that carries what `load` makes, unless `follow` finds an answer in what
+    /// another ticket of the same hash carries that still holds.
+    pub(crate) fn join<F, R>(
+        fence: F,
+        hash: u64,
+        follow: impl FnMut(&mut P) -> Option<R>,
+        load: impl FnOnce() -> P,
+    ) -> Result<Ticket<P, F>, R>
+    where
+        F: Deref<Target = Self>,
+    {
+        let mut keys = fence.keys(hash);
+        let same = keys.out.iter_mut().filter(|out| out.hash == hash && !out.is_stale);
+        if let Some(answer) = same.map(|out| &mut out.load).find_map(follow) {
+            return Err(answer);
+        }
+        keys.tally.loads += 1;
+        let number = keys.enter(hash, load());
+        drop(keys);
+        Ok(Ticket { fence, hash, number })
+    }
+
+    /// What was counted since the last reset.
+    pub(crate) fn tally(&self) -> Tally {
+        let mut sum = Tally::default();
+        for stripe in &self.stripes {
+            let tally = stripe.lock().tally;
+            sum.loads += tally.loads;
+            sum.sets += tally.sets;
+        }
+        sum
+    }
+
+    pub(crate) fn reset_tally(&self) {
+        self.stripes.iter().for_each(|stripe| stripe.lock().tally = Tally::default());
+    }
+
+    fn keys(&self, hash: u64) -> MutexGuard<'_, Keys<P>> {
+        self.stripes[hash as usize & (self.stripes.len() - 1)].lock()
+    }
 }
 
 impl Fence {
-    pub(crate) fn new() -> Arc<Self> {
-        let stripes = (0..STRIPES).map(|_| Mutex::default()).collect();
-        Arc::new(Self { all: RwLock::default(), stripes })
-    }
-
     /// Begins to watch a key, before it is read or loaded.
     pub(crate) fn ticket(self: &Arc<Self>, hash: u64) -> Ticket {
-        let all = *self.all.read().unwrap_or_else(PoisonError::into_inner);
-        let mut stripe = self.stripe(hash);
-        stripe.tickets += 1;
-        Ticket { fence: Arc::clone(self), hash, all, version: stripe.version }
-    }
-
-    /// Notes that a key changes and runs `change` before anybody can fill.
-    pub(crate) fn change<R>(&self, hash: u64, change: impl FnOnce() -> R) -> R {
-        deferred(|| {
-            // The read lock keeps `change_all` from running in between.
-            let _all = self.all.read().unwrap_or_else(PoisonError::into_inner);
-            let mut stripe = self.stripe(hash);
-            stripe.note(hash);
-            change()
-        })
-    }
-
-    /// Notes that all keys change and runs `change` before anybody can fill.
-    pub(crate) fn change_all<R>(&self, change: impl FnOnce() -> R) -> R {
-        deferred(|| {
-            let mut all = self.all.write().unwrap_or_else(PoisonError::into_inner);
-            *all = all.wrapping_add(1);
-            change()
-        })
-    }
-
-    fn stripe(&self, hash: u64) -> MutexGuard<'_, Stripe> {
-        self.stripes[hash as usize % STRIPES].lock().unwrap_or_else(PoisonError::into_inner)
+        let number = self.keys(hash).enter(hash, ());
+        Ticket { fence: Arc::clone(self), hash, number }
     }
 }
 
-impl Stripe {
-    fn note(&mut self, hash: u64) {
-        self.version += 1;
-        if self.tickets == 0 {
-            return;
-        }
-        if let Some((_, version)) = self.changed.iter_mut().find(|(changed, _)| *changed == hash) {
-            *version = self.version;
-        } else if self.changed.len() < REMEMBERED {
-            self.changed.push((hash, self.version));
-        } else {
-            self.floor = self.version;
-            self.changed.clear();
-        }
+impl<P> Stripe<P> {
+    const fn new() -> Self {
+        let tally = Tally { loads: 0, sets: 0 };
+        Self(Mutex::new(Keys { out: Vec::new(), next: 0, tally }))
     }
 
-    fn moved(&self, ticket: &Ticket) -> bool {
-        let concerns =
-            |&(hash, version): &(u64, u64)| hash == ticket.hash && version > ticket.version;
-        self.floor > ticket.version || self.changed.iter().any(concerns)
+    fn lock(&self) -> MutexGuard<'_, Keys<P>> {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 
-impl Ticket {
+impl<P> Keys<P> {
+    fn enter(&mut self, hash: u64, load: P) -> u64 {
+        let number = self.next;
+        self.next += 1;
+        self.out.push(Out { number, hash, is_stale: false, load });
+        number
+    }
+
+    fn leave(&mut self, number: u64) -> Option<Out<P>> {
+        let at = self.out.iter().position(|out| out.number == number)?;
+        Some(self.out.swap_remove(at))
+    }
+}
+
+impl<P, F: Deref<Target = Fence<P>>> Ticket<P, F> {
     /// The hash of the key.
     pub(crate) fn hash(&self) -> u64 {
         self.hash
@@ -115,9 +202,9 @@ impl Ticket {
     /// Runs `fill` if nothing has concerned the key since; nothing does while it runs.
     pub(crate) fn fill<R>(&self, fill: impl FnOnce() -> R) -> Option<R> {
         deferred(|| {
-            let all = self.fence.all.read().unwrap_or_else(PoisonError::into_inner);
-            let stripe = self.fence.stripe(self.hash);
-            (*all == self.all && !stripe.moved(self)).then(fill)
+            let keys = self.fence.keys(self.hash);
+            let out = keys.out.iter().find(|out| out.number == self.number);
+            out.is_some_and(|out| !out.is_stale).then(fill)
         })
     }
 
@@ -125,16 +212,36 @@ impl Ticket {
     pub(crate) fn holds(&self) -> bool {
         self.fill(|| ()).is_some()
     }
+
+    /// Gives the ticket back. `end` gets what it carried and whether nothing has concerned the key
+    /// since; nothing does while it runs.
+    pub(crate) fn end<R>(mut self, end: impl FnOnce(P, bool) -> R) -> Option<R> {
+        let number = std::mem::replace(&mut self.number, RETURNED);
+        deferred(|| {
+            let mut keys = self.fence.keys(self.hash);
+            let out = keys.leave(number)?;
+            Some(end(out.load, !out.is_stale))
+        })
+    }
 }
 
-impl Drop for Ticket {
+impl<P, F: Deref<Target = Fence<P>>> Drop for Ticket<P, F> {
     fn drop(&mut self) {
-        let mut stripe = self.fence.stripe(self.hash);
-        stripe.tickets -= 1;
-        if stripe.tickets == 0 {
-            stripe.changed.clear();
+        if self.number == RETURNED {
+            return;
         }
+        let out = self.fence.keys(self.hash).leave(self.number);
+        // What it carried may run code of the application, so the lock is not held any more.
+        drop(out);
     }
+}
+
+fn stripe_count() -> usize {
+    static COUNT: OnceLock<usize> = OnceLock::new();
+    *COUNT.get_or_init(|| {
+        let cores = std::thread::available_parallelism().map_or(1, usize::from);
+        (cores * STRIPES_PER_CORE).next_power_of_two().min(MAX_STRIPES)
+    })
 }
 
 #[cfg(test)]
@@ -143,33 +250,74 @@ mod tests {
 
     #[test]
     fn a_fill_is_refused_after_its_key_or_everything_changed() {
-        let fence = Fence::new();
-        let ticket = fence.ticket(5);
-        assert_eq!(ticket.fill(|| 1), Some(1));
-        fence.change(5 + STRIPES as u64, || ());
-        assert_eq!(ticket.fill(|| 1), Some(1), "another key of the same stripe");
-        fence.change(5, || ());
-        assert_eq!(ticket.fill(|| 1), None);
-        let ticket = fence.ticket(5);
-        assert!(ticket.holds());
-        fence.change_all(|| ());
-        assert!(!ticket.holds());
-        assert!(fence.ticket(5).holds());
+        for fence in [Fence::new(), Fence::strict()] {
+            let ticket = fence.ticket(5);
+            assert_eq!(ticket.fill(|| 1), Some(1));
+            change(&fence, 5 + MAX_STRIPES as u64);
+            assert_eq!(ticket.fill(|| 1), Some(1), "another key of the same stripe");
+            change(&fence, 5);
+            assert_eq!(ticket.fill(|| 1), None);
+            let ticket = fence.ticket(5);
+            assert!(ticket.holds());
+            fence.change_all(|| ());
+            assert!(!ticket.holds());
+            assert_eq!(ticket.end(|(), is_current| is_current), Some(false));
+            assert!(fence.ticket(5).holds());
+        }
     }
 
     #[test]
-    fn a_stripe_remembers_no_more_than_it_may_and_then_refuses() {
+    fn a_ticket_leaves_nothing_behind() {
         let fence = Fence::new();
-        let ticket = fence.ticket(0);
-        for key in 1..=REMEMBERED as u64 {
-            fence.change(key * STRIPES as u64, || ());
-        }
-        assert!(ticket.holds());
-        fence.change(STRIPES as u64 * 1000, || ());
-        assert!(!ticket.holds());
-        assert!(fence.stripe(0).changed.is_empty());
+        let tickets = [fence.ticket(1), fence.ticket(1), fence.ticket(2)];
+        let [first, second, third] = tickets;
+        drop(second);
+        assert_eq!(first.end(|(), is_current| is_current), Some(true));
+        drop(third);
+        assert!(fence.stripes.iter().all(|stripe| stripe.lock().out.is_empty()));
+    }
+
+    #[test]
+    fn who_comes_second_finds_what_the_first_carries_while_it_holds() {
+        let fence: Arc<Fence<u8>> = Fence::new();
+        let join = |load| Fence::join(&*fence, 7, |load| Some(*load), || load);
+        let first = join(1).unwrap();
+        assert_eq!(join(2).unwrap_err(), 1);
+        fence.change(7, |_| (), || ());
+        let second = join(3).unwrap();
+        assert_eq!(join(4).unwrap_err(), 3, "the first does not hold any more");
+        assert_eq!(first.end(|load, is_current| (load, is_current)), Some((1, false)));
+        drop(second);
+        assert_eq!(join(5).unwrap().end(|load, _| load), Some(5));
+        assert_eq!(fence.tally(), Tally { loads: 3, sets: 0 });
+    }
+
+    #[test]
+    fn a_change_waits_for_a_fill_that_has_begun() {
+        let fence = Fence::new();
+        let ticket = fence.ticket(3);
+        let (begun, has_begun) = std::sync::mpsc::channel();
+        let (order, in_order) = std::sync::mpsc::channel();
+        std::thread::scope(|scope| {
+            let changed = order.clone();
+            let fence = &fence;
+            scope.spawn(move || {
+                has_begun.recv().unwrap();
+                fence.change(3, |_| (), || changed.send("changed").unwrap());
+            });
+            ticket.fill(|| {
+                begun.send(()).unwrap();
+                for _ in 0..1_000 {
+                    std::thread::yield_now();
+                }
+                order.send("filled").unwrap();
+            });
+        });
         drop(ticket);
-        fence.change(STRIPES as u64, || ());
-        assert!(fence.stripe(0).changed.is_empty(), "nobody watches");
+        assert_eq!(in_order.iter().take(2).collect::<Vec<_>>(), ["filled", "changed"]);
+    }
+
+    fn change(fence: &Fence, hash: u64) {
+        fence.change(hash, |_| (), || ());
     }
 }

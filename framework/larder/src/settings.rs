@@ -74,6 +74,8 @@ pub(crate) struct Settings {
     pub(crate) max_value_bytes: Option<u64>,
     pub(crate) single_flight: bool,
     pub(crate) load_limit: Option<Duration>,
+    /// Whether anything keeps the end of an entry by the wall clock: tiers that keep bytes do.
+    pub(crate) is_wall_kept: bool,
 }
 
 impl Settings {
@@ -86,22 +88,38 @@ impl Settings {
             max_value_bytes: spec.max_value_bytes,
             single_flight: spec.resilience.single_flight,
             load_limit: spec.resilience.hard_timeout,
+            is_wall_kept: true,
         }
     }
 
-    /// The lives of an entry that is stored now. Reads no clock when nothing expires.
-    pub(crate) fn lives(&self, options: &SetOptions, clock: &dyn Clock) -> Lives {
-        let ttl = match options.ttl.unwrap_or(self.ttl) {
+    /// The lives of an entry that is stored now, for as long as it is told to live or else as the
+    /// config says. Reads no clock when nothing expires.
+    pub(crate) fn lives(
+        &self,
+        ttl: Option<Life>,
+        idle_ttl: Option<Life>,
+        clock: &dyn Clock,
+    ) -> Lives {
+        let ttl = match ttl.unwrap_or(self.ttl) {
             Life::For(ttl) => Life::For(self.jittered(ttl)),
             life => life,
         };
-        let idle = options.idle_ttl.unwrap_or(self.idle_ttl).duration();
-        Lives::new(ttl.duration(), idle, clock)
+        let idle = idle_ttl.unwrap_or(self.idle_ttl).duration();
+        self.lives_of(ttl.duration(), idle, clock)
     }
 
     /// The lives of a remembered "there is none"; `None` when it is not remembered.
     pub(crate) fn negative_lives(&self, clock: &dyn Clock) -> Option<Lives> {
-        Some(Lives::new(Some(self.negative_ttl?), None, clock))
+        Some(self.lives_of(Some(self.negative_ttl?), None, clock))
+    }
+
+    fn lives_of(&self, ttl: Option<Duration>, idle: Option<Duration>, clock: &dyn Clock) -> Lives {
+        Lives {
+            deadline: ttl.map(|ttl| clock.now().after(ttl)),
+            wall: ttl.filter(|_| self.is_wall_kept).map(|ttl| clock.wall().after(ttl)),
+            idle,
+            is_over: ttl.is_some_and(|ttl| ttl.is_zero()),
+        }
     }
 
     /// Spreads expiry up and down, so that entries stored together do not expire together.
@@ -126,16 +144,6 @@ pub(crate) struct Lives {
 }
 
 impl Lives {
-    fn new(ttl: Option<Duration>, idle: Option<Duration>, clock: &dyn Clock) -> Self {
-        let is_over = ttl.is_some_and(|ttl| ttl.is_zero());
-        Self {
-            deadline: ttl.map(|ttl| clock.now().after(ttl)),
-            wall: ttl.map(|ttl| clock.wall().after(ttl)),
-            idle,
-            is_over,
-        }
-    }
-
     /// The lives of an entry that a tier knows to end at `wall`.
     pub(crate) fn until(
         wall: Option<Timestamp>,
@@ -146,14 +154,13 @@ impl Lives {
         Self { deadline, wall, idle, is_over: false }
     }
 
-    /// The same, but not longer than a tier allows.
-    pub(crate) fn at_most(mut self, tier: Option<Life>, clock: &dyn Clock) -> Self {
-        if let Some(Life::For(limit)) = tier {
-            let (deadline, wall) = (clock.now().after(limit), clock.wall().after(limit));
-            self.deadline = Some(self.deadline.map_or(deadline, |own| own.min(deadline)));
-            self.wall = Some(self.wall.map_or(wall, |own| own.min(wall)));
-        }
-        self
+    /// The end of the entry in this process, or that of the longest life of a tier if it is sooner.
+    pub(crate) fn deadline_within(&self, tier: Option<Life>, clock: &dyn Clock) -> Option<Moment> {
+        let Some(Life::For(limit)) = tier else {
+            return self.deadline;
+        };
+        let limit = clock.now().after(limit);
+        Some(self.deadline.map_or(limit, |own| own.min(limit)))
     }
 }
 
@@ -172,6 +179,7 @@ mod tests {
             max_value_bytes: None,
             single_flight: true,
             load_limit: None,
+            is_wall_kept: true,
         }
     }
 
@@ -179,9 +187,7 @@ mod tests {
     fn jitter_spreads_the_ttl_within_its_share() {
         let clock = ManualClock::new();
         let lives: Vec<_> = (0..200)
-            .map(|_| {
-                settings(0.1).lives(&SetOptions::new(), &clock).deadline.unwrap().since(clock.now())
-            })
+            .map(|_| settings(0.1).lives(None, None, &clock).deadline.unwrap().since(clock.now()))
             .collect();
         let (low, high) = (Duration::from_secs(90), Duration::from_secs(110));
         assert!(lives.iter().all(|life| (low..=high).contains(life)), "{lives:?}");
@@ -191,10 +197,9 @@ mod tests {
     #[test]
     fn the_call_wins_over_the_config_and_the_tier_bounds_both() {
         let clock = ManualClock::new();
-        let options = SetOptions::new().ttl(Life::Never);
-        let lives = settings(0.0).lives(&options, &clock);
+        let lives = settings(0.0).lives(Some(Life::Never), None, &clock);
         assert_eq!(lives.deadline, None);
-        let limited = lives.at_most(Some(Life::For(Duration::from_secs(5))), &clock);
-        assert_eq!(limited.deadline, Some(clock.now().after(Duration::from_secs(5))));
+        let limited = lives.deadline_within(Some(Life::For(Duration::from_secs(5))), &clock);
+        assert_eq!(limited, Some(clock.now().after(Duration::from_secs(5))));
     }
 }

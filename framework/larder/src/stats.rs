@@ -5,16 +5,17 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 
-use larder_core::{Clock, HumanDuration, Moment, Tier};
+use larder_core::{HumanDuration, Tier};
 use serde::Serialize;
 
+mod counters;
 mod heat;
 mod window;
 
+pub(crate) use counters::Counters;
 pub(crate) use heat::Heat;
-use window::Window;
 
-use crate::tier::count;
+use crate::fence::Tally;
 
 /// Why a key was not found.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
@@ -69,87 +70,12 @@ impl fmt::Display for MissCause {
     }
 }
 
-/// What the engine counts. Hits in the store are counted by the store itself.
-#[derive(Debug)]
-pub(crate) struct Counters {
-    pub(crate) tier_hits: AtomicU64,
-    pub(crate) negative_hits: AtomicU64,
-    /// Hits of the store and the tiers that were no answer to the caller.
-    pub(crate) unanswered: AtomicU64,
-    pub(crate) sets: AtomicU64,
-    pub(crate) deletes: AtomicU64,
-    pub(crate) loads: AtomicU64,
-    pub(crate) load_failures: AtomicU64,
-    pub(crate) coalesced: AtomicU64,
-    pub(crate) fenced: AtomicU64,
-    pub(crate) rejections: AtomicU64,
-    misses: [AtomicU64; MissCause::ALL.len()],
-    window: Window,
-    since: AtomicU64,
-    clock: Arc<dyn Clock>,
-}
-
-impl Counters {
-    pub(crate) fn new(clock: Arc<dyn Clock>) -> Self {
-        let zero = || AtomicU64::new(0);
-        Self {
-            tier_hits: zero(),
-            negative_hits: zero(),
-            unanswered: zero(),
-            sets: zero(),
-            deletes: zero(),
-            loads: zero(),
-            load_failures: zero(),
-            coalesced: zero(),
-            fenced: zero(),
-            rejections: zero(),
-            misses: std::array::from_fn(|_| zero()),
-            window: Window::new(clock.now()),
-            since: AtomicU64::new(clock.now().as_nanos()),
-            clock,
-        }
-    }
-
-    /// Counts a miss. `hits` is asked only when a new second has begun.
-    pub(crate) fn miss(&self, cause: MissCause, hits: impl FnOnce() -> u64) {
-        count(&self.misses[cause as usize]);
-        self.window.observe(self.clock.now(), || (hits(), self.misses()));
-    }
-
-    pub(crate) fn misses(&self) -> u64 {
-        self.misses.iter().map(|misses| misses.load(Ordering::Relaxed)).sum()
-    }
-
-    fn misses_of(&self, cause: MissCause) -> u64 {
-        self.misses[cause as usize].load(Ordering::Relaxed)
-    }
-
-    fn reset(&self) {
-        let plain = [
-            &self.tier_hits,
-            &self.negative_hits,
-            &self.unanswered,
-            &self.sets,
-            &self.deletes,
-            &self.loads,
-            &self.load_failures,
-            &self.coalesced,
-            &self.fenced,
-            &self.rejections,
-        ];
-        for counter in plain.into_iter().chain(&self.misses) {
-            counter.store(0, Ordering::Relaxed);
-        }
-        let now = self.clock.now();
-        self.window.reset(now);
-        self.since.store(now.as_nanos(), Ordering::Relaxed);
-    }
-}
-
 /// What statistics need to know of a cache, whatever its types.
 pub(crate) trait StatsSource: Send + Sync {
     fn snapshot(&self) -> StatsSnapshot;
     fn hits(&self) -> u64;
+    /// By cause, as they are declared.
+    fn misses(&self) -> [u64; MissCause::ALL.len()];
     fn counters(&self) -> &Counters;
     fn hottest(&self, count: usize) -> Vec<(String, u64)>;
     fn reset(&self);
@@ -185,14 +111,14 @@ impl CacheStats {
 
     /// The share of look-ups of the last `window` that were answered; `None` when there were none.
     ///
-    /// Counters are looked at once a second, when something misses or asks for statistics, and
-    /// kept for ten minutes; the answer is for the shortest kept span that covers the window, or
-    /// else for the longest.
+    /// Counters are looked at about once a second, when something misses or asks for statistics,
+    /// and kept for ten minutes; the answer is for the shortest kept span that covers the window,
+    /// or else for the longest.
     #[must_use]
     pub fn hit_rate_window(&self, window: Duration) -> Option<f64> {
         let counters = self.source.counters();
         let now = counters.clock.now();
-        let totals = (self.source.hits(), counters.misses());
+        let totals = (self.source.hits(), self.source.misses().iter().sum());
         counters.window.rate(now, window, totals)
     }
 
@@ -313,32 +239,33 @@ impl TierStats {
 
 impl StatsSnapshot {
     /// Fills in what the engine counts.
-    pub(crate) fn with_counters(mut self, counters: &Counters, hits: u64) -> Self {
+    pub(crate) fn with_counters(
+        mut self,
+        counters: &Counters,
+        hits: u64,
+        misses: [u64; MissCause::ALL.len()],
+        tally: Tally,
+    ) -> Self {
         let read = |counter: &AtomicU64| counter.load(Ordering::Relaxed);
         self.hits = hits;
-        self.misses = counters.misses();
+        self.misses = misses.iter().sum();
         let lookups = self.hits + self.misses;
         self.hit_rate = if lookups == 0 { 0.0 } else { hits as f64 / lookups as f64 };
         self.miss_causes = MissCause::ALL
             .into_iter()
-            .map(|cause| (cause.to_string(), counters.misses_of(cause)))
+            .map(|cause| (cause.to_string(), misses[cause as usize]))
             .collect();
         self.negative_hits = read(&counters.negative_hits);
-        self.sets = read(&counters.sets);
+        self.sets = tally.sets.wrapping_add(read(&counters.sets));
         self.deletes = read(&counters.deletes);
-        self.loads = read(&counters.loads);
+        self.loads = tally.loads.wrapping_add(read(&counters.loads));
         self.load_failures = read(&counters.load_failures);
         self.coalesced = read(&counters.coalesced);
         self.fenced = read(&counters.fenced);
         self.rejections += read(&counters.rejections);
-        let since = Moment::from_nanos(counters.since.load(Ordering::Relaxed));
-        self.span_seconds = counters.clock.now().since(since).as_secs_f64();
+        self.span_seconds = counters.clock.now().since(counters.since()).as_secs_f64();
         self
     }
-}
-
-pub(crate) fn reset(counters: &Counters) {
-    counters.reset();
 }
 
 impl fmt::Display for StatsSnapshot {

@@ -13,8 +13,7 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use larder_core::entry::TagStamp;
 use xxhash_rust::xxh3::xxh3_64;
 
-/// Keys that start with this belong to Larder; no key of an application may.
-pub(crate) const RESERVED: char = '\u{1}';
+pub(crate) use larder_core::key::RESERVED;
 
 /// Cells that no entry refers to are dropped when there are more than this.
 const PRUNE_AT: usize = 4096;

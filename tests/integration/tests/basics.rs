@@ -324,6 +324,34 @@ fn a_program_without_a_runtime_has_the_same_cache() {
     assert_eq!(loads.into_inner(), 1);
 }
 
+#[tokio::test]
+async fn code_may_say_how_long_an_entry_lives() {
+    let (manager, clock) = caches(MEMORY).await;
+    let options = CacheOptions::new().ttl_by(|key: &String, seconds: &u64| match key.as_str() {
+        "ever" => Some(Life::Never),
+        "config" => None,
+        _ => Some(Duration::from_secs(*seconds).into()),
+    });
+    let users = manager.cache_with("users", options).unwrap();
+    users.set("a", 10).await.unwrap();
+    users.get_or_load("b", || async { Ok::<_, String>(20) }).await.unwrap();
+    users.blocking().get_or_load("c", || Ok::<_, String>(30)).unwrap();
+    let said = SetOptions::new().ttl(Duration::from_secs(40));
+    users.set_with("d", 1, &said).await.unwrap();
+    users.set_many([("ever".to_owned(), 1), ("config".to_owned(), 1)]).await.unwrap();
+    users.set("gone", 5).await.unwrap();
+    users.set("gone", 0).await.unwrap();
+    let mut lives = [("gone", 0), ("a", 10), ("b", 20), ("c", 30), ("d", 40), ("config", 60)];
+    for (key, seconds) in &mut lives {
+        let life = users.ttl(*key).await.unwrap();
+        let expected = (*seconds > 0).then(|| Duration::from_secs(*seconds).into());
+        assert_eq!(life, expected, "{key}");
+    }
+    assert_eq!(users.ttl("ever").await.unwrap(), Some(Life::Never));
+    clock.advance(Duration::from_secs(20));
+    assert_eq!(users.get_many(["a", "b", "c"]).await.unwrap(), [None, None, Some(30)]);
+}
+
 /// Waits without any runtime.
 fn futures_block<F: Future>(future: F) -> F::Output {
     let mut future = std::pin::pin!(future);

@@ -267,3 +267,35 @@ async fn single_flight_can_be_switched_off() {
     }
     assert_eq!(users.stats().snapshot().loads, 3);
 }
+
+#[test]
+fn a_panic_of_a_blocking_loader_is_an_error_for_who_waits_along() {
+    let runtime = tokio::runtime::Builder::new_current_thread().build().unwrap();
+    let (cache, _clock) = runtime.block_on(users());
+    let users = cache.blocking();
+    let (begun, has_begun) = std::sync::mpsc::channel();
+    let (release, is_released) = std::sync::mpsc::channel::<()>();
+    std::thread::scope(|scope| {
+        let first = scope.spawn(|| {
+            users.get_or_load(&1, move || -> Result<String, String> {
+                begun.send(()).unwrap();
+                is_released.recv().unwrap();
+                panic!("row {} is broken", 7);
+            })
+        });
+        has_begun.recv().unwrap();
+        let second = scope.spawn(|| users.get_or_load(&1, || Ok::<_, String>("second".into())));
+        while cache.stats().snapshot().coalesced == 0 {
+            std::thread::yield_now();
+        }
+        release.send(()).unwrap();
+        for caller in [first, second] {
+            let error = caller.join().unwrap().unwrap_err();
+            assert_eq!(error.kind(), ErrorKind::Load);
+            assert_eq!(error.context("panic"), Some("row 7 is broken"));
+        }
+    });
+    let stats = cache.stats().snapshot();
+    assert_eq!((stats.loads, stats.load_failures, stats.misses), (1, 1, 2));
+    assert_eq!(users.get_or_load(&1, || Ok::<_, String>("again".into())).unwrap(), "again");
+}

@@ -240,3 +240,97 @@ fn a_listener_may_use_a_cache_with_tiers() {
     let value = is_done.recv_timeout(Duration::from_secs(20)).expect("it waits for itself");
     assert_eq!(value.as_deref(), Some("by the listener"));
 }
+
+/// A key of which all have the same hash.
+#[derive(Clone, Debug, PartialEq, Eq)]
+struct Alike(u8);
+
+impl std::hash::Hash for Alike {
+    fn hash<H: std::hash::Hasher>(&self, state: &mut H) {
+        state.write_u8(0);
+    }
+}
+
+impl larder::CacheKey for Alike {
+    fn text(&self) -> std::borrow::Cow<'_, str> {
+        self.0.to_string().into()
+    }
+}
+
+/// A cache of memory alone, for threads.
+fn in_memory<K: larder::Key, V: larder::CacheValue>() -> Cache<K, V> {
+    let builder = CacheManager::builder();
+    let builder = builder.text("c.toml", Format::Toml, "[caches.users]\nbackend = \"memory\"");
+    let manager = builder.build_blocking().unwrap();
+    manager.local_cache("users", CacheOptions::new()).unwrap()
+}
+
+#[test]
+fn no_thread_gets_what_was_loaded_before_a_change_that_has_ended() {
+    const CHANGES: u64 = 2_000;
+    let users = in_memory::<u64, u64>().blocking();
+    let database = std::sync::atomic::AtomicU64::new(0);
+    let is_over = std::sync::atomic::AtomicBool::new(false);
+    let read = || {
+        let value = database.load(std::sync::atomic::Ordering::Acquire);
+        // Time for the value to grow old.
+        std::thread::yield_now();
+        Ok::<_, String>(value)
+    };
+    std::thread::scope(|scope| {
+        for _ in 0..2 {
+            scope.spawn(|| {
+                while !is_over.load(std::sync::atomic::Ordering::Relaxed) {
+                    users.get_or_load(&1, read).unwrap();
+                }
+            });
+        }
+        for version in 1..=CHANGES {
+            database.store(version, std::sync::atomic::Ordering::Release);
+            match version % 64 {
+                0 => users.clear().unwrap(),
+                odd if odd % 2 == 1 => users.set(&1, version).unwrap(),
+                _ => assert!(users.delete(&1).is_ok()),
+            }
+            let value = users.get_or_load(&1, read).unwrap();
+            if value < version {
+                is_over.store(true, std::sync::atomic::Ordering::Relaxed);
+                panic!("{value} was there after the change of {version}");
+            }
+        }
+        is_over.store(true, std::sync::atomic::Ordering::Relaxed);
+    });
+}
+
+#[test]
+fn a_change_of_a_loader_wins_over_what_it_loads() {
+    let cache = in_memory::<u64, u64>();
+    let users = cache.blocking();
+    let load_across = |change: &(dyn Fn() + Sync)| {
+        users.clear().unwrap();
+        let load = || {
+            change();
+            Ok::<_, String>(0)
+        };
+        assert_eq!(users.get_or_load(&1, load).unwrap(), 0, "the caller has what it loaded");
+        users.get(&1).unwrap()
+    };
+    assert_eq!(load_across(&|| ()), Some(0));
+    assert_eq!(load_across(&|| users.set(&2, 7).unwrap()), Some(0), "another key");
+    assert_eq!(load_across(&|| users.set(&1, 7).unwrap()), Some(7));
+    assert_eq!(load_across(&|| assert!(!users.delete(&1).unwrap())), None);
+    assert_eq!(load_across(&|| users.clear().unwrap()), None);
+    assert_eq!(load_across(&|| assert_eq!(users.delete_pattern("*").unwrap(), 0)), None);
+    assert_eq!(cache.stats().snapshot().fenced, 4);
+}
+
+#[test]
+fn keys_of_the_same_hash_are_loaded_side_by_side() {
+    let users = in_memory::<Alike, u8>().blocking();
+    let outer = users.get_or_load(&Alike(1), || {
+        // Would wait for itself if it were taken for the same key.
+        users.get_or_load(&Alike(2), || Ok::<_, String>(2)).map(|two| two - 1)
+    });
+    assert_eq!(outer.unwrap(), 1);
+    assert_eq!([1, 2].map(|key| users.get(&Alike(key)).unwrap()), [Some(1), Some(2)]);
+}

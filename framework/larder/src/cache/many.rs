@@ -28,11 +28,10 @@ impl<K: Key, V: CacheValue> Cache<K, V> {
         Q: KeyRef<K> + ?Sized + 'q,
     {
         let keys: Vec<&Q> = keys.into_iter().collect();
-        let answers = self.core.look_up_many(&keys).await?;
-        Ok(answers.into_iter().map(|answer| answer.unwrap_or(None)).collect())
+        self.core.look_up_many(&keys).await
     }
 
-    /// Stores many values.
+    /// Stores many values, in one pass where nothing has to be waited for.
     ///
     /// # Errors
     ///

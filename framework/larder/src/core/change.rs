@@ -7,7 +7,7 @@ use larder_core::key::glob_matches;
 use larder_core::{CacheError, ErrorKind, Life, Result};
 use larder_store::{Full, Insert, RemovalReason};
 
-use super::{CacheValue, Core, Key, KeyRef};
+use super::{AnyCache, CacheValue, Core, Key, KeyRef, place};
 use crate::engine::Payloads;
 use crate::settings::{Lives, SetOptions};
 use crate::stored::Stored;
@@ -16,61 +16,53 @@ use crate::tier::count;
 impl<K: Key, V: CacheValue> Core<K, V> {
     /// Stores a value, or "there is none", in every tier.
     pub(crate) async fn set(&self, key: K, value: Option<V>, options: &SetOptions) -> Result<()> {
-        self.check(&key)?;
-        let lives = match &value {
-            Some(_) => self.engine.settings.lives(options, &*self.engine.clock),
-            None => match self.engine.settings.negative_lives(&*self.engine.clock) {
-                Some(lives) => lives,
-                None => return self.delete(&key).await.map(drop),
-            },
-        };
-        if lives.is_over {
-            return self.delete(&key).await.map(drop);
+        match self.local() {
+            Some(local) => self.set_locally(&local, key, value, options),
+            // Boxed, so that the future of what never waits stays small.
+            None => Box::pin(self.set_in_tiers(key, value, options)).await,
         }
+    }
+
+    /// How long an entry lives that is stored now; `None` when it is not to be stored at all. Not
+    /// for under the fence: it runs code of the application.
+    pub(super) fn lives<B: Borrow<K>>(
+        &self,
+        key: impl FnOnce() -> B,
+        value: Option<&V>,
+        options: &SetOptions,
+    ) -> Option<Lives> {
+        let (settings, clock) = (&self.engine.settings, &*self.engine.clock);
+        let Some(value) = value else {
+            return settings.negative_lives(clock).filter(|lives| !lives.is_over);
+        };
+        let by_code = || self.ttl_by.as_ref().and_then(|ttl_by| ttl_by(key().borrow(), value));
+        let lives = settings.lives(options.ttl.or_else(by_code), options.idle_ttl, clock);
+        (!lives.is_over).then_some(lives)
+    }
+
+    /// Refuses a value over the limit of the cache, before it is stored in the store alone.
+    pub(super) fn check_size(&self, stored: &Stored<V>) -> Result<()> {
+        match (self.engine.settings.max_value_bytes, &self.codec, stored.value()) {
+            (Some(_), Some(codec), Some(value)) => {
+                self.engine.check_size(codec.encode(value, &*self.serializer)?.len())
+            }
+            _ => Ok(()),
+        }
+    }
+
+    async fn set_in_tiers(&self, key: K, value: Option<V>, options: &SetOptions) -> Result<()> {
+        self.check(&key)?;
+        let Some(lives) = self.lives(|| &key, value.as_ref(), options) else {
+            return self.delete(&key).await.map(drop);
+        };
         check_tags(&options.tags)?;
         let tags = self.engine.capture_tags(&options.tags).await;
         let stored = Stored::new(value, tags);
-        let done = if self.engine.tiers.is_empty() {
-            self.set_in_store(key, stored, lives, options)
-        } else {
-            Box::pin(self.set_in_tiers(key, stored, lives, options)).await
-        };
-        if done.is_ok() {
-            count(&self.engine.counters.sets);
-        }
-        done
-    }
-
-    fn set_in_store(
-        &self,
-        key: K,
-        stored: Stored<V>,
-        lives: Lives,
-        options: &SetOptions,
-    ) -> Result<()> {
-        if let (Some(_), Some(codec), Some(value)) =
-            (self.engine.settings.max_value_bytes, &self.codec, stored.value())
-        {
-            self.engine.check_size(codec.encode(value, &*self.serializer)?.len())?;
-        }
-        let place = self.place(&key);
-        let insert = self.prepare(&key, &stored, lives, options.weight, None);
-        let inserted = self.engine.fence.change(place, || self.insert(key, stored, insert));
-        inserted.map_err(|full| self.full(full))
-    }
-
-    async fn set_in_tiers(
-        &self,
-        key: K,
-        stored: Stored<V>,
-        lives: Lives,
-        options: &SetOptions,
-    ) -> Result<()> {
         let payloads = self.encode(&stored)?;
         let bytes = payloads.len();
         let meta = self.engine.meta(&lives, stored.tags(), stored.value().is_none());
-        let (text, place) = (key.text().into_owned(), self.place(&key));
-        let insert = self.prepare(&key, &stored, lives, options.weight, bytes);
+        let (text, place) = (key.text().into_owned(), place(&key));
+        let insert = self.prepare(|| &key, &stored, lives, options.weight, bytes);
         let is_typed = self.store.is_some();
         let mut kept = Ok(());
         let outcome = self
@@ -90,7 +82,8 @@ impl<K: Key, V: CacheValue> Core<K, V> {
                 },
             )
             .await;
-        if is_typed && kept.is_ok() { Ok(()) } else { outcome }
+        let done = if is_typed && kept.is_ok() { Ok(()) } else { outcome };
+        done.inspect(|()| count(&self.engine.counters.sets))
     }
 
     /// The value of an entry in the format of each byte tier.
@@ -108,9 +101,9 @@ impl<K: Key, V: CacheValue> Core<K, V> {
 
     /// How an entry will be put into the store. Not for under the fence: it runs the weigher of the
     /// application, or the serializer.
-    pub(super) fn prepare(
+    pub(super) fn prepare<B: Borrow<K>>(
         &self,
-        key: &K,
+        key: impl FnOnce() -> B,
         stored: &Stored<V>,
         lives: Lives,
         weight: Option<u32>,
@@ -119,9 +112,9 @@ impl<K: Key, V: CacheValue> Core<K, V> {
         let Some(store) = &self.store else {
             return Insert::default();
         };
-        let lives = lives.at_most(store.ttl, &*self.engine.clock);
+        let deadline = lives.deadline_within(store.ttl, &*self.engine.clock);
         let weight = weight.unwrap_or_else(|| self.weigh.weigh(key, stored.value(), bytes));
-        Insert::default().deadline(lives.deadline).idle_ttl(lives.idle).weight(weight)
+        Insert::default().deadline(deadline).idle_ttl(lives.idle).weight(weight)
     }
 
     /// Puts an entry into the store, for who has the fence.
@@ -134,7 +127,7 @@ impl<K: Key, V: CacheValue> Core<K, V> {
         }
     }
 
-    fn full(&self, full: Full) -> CacheError {
+    pub(super) fn full(&self, full: Full) -> CacheError {
         CacheError::new(ErrorKind::Capacity, "the cache is full")
             .with("cache", &self.engine.name)
             .with("max_size", full.max_size)
@@ -142,7 +135,7 @@ impl<K: Key, V: CacheValue> Core<K, V> {
             .hint("raise `capacity` or `max_bytes`, or set `on_full = \"evict\"`")
     }
 
-    fn forget<Q>(&self, key: &Q, reason: RemovalReason) -> bool
+    pub(super) fn forget<Q>(&self, key: &Q, reason: RemovalReason) -> bool
     where
         K: Borrow<Q>,
         Q: KeyRef<K> + ?Sized,
@@ -156,18 +149,23 @@ impl<K: Key, V: CacheValue> Core<K, V> {
         K: Borrow<Q>,
         Q: KeyRef<K> + ?Sized,
     {
+        match self.local() {
+            Some(local) => self.delete_locally(&local, key),
+            None => Box::pin(self.delete_in_tiers(key)).await,
+        }
+    }
+
+    async fn delete_in_tiers<Q>(&self, key: &Q) -> Result<bool>
+    where
+        K: Borrow<Q>,
+        Q: KeyRef<K> + ?Sized,
+    {
         self.check(key)?;
-        let place = self.place(key);
+        let (text, place) = (key.text(), place(key));
         let mut was_there = false;
-        let removed = if self.engine.tiers.is_empty() {
-            was_there =
-                self.engine.fence.change(place, || self.forget(key, RemovalReason::Deleted));
-            Ok(false)
-        } else {
-            let text = key.text();
-            let forget = || was_there |= self.forget(key, RemovalReason::Deleted);
-            Box::pin(self.engine.change_key(place, forget, self.engine.remove(&text), |_| ())).await
-        };
+        let forget = || was_there |= self.forget(key, RemovalReason::Deleted);
+        let remove = self.engine.remove(&text);
+        let removed = self.engine.change_key(place, forget, remove, |_| ()).await;
         let was_there = removed? || was_there;
         if was_there {
             count(&self.engine.counters.deletes);
@@ -178,6 +176,10 @@ impl<K: Key, V: CacheValue> Core<K, V> {
     /// Removes every entry from every tier.
     pub(crate) async fn clear_all(&self) -> Result<()> {
         self.engine.check_open()?;
+        if self.local().is_some() {
+            self.empty_store();
+            return Ok(());
+        }
         let empty = || {
             if let Some(store) = &self.store {
                 store.table.clear();
@@ -202,8 +204,12 @@ impl<K: Key, V: CacheValue> Core<K, V> {
                 });
             }
         };
-        let removed = self.engine.remove_matching(pattern, forget).await?;
-        deleted.extend(removed);
+        if let Some(local) = self.local() {
+            local.change_all(forget);
+        } else {
+            let removed = self.engine.remove_matching(pattern, forget).await?;
+            deleted.extend(removed);
+        }
         self.engine
             .counters
             .deletes
@@ -218,27 +224,26 @@ impl<K: Key, V: CacheValue> Core<K, V> {
         Q: KeyRef<K> + ?Sized,
     {
         self.check(key)?;
-        let lives = self.engine.settings.lives(&SetOptions::new().ttl(ttl), &*self.engine.clock);
+        let lives = self.engine.settings.lives(Some(ttl), None, &*self.engine.clock);
         if lives.is_over {
             return self.delete(key).await;
         }
         if !self.exists(key).await? {
             return Ok(false);
         }
-        let place = self.place(key);
         let touch = || {
             if let Some(store) = &self.store {
-                let deadline = lives.at_most(store.ttl, &*self.engine.clock).deadline;
+                let deadline = lives.deadline_within(store.ttl, &*self.engine.clock);
                 store.table.touch(key, deadline);
             }
         };
-        if self.engine.tiers.is_empty() {
-            self.engine.fence.change(place, touch);
+        if let Some(local) = self.local() {
+            self.change_locally(&local, key, touch);
             return Ok(true);
         }
         let text = key.text();
         let touched =
-            self.engine.change_key(place, touch, self.engine.touch(&text, &lives), |_| ());
+            self.engine.change_key(place(key), touch, self.engine.touch(&text, &lives), |_| ());
         Box::pin(touched).await.map(|()| true)
     }
 
@@ -258,7 +263,7 @@ impl<K: Key, V: CacheValue> Core<K, V> {
 /// More tags do not fit into the header of an entry.
 const MAX_TAGS: usize = 32;
 
-fn check_tags(tags: &[String]) -> Result<()> {
+pub(super) fn check_tags(tags: &[String]) -> Result<()> {
     if tags.len() > MAX_TAGS {
         return Err(CacheError::new(ErrorKind::Capacity, "an entry has too many tags")
             .with("current_size", tags.len())

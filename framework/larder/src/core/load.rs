@@ -1,5 +1,6 @@
 //! Loading: one load per key, on a task of its own, stored only if nothing changed meanwhile.
 
+use std::any::Any;
 use std::borrow::Borrow;
 use std::error::Error as StdError;
 use std::future::Future;
@@ -11,7 +12,7 @@ use futures_util::future::BoxFuture;
 use larder_core::{CacheError, Clock, ErrorKind, HumanDuration, Result, Timestamp, telemetry};
 use tracing::Instrument;
 
-use super::{CacheValue, Core, Key, KeyRef};
+use super::{CacheValue, Core, Key, KeyRef, place};
 use crate::fence::Ticket;
 use crate::flight::{Join, Lead};
 use crate::settings::SetOptions;
@@ -25,6 +26,9 @@ pub(crate) type Outcome<V> = Result<Option<V>>;
 
 /// Any error of an application's loader.
 pub(crate) type BoxError = Box<dyn StdError + Send + Sync>;
+
+/// How a loader ended: with a value or an error of its own, or in a panic.
+pub(super) type Ended<V> = Result<Result<Option<V>, BoxError>, Box<dyn Any + Send>>;
 
 /// The loader of an application, ready to run once.
 pub(crate) struct Loader<'a, V> {
@@ -82,11 +86,21 @@ impl<K: Key, V: CacheValue> Core<K, V> {
         K: Borrow<Q>,
         Q: KeyRef<K> + ?Sized,
     {
+        if let Some(local) = self.local() {
+            return self.load_on_task(&local, key, cause, loader).await;
+        }
         let lead = match self.join(key, cause, loader.takes_negative).await? {
             Step::Answer(answer) => return Ok(answer),
             Step::Lead(lead) => lead,
         };
-        let flight = Arc::clone(self).fly(key.to_owned(), loader, lead);
+        self.on_task(Arc::clone(self).fly(key.to_owned(), loader, lead)).await
+    }
+
+    /// Awaits a load that goes on when the caller goes away.
+    pub(super) async fn on_task(
+        &self,
+        flight: impl Future<Output = Outcome<V>> + Send + 'static,
+    ) -> Outcome<V> {
         match tokio::runtime::Handle::try_current() {
             // A caller that goes away drops the handle; the task runs on.
             Ok(runtime) => runtime.spawn(flight).await.unwrap_or_else(|error| {
@@ -133,7 +147,7 @@ impl<K: Key, V: CacheValue> Core<K, V> {
         Q: KeyRef<K> + ?Sized,
     {
         self.check(key)?;
-        let mark = || Mark::new(self.engine.fence.ticket(self.place(key)));
+        let mark = || Mark::new(self.engine.fence.ticket(place(key)));
         let holds = |mark: &Mark| mark.holds(&*self.engine.clock);
         let mut has_waited = false;
         loop {
@@ -195,34 +209,39 @@ impl<K: Key, V: CacheValue> Core<K, V> {
             }
             _ => {}
         }
-        let mut cause = MissCause::Cold;
-        if !self.engine.tiers.is_empty() {
-            match self.fetch(key, cause, Some(mark)).await {
-                Ok(answer) if answer.is_some() || takes_negative => return Ok(answer),
-                Ok(_) => cause = self.count_unanswered(),
-                Err(other) => cause = other,
-            }
-        }
+        let cause = match self.fetch(key, MissCause::Cold, Some(mark)).await {
+            Ok(answer) if answer.is_some() || takes_negative => return Ok(answer),
+            Ok(_) => self.count_unanswered(),
+            Err(cause) => cause,
+        };
         self.count_miss(cause);
         let tags = self.engine.capture_tags(&options.tags).await;
         mark.rest_on(Basis { tags: tags.clone(), deadline: None });
-        let span = tracing::info_span!(
-            target: telemetry::TARGET, "cache.load", cache = %self.engine.name
-        );
-        let value = self.run(run).instrument(span).await?;
+        count(&self.engine.counters.loads);
+        let value = self.run(run).instrument(self.load_span()).await?;
         self.keep(key, value.clone(), tags, &options, mark).await;
         Ok(value)
     }
 
+    pub(super) fn load_span(&self) -> tracing::Span {
+        tracing::info_span!(
+            target: telemetry::TARGET, "cache.load", cache = %self.engine.name
+        )
+    }
+
     /// Runs the loader within the limit of the cache.
-    async fn run(&self, run: BoxFuture<'_, Result<Option<V>, BoxError>>) -> Outcome<V> {
-        count(&self.engine.counters.loads);
+    pub(super) async fn run(&self, run: BoxFuture<'_, Result<Option<V>, BoxError>>) -> Outcome<V> {
         // A panic must not strand those who wait; the loader is not used again after one.
         let guarded = AssertUnwindSafe(run).catch_unwind();
         let ended = match self.engine.settings.load_limit {
             None => Some(guarded.await),
             Some(longest) => limit(&*self.engine.clock, longest, guarded).await,
         };
+        self.judge(ended)
+    }
+
+    /// The outcome of a loader that ended, or that took too long.
+    pub(super) fn judge(&self, ended: Option<Ended<V>>) -> Outcome<V> {
         let failed =
             |kind, message| CacheError::new(kind, message).with("cache", &self.engine.name);
         let outcome =
@@ -262,36 +281,37 @@ impl<K: Key, V: CacheValue> Core<K, V> {
         options: &SetOptions,
         mark: &Mark,
     ) {
-        let settings = &self.engine.settings;
-        let lives = match &value {
-            Some(_) => Some(settings.lives(options, &*self.engine.clock)),
-            None => settings.negative_lives(&*self.engine.clock),
-        };
-        let Some(lives) = lives.filter(|lives| !lives.is_over) else {
+        let Some(lives) = self.lives(|| key, value.as_ref(), options) else {
             return;
         };
         // A tag that was invalidated during the load makes the value old before it is stored.
         let is_wanted = mark.holds(&*self.engine.clock);
         let stored = Stored::new(value, tags);
-        let payloads = self.encode(&stored).inspect_err(|error| {
-            tracing::warn!(
-                target: telemetry::TARGET,
-                cache = %self.engine.name, %error, "{}", telemetry::STORE_FAILED
-            );
-        });
+        let payloads = self.encode(&stored).inspect_err(|error| self.warn_unstored(error));
         let Ok(payloads) = payloads else { return };
         let meta = self.engine.meta(&lives, stored.tags(), stored.value().is_none());
-        let bytes = payloads.len();
-        if !is_wanted || !self.fill_store(key.clone(), stored, lives, bytes, &mark.ticket) {
-            count(&self.engine.counters.fenced);
-            tracing::debug!(
-                target: telemetry::TARGET, cache = %self.engine.name, "{}", telemetry::LOAD_FENCED
-            );
+        let insert = self.prepare(|| key, &stored, lives, options.weight, payloads.len());
+        if !is_wanted || !self.fill_store(key.clone(), stored, insert, &mark.ticket) {
+            self.count_fenced();
             return;
         }
-        if !self.engine.tiers.is_empty() {
-            self.engine.put_loaded(&key.text(), payloads, &meta, &mark.ticket).await;
-        }
+        self.engine.put_loaded(&key.text(), payloads, &meta, &mark.ticket).await;
+    }
+
+    /// A loaded value is not stored, for its key changed meanwhile.
+    pub(super) fn count_fenced(&self) {
+        count(&self.engine.counters.fenced);
+        tracing::debug!(
+            target: telemetry::TARGET, cache = %self.engine.name, "{}", telemetry::LOAD_FENCED
+        );
+    }
+
+    /// A loaded value cannot be stored.
+    pub(super) fn warn_unstored(&self, error: &CacheError) {
+        tracing::warn!(
+            target: telemetry::TARGET,
+            cache = %self.engine.name, %error, "{}", telemetry::STORE_FAILED
+        );
     }
 }
 
@@ -302,7 +322,7 @@ enum Step<K: Key, V> {
     Lead(Result<Lead<K, Outcome<V>, Mark>, Mark>),
 }
 
-fn panic_text(panic: &(dyn std::any::Any + Send)) -> &str {
+fn panic_text(panic: &(dyn Any + Send)) -> &str {
     let text = panic.downcast_ref::<&str>().copied();
     text.or_else(|| panic.downcast_ref::<String>().map(String::as_str)).unwrap_or("no message")
 }

@@ -3,10 +3,11 @@
 use std::borrow::Borrow;
 
 use larder_core::key::glob_matches;
-use larder_core::{CacheError, EntryMeta, ErrorKind, Life, Result};
+use larder_core::{CacheError, CacheKey, EntryMeta, ErrorKind, Life, Result};
+use larder_store::Insert;
 
 use super::load::{Basis, Mark};
-use super::{CacheValue, Core, Key, KeyRef};
+use super::{CacheValue, Core, Key, KeyRef, place};
 use crate::engine::Found;
 use crate::fence::Ticket;
 use crate::settings::Lives;
@@ -36,13 +37,12 @@ impl<K: Key, V: CacheValue> Core<K, V> {
         K: Borrow<Q>,
         Q: KeyRef<K> + ?Sized,
     {
-        self.check(key)?;
-        let answer = if self.engine.tiers.is_empty() {
-            Err(cause)
-        } else {
-            // Boxed, so that the future of a hit stays small.
-            Box::pin(self.fetch(key, cause, None)).await
-        };
+        self.check_missed(key, cause)?;
+        if self.local().is_some() {
+            return Ok(Err(cause));
+        }
+        // Boxed, so that the future of a hit stays small.
+        let answer = Box::pin(self.fetch(key, cause, None)).await;
         if let Err(cause) = answer {
             self.count_miss(cause);
         }
@@ -50,49 +50,58 @@ impl<K: Key, V: CacheValue> Core<K, V> {
     }
 
     /// Looks many keys up, the byte tiers in batches.
-    pub(crate) async fn look_up_many<Q>(&self, keys: &[&Q]) -> Result<Vec<Answer<V>>>
+    pub(crate) async fn look_up_many<Q>(&self, keys: &[&Q]) -> Result<Vec<Option<V>>>
     where
         K: Borrow<Q>,
         Q: KeyRef<K> + ?Sized,
     {
         let mut answers = Vec::with_capacity(keys.len());
         let mut missing = Vec::new();
-        for (index, key) in keys.iter().enumerate() {
-            let answer = self.fast(*key);
-            if answer.is_err() {
-                self.check(*key)?;
-                missing.push(index);
-            }
-            answers.push(answer);
+        for (index, &key) in keys.iter().enumerate() {
+            let answer = self.fast(key).or_else(|cause| {
+                self.check_missed(key, cause)?;
+                missing.push((index, cause));
+                Ok(None)
+            });
+            answers.push(answer?);
         }
-        if !self.engine.tiers.is_empty() && !missing.is_empty() {
-            let tickets: Vec<Ticket> = missing
-                .iter()
-                .map(|&index| self.engine.fence.ticket(self.place(keys[index])))
-                .collect();
-            let texts: Vec<_> = missing.iter().map(|&index| keys[index].text()).collect();
-            let texts: Vec<&str> = texts.iter().map(AsRef::as_ref).collect();
-            let found = self.engine.find_many(&texts).await;
-            for ((&index, ticket), found) in missing.iter().zip(tickets).zip(found) {
-                match found {
-                    Ok(found) => {
-                        answers[index] = self.take_up(keys[index], found, &ticket).await;
-                        // The tiers below may have bytes that can be read.
-                        if answers[index].is_err() {
-                            answers[index] = self.fetch(keys[index], MissCause::Decode, None).await;
-                        }
-                    }
-                    Err(MissCause::Cold) => {}
-                    Err(cause) => answers[index] = Err(cause),
-                }
-            }
-        }
-        for answer in &answers {
-            if let Err(cause) = answer {
-                self.count_miss(*cause);
-            }
+        if self.local().is_none() && !missing.is_empty() {
+            self.look_below_many(keys, &missing, &mut answers).await;
         }
         Ok(answers)
+    }
+
+    /// Looks keys up in the tiers below the store, which does not have them for these causes.
+    async fn look_below_many<Q>(
+        &self,
+        keys: &[&Q],
+        missing: &[(usize, MissCause)],
+        answers: &mut [Option<V>],
+    ) where
+        K: Borrow<Q>,
+        Q: KeyRef<K> + ?Sized,
+    {
+        let missed = || missing.iter().map(|(index, _)| keys[*index]);
+        let tickets: Vec<Ticket> =
+            missed().map(|key| self.engine.fence.ticket(place(key))).collect();
+        let texts: Vec<_> = missed().map(CacheKey::text).collect();
+        let texts: Vec<&str> = texts.iter().map(AsRef::as_ref).collect();
+        let found = self.engine.find_many(&texts).await;
+        for ((&(index, cause), ticket), found) in missing.iter().zip(tickets).zip(found) {
+            let answer = match found {
+                Ok(found) => match self.take_up(keys[index], found, &ticket).await {
+                    Ok(answer) => Ok(answer),
+                    // The tiers below may have bytes that can be read.
+                    Err(cause) => self.fetch(keys[index], cause, None).await,
+                },
+                Err(MissCause::Cold) => Err(cause),
+                Err(cause) => Err(cause),
+            };
+            match answer {
+                Ok(answer) => answers[index] = answer,
+                Err(cause) => self.count_miss(cause),
+            }
+        }
     }
 
     /// Looks a key up in the byte tiers and fills the tiers above. Not counted as a miss. `mark` is
@@ -102,7 +111,7 @@ impl<K: Key, V: CacheValue> Core<K, V> {
         K: Borrow<Q>,
         Q: KeyRef<K> + ?Sized,
     {
-        let ticket = self.engine.fence.ticket(self.place(key));
+        let ticket = self.engine.fence.ticket(place(key));
         let text = key.text();
         // An entry that makes no value is removed from its tier, so each round gets further.
         let mut cause = cause;
@@ -152,7 +161,8 @@ impl<K: Key, V: CacheValue> Core<K, V> {
         );
         let stored = Stored::new(answer.clone(), found.tags.clone());
         let bytes = Some(found.entry.value.len());
-        self.fill_store(key.to_owned(), stored, lives, bytes, ticket);
+        let insert = self.prepare(|| key.to_owned(), &stored, lives, None, bytes);
+        self.fill_store(key.to_owned(), stored, insert, ticket);
         self.engine.keep_awake(&key.text(), &found, ticket).await;
         self.engine.back_fill(&key.text(), &found, ticket).await;
         Ok(answer)
@@ -178,11 +188,9 @@ impl<K: Key, V: CacheValue> Core<K, V> {
         &self,
         key: K,
         stored: Stored<V>,
-        lives: Lives,
-        bytes: Option<usize>,
+        insert: Insert,
         ticket: &Ticket,
     ) -> bool {
-        let insert = self.prepare(&key, &stored, lives, None, bytes);
         // A store that is full is a slower cache, not a failure.
         ticket.fill(|| self.insert(key, stored, insert).ok()).is_some()
     }
@@ -216,6 +224,9 @@ impl<K: Key, V: CacheValue> Core<K, V> {
         if let Some(answer) = peeked.and_then(|stored| stored.read()) {
             return Ok(answer.is_some());
         }
+        if self.engine.tiers.is_empty() {
+            return Ok(false);
+        }
         let found = self.engine.find(&key.text()).await;
         Ok(found.is_ok_and(|found| !found.entry.meta.negative))
     }
@@ -229,7 +240,9 @@ impl<K: Key, V: CacheValue> Core<K, V> {
         self.check(key)?;
         let clock = &self.engine.clock;
         // A lower tier knows better: the store may be told to keep entries for a shorter time.
-        if let Ok(found) = self.engine.find(&key.text()).await {
+        if !self.engine.tiers.is_empty()
+            && let Ok(found) = self.engine.find(&key.text()).await
+        {
             let EntryMeta { negative, soft_deadline, .. } = found.entry.meta;
             let left = || soft_deadline.map(|deadline| deadline.since(clock.wall())).into();
             return Ok((!negative).then(left));

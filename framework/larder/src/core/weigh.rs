@@ -1,5 +1,6 @@
 //! What an entry weighs against `max_bytes`.
 
+use std::borrow::Borrow;
 use std::sync::Arc;
 
 use larder_core::Serializer;
@@ -21,11 +22,17 @@ pub(crate) enum Weigh<K, V> {
 }
 
 impl<K: Key, V: CacheValue> Weigh<K, V> {
-    /// The weight of an entry; `bytes` is the size of its serialized value, when known already.
-    pub(crate) fn weigh(&self, key: &K, value: Option<&V>, bytes: Option<usize>) -> u32 {
+    /// The weight of an entry. The key is made only when it matters; `bytes` is the size of the
+    /// serialized value, when known already.
+    pub(crate) fn weigh<B: Borrow<K>>(
+        &self,
+        key: impl FnOnce() -> B,
+        value: Option<&V>,
+        bytes: Option<usize>,
+    ) -> u32 {
         let size = match (self, value) {
             (Self::One, _) => return 1,
-            (Self::By(weigh), Some(value)) => return weigh(key, value),
+            (Self::By(weigh), Some(value)) => return weigh(key().borrow(), value),
             (Self::Serialized(codec, serializer), Some(value)) => match bytes {
                 Some(bytes) => bytes,
                 // A value that cannot be serialized is weighed like one without serde.
@@ -36,6 +43,6 @@ impl<K: Key, V: CacheValue> Weigh<K, V> {
             (Self::Shallow, Some(_)) => size_of::<V>(),
             (_, None) => 0,
         };
-        u32::try_from(size.saturating_add(key.text().len()).max(1)).unwrap_or(u32::MAX)
+        u32::try_from(size.saturating_add(key().borrow().text().len()).max(1)).unwrap_or(u32::MAX)
     }
 }

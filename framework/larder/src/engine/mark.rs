@@ -30,6 +30,14 @@ impl Engine {
         Tags::capture(cells)
     }
 
+    /// The same for a cache without byte tiers: nobody else knows versions of its tags.
+    pub(crate) fn local_tags(&self, names: &[String]) -> Option<Arc<Tags>> {
+        if names.is_empty() {
+            return None;
+        }
+        Tags::capture(names.iter().map(|name| self.tags.cell(name)).collect())
+    }
+
     /// Takes over the version of the last tier, or gives it one.
     async fn learn(&self, cell: &TagCell) {
         let _marking = self.tags.marking.lock().await;

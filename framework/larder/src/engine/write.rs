@@ -8,8 +8,8 @@
 use larder_core::backend::Deadlines;
 use larder_core::key::glob_matches;
 use larder_core::{
-    Bytes, CacheError, Capabilities, Entry, EntryMeta, ErrorKind, Result, Serializer, Timestamp,
-    telemetry,
+    Bytes, CacheError, Capabilities, Entry, EntryMeta, ErrorKind, Life, Result, Serializer,
+    Timestamp, telemetry,
 };
 use xxhash_rust::xxh3::xxh3_64;
 
@@ -92,13 +92,17 @@ impl Engine {
         // Dropped last: listeners may use the cache again, so they wait for the end of our turn.
         let mut held = Held::default();
         let _turn = self.write_turn(hash).await;
-        let mut empty = || held.collect(|| self.fence.change(hash, &mut forget));
+        let mut empty = || held.collect(|| self.change(hash, &mut forget));
         empty();
         let finally = Finally(empty);
         let outcome = change.await;
         drop(finally);
-        held.collect(|| self.fence.change(hash, || keep(&outcome)));
+        held.collect(|| self.change(hash, || keep(&outcome)));
         outcome
+    }
+
+    fn change<R>(&self, hash: u64, change: impl FnOnce() -> R) -> R {
+        self.fence.change(hash, |_| (), change)
     }
 
     /// Clears everything: `empty` empties the store. All tiers are tried before the first error is
@@ -148,7 +152,11 @@ impl Engine {
         tier: &ByteTier,
         deadline: Option<Timestamp>,
     ) -> Option<Timestamp> {
-        Lives::until(deadline, None, &*self.clock).at_most(tier.ttl, &*self.clock).wall
+        let Some(Life::For(limit)) = tier.ttl else {
+            return deadline;
+        };
+        let limit = self.clock.wall().after(limit);
+        Some(deadline.map_or(limit, |own| own.min(limit)))
     }
 
     /// Gives an entry a new life in every byte tier. All are tried before the first error is
@@ -251,7 +259,7 @@ impl Engine {
             let hash = xxh3_64(key.as_bytes());
             let _turn = self.write_turn(hash).await;
             // Who read it before it was removed must not copy it into a tier above.
-            let _finally = Finally(|| self.fence.change(hash, || ()));
+            let _finally = Finally(|| self.change(hash, || ()));
             if self.remove(&key).await? {
                 removed.push(key);
             }

@@ -5,6 +5,7 @@
 //! difference between now and the record at its start.
 
 use std::collections::VecDeque;
+use std::sync::atomic::{AtomicU32, AtomicU64, Ordering};
 use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
@@ -23,14 +24,26 @@ struct Record {
     misses: u64,
 }
 
+/// Everybody looks at the clock until this many looks in a row found the same second; after that
+/// one in [`PERIOD`], until the looks are too few.
+const BUSY: u32 = 4096;
+
+/// One in how many looks at the clock when there is much to do.
+const PERIOD: u64 = 64;
+
 #[derive(Debug)]
 pub(super) struct Window {
     records: Mutex<VecDeque<Record>>,
+    /// How many looks in a row found the second that was written down.
+    looks: AtomicU32,
+    /// 0 while everybody looks, then [`PERIOD`] - 1: a mask of a random number.
+    mask: AtomicU64,
 }
 
 impl Window {
     pub(super) fn new(now: Moment) -> Self {
-        let window = Self { records: Mutex::default() };
+        let window =
+            Self { records: Mutex::default(), looks: AtomicU32::new(0), mask: AtomicU64::new(0) };
         window.reset(now);
         window
     }
@@ -41,14 +54,28 @@ impl Window {
         records.push_back(Record { at: now, hits: 0, misses: 0 });
     }
 
+    /// Whether it is the caller's turn to look at the clock.
+    pub(super) fn is_due(&self) -> bool {
+        let mask = self.mask.load(Ordering::Relaxed);
+        mask == 0 || fastrand::u64(..) & mask == 0
+    }
+
     /// Writes the totals down if the last record is a second old.
     pub(super) fn observe(&self, now: Moment, totals: impl FnOnce() -> (u64, u64)) {
         // Somebody else writes them down: once is enough.
         let Ok(mut records) = self.records.try_lock() else {
             return;
         };
-        if records.back().is_some_and(|last| now.since(last.at) < SECOND) {
+        let age = records.back().map_or(Duration::MAX, |last| now.since(last.at));
+        if age < SECOND {
+            if self.looks.fetch_add(1, Ordering::Relaxed) == BUSY {
+                self.mask.store(PERIOD - 1, Ordering::Relaxed);
+            }
             return;
+        }
+        self.looks.store(0, Ordering::Relaxed);
+        if age > 2 * SECOND {
+            self.mask.store(0, Ordering::Relaxed);
         }
         let (hits, misses) = totals();
         if records.len() == RECORDS {

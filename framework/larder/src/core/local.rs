@@ -1,0 +1,129 @@
+//! Caches whose only tier is the store.
+//!
+//! Nothing that such a cache does itself has to wait, so nothing here is a future, and a look-up,
+//! a `set` or a load costs little more than the store does. Only who follows the load of another
+//! waits, and so does the loader of the application.
+
+use std::borrow::Borrow;
+use std::sync::Arc;
+
+use larder_core::Result;
+use larder_store::{Full, Insert, RemovalReason};
+
+use super::change::check_tags;
+use super::{CacheValue, Core, Key, KeyRef, StoreTier};
+use crate::fence::{Fence, Tally};
+use crate::settings::SetOptions;
+use crate::stored::Stored;
+use crate::tier::count;
+
+mod load;
+
+pub(crate) use load::Flight;
+
+/// The store of a cache that has nothing else, and its fence.
+pub(crate) struct Local<'a, K: Key, V: CacheValue> {
+    store: &'a StoreTier<K, V>,
+    fence: &'a Arc<Fence<Flight<K, V>>>,
+}
+
+impl<K: Key, V: CacheValue> Local<'_, K, V> {
+    /// Changes the whole store.
+    pub(super) fn change_all<R>(&self, change: impl FnOnce() -> R) -> R {
+        self.fence.change_all(change)
+    }
+
+    /// Empties the store, for who has the fence.
+    pub(super) fn clear(&self) {
+        self.store.table.clear();
+    }
+
+    pub(super) fn tally(&self) -> Tally {
+        self.fence.tally()
+    }
+
+    pub(super) fn reset_tally(&self) {
+        self.fence.reset_tally();
+    }
+}
+
+impl<K: Key, V: CacheValue> Core<K, V> {
+    /// The store, if the cache has nothing else.
+    #[inline]
+    pub(crate) fn local(&self) -> Option<Local<'_, K, V>> {
+        let store = self.store.as_ref()?;
+        Some(Local { store, fence: store.fence.as_ref()? })
+    }
+
+    /// Stores a value, or "there is none".
+    pub(super) fn set_locally(
+        &self,
+        local: &Local<'_, K, V>,
+        key: K,
+        value: Option<V>,
+        options: &SetOptions,
+    ) -> Result<()> {
+        self.check(&key)?;
+        let Some(lives) = self.lives(|| &key, value.as_ref(), options) else {
+            return self.delete_locally(local, &key).map(drop);
+        };
+        check_tags(&options.tags)?;
+        let stored = Stored::new(value, self.engine.local_tags(&options.tags));
+        self.check_size(&stored)?;
+        let insert = self.prepare(|| &key, &stored, lives, options.weight, None);
+        let hash = local.store.table.hash_of(&key);
+        let inserted = local.fence.change(
+            hash,
+            |tally| tally.sets += 1,
+            || self.insert_locally(local, key, stored, insert),
+        );
+        inserted.map_err(|full| {
+            self.engine.counters.uncount_set();
+            self.full(full)
+        })
+    }
+
+    /// Removes a key; whether it was there.
+    pub(super) fn delete_locally<Q>(&self, local: &Local<'_, K, V>, key: &Q) -> Result<bool>
+    where
+        K: Borrow<Q>,
+        Q: KeyRef<K> + ?Sized,
+    {
+        self.check(key)?;
+        let remove = || self.forget(key, RemovalReason::Deleted);
+        let was_there = self.change_locally(local, key, remove);
+        if was_there {
+            count(&self.engine.counters.deletes);
+        }
+        Ok(was_there)
+    }
+
+    /// Changes what the store has of a key.
+    pub(super) fn change_locally<Q, R>(
+        &self,
+        local: &Local<'_, K, V>,
+        key: &Q,
+        change: impl FnOnce() -> R,
+    ) -> R
+    where
+        K: Borrow<Q>,
+        Q: KeyRef<K> + ?Sized,
+    {
+        local.fence.change(local.store.table.hash_of(key), |_| (), change)
+    }
+
+    fn insert_locally(
+        &self,
+        local: &Local<'_, K, V>,
+        key: K,
+        stored: Stored<V>,
+        insert: Insert,
+    ) -> Result<(), Full> {
+        local.store.table.insert(key, stored, insert)?;
+        // Whoever closes the cache empties the store once. What comes in after that goes again.
+        if self.engine.is_closed() {
+            local.store.table.clear();
+        }
+        Ok(())
+    }
+}
