@@ -1,6 +1,9 @@
 //! Telling the processor what will be needed soon.
 
-#![expect(unsafe_code, reason = "the hint is an intrinsic")]
+#![cfg_attr(
+    all(target_arch = "x86_64", not(miri)),
+    expect(unsafe_code, reason = "the hint is an intrinsic")
+)]
 
 /// Asks for the cache line at an address, which need not be valid. Nothing on processors without
 /// such a hint.

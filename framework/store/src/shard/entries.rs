@@ -144,7 +144,7 @@ impl<K, V> Writing<'_, K, V> {
 
     /// How many slots are retired before it is worth the barrier to have them back.
     fn most_retired(&self) -> usize {
-        let share = self.books.used() / DROP_SHARE;
+        let share = u32::try_from(self.books.len()).unwrap_or(u32::MAX) / DROP_SHARE;
         let least = if std::mem::needs_drop::<(K, V)>() { 1 } else { LEAST_PLAIN };
         share.clamp(least, MOST_RETIRED) as usize
     }

@@ -3,7 +3,10 @@
 mod budget;
 mod life;
 mod listener;
+mod many;
 mod model;
+mod reads;
+mod room;
 mod strange_policy;
 mod threads;
 mod user_panics;
@@ -53,6 +56,11 @@ pub(super) const fn entries(count: u64) -> Capacity {
 
 pub(super) const fn weight(sum: u64) -> Capacity {
     Capacity { entries: None, weight: Some(sum) }
+}
+
+/// How often a random test does something: less under Miri, which is some hundred times slower.
+pub(super) const fn steps(count: u32) -> u32 {
+    if cfg!(miri) { count.div_ceil(50) } else { count }
 }
 
 /// A store, its clock, and a check of all invariants when the test is over.

@@ -311,6 +311,23 @@ where
         true
     }
 
+    /// Keeps an entry from being evicted, or lets it be evicted again; whether there is one. It may
+    /// still expire and be removed, and a new value of its key stays pinned. What is pinned counts
+    /// against the capacity: if everything else has gone, new entries are refused.
+    pub fn pin<Q>(&self, key: &Q, pinned: bool) -> bool
+    where
+        K: Borrow<Q>,
+        Q: Hash + Eq + ?Sized,
+    {
+        let hash = self.hash(key);
+        let mut table = self.shard(hash).write();
+        let Some(slot) = self.find_to_touch(&table, hash, key) else {
+            return false;
+        };
+        table.set_pinned(slot, pinned);
+        true
+    }
+
     fn find_to_touch<Q>(&self, table: &Writing<'_, K, V>, hash: u64, key: &Q) -> Option<u32>
     where
         K: Borrow<Q>,

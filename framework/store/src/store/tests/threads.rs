@@ -5,7 +5,7 @@ use larder_core::clock::Clock;
 use larder_core::serde_json::json;
 use std::time::Duration;
 
-use super::{POLICIES, entries, fixture, policy};
+use super::{POLICIES, entries, fixture, policy, steps};
 use crate::options::Insert;
 use crate::outcome::Lookup;
 
@@ -26,7 +26,7 @@ fn threads_never_see_a_foreign_value_and_leave_the_books_in_order() {
                 let store = &store;
                 scope.spawn(move || {
                     let mut random = fastrand::Rng::with_seed(seed ^ thread);
-                    for step in 0..4000 {
+                    for step in 0..u64::from(steps(4000)) {
                         let key = random.u64(..400);
                         match random.u32(..20) {
                             0..=10 => {

@@ -1,29 +1,31 @@
 //! Panics of the user's types and of policies leave a store that works.
 
+use std::cell::Cell;
 use std::hash::{Hash, Hasher};
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::Arc;
-use std::sync::atomic::{AtomicU32, Ordering};
 
 use larder_core::backend::InProcess;
 use larder_core::policy::{Capacity, HitMode, Policy, PolicyFactory, SlotId, Slots};
 use larder_core::serde_json::json;
 
-use super::{Fixture, POLICIES, entries, fixture, policy};
+use super::{Fixture, POLICIES, entries, fixture, policy, steps};
 use crate::options::Insert;
 use crate::outcome::Inserted;
 
-/// How many more calls of the user's code are fine. At 0 they panic.
-static FUSE: AtomicU32 = AtomicU32::new(u32::MAX);
+thread_local! {
+    /// How many more calls of the user's code are fine on this thread. At 0 they panic.
+    static FUSE: Cell<u32> = const { Cell::new(u32::MAX) };
+}
 
 fn burn() {
-    let left = FUSE.load(Ordering::Relaxed);
-    if left == 0 {
-        FUSE.store(u32::MAX, Ordering::Relaxed);
-        panic!("the fuse has burnt down");
-    }
-    if left != u32::MAX {
-        FUSE.store(left - 1, Ordering::Relaxed);
+    match FUSE.get() {
+        u32::MAX => {}
+        0 => {
+            FUSE.set(u32::MAX);
+            panic!("the fuse has burnt down");
+        }
+        left => FUSE.set(left - 1),
     }
 }
 
@@ -67,16 +69,26 @@ impl Drop for Value {
 
 fn work(store: &Fixture<Key, Value>, random: &mut fastrand::Rng) {
     let key = Key(random.u32(..30));
-    match random.u32(..8) {
+    match random.u32(..10) {
         0..=3 => drop(store.insert(key, Value(1), Insert::default())),
         4 => drop(store.get(&key)),
         5 => drop(store.remove(&key)),
         6 => drop(store.peek(&key)),
+        7 => drop(store.sweep(3)),
+        8 => store.clear(),
         _ => drop(store.remove_if(|key, _| {
             burn();
             key.0 % 7 == 0
         })),
     }
+}
+
+/// Does something until it ends or the fuse has burnt down; whether it has.
+fn work_on_a_fuse(store: &Fixture<Key, Value>, random: &mut fastrand::Rng) -> bool {
+    FUSE.set(random.u32(..8));
+    let outcome = catch_unwind(AssertUnwindSafe(|| work(store, random)));
+    FUSE.set(u32::MAX);
+    outcome.is_err()
 }
 
 #[test]
@@ -90,16 +102,24 @@ fn a_panic_of_hash_eq_clone_or_drop_leaves_a_store_that_works() {
     for descriptor in POLICIES {
         let policy = policy(descriptor, json!({}));
         let store = fixture::<Key, Value>(InProcess::new(entries(20), policy));
-        for _ in 0..1000 {
-            FUSE.store(random.u32(..8), Ordering::Relaxed);
-            let outcome = catch_unwind(AssertUnwindSafe(|| work(&store, &mut random)));
-            FUSE.store(u32::MAX, Ordering::Relaxed);
-            panics += u32::from(outcome.is_err());
+        for _ in 0..steps(1000) {
+            panics += u32::from(work_on_a_fuse(&store, &mut random));
             store.check();
         }
+        std::thread::scope(|scope| {
+            for thread in 1..=3 {
+                let (store, mut random) = (&store, fastrand::Rng::with_seed(seed ^ thread));
+                scope.spawn(move || {
+                    for _ in 0..steps(500) {
+                        work_on_a_fuse(store, &mut random);
+                    }
+                });
+            }
+        });
+        store.check();
     }
     std::panic::set_hook(silent);
-    assert!(panics > 100, "{panics} panics prove little");
+    assert!(panics > 10, "{panics} panics prove little");
 }
 
 /// A policy that panics whenever it is asked for a victim.
