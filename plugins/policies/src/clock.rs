@@ -8,7 +8,7 @@ use larder_core::{Descriptor, PolicyConfig, descriptor, register};
 use schemars::JsonSchema;
 use serde::Deserialize;
 
-use crate::lists::Lists;
+use crate::queues::Queues;
 
 /// Options of `clock`: none.
 #[derive(Clone, Debug, Default, Deserialize, JsonSchema)]
@@ -22,14 +22,17 @@ impl PolicyConfig for ClockConfig {
     type Policy = ClockPolicy;
 
     fn build(&self, _: Capacity) -> ClockPolicy {
-        ClockPolicy { ring: Lists::new(1) }
+        ClockPolicy { ring: Queues::new() }
     }
 }
 
-/// The policy of one shard: the ring is a list whose back is under the hand.
+/// The kind of all entries.
+const ENTRY: u8 = 1;
+
+/// The policy of one shard: the ring is a queue whose front is under the hand.
 #[derive(Debug)]
 pub struct ClockPolicy {
-    ring: Lists,
+    ring: Queues<()>,
 }
 
 impl Policy for ClockPolicy {
@@ -38,7 +41,7 @@ impl Policy for ClockPolicy {
     }
 
     fn on_insert(&mut self, slot: SlotId, _: &mut dyn Slots) {
-        self.ring.push_front(0, slot);
+        self.ring.push(ENTRY, slot, ());
     }
 
     fn on_remove(&mut self, slot: SlotId, _: bool, _: &mut dyn Slots) {
@@ -48,14 +51,14 @@ impl Policy for ClockPolicy {
     fn victim(&mut self, slots: &mut dyn Slots) -> Option<SlotId> {
         // Two rounds: hits that come in meanwhile cannot keep the hand going for ever.
         for _ in 0..2 * self.ring.len() {
-            let slot = self.ring.back(0)?;
+            let (slot, ()) = self.ring.oldest(ENTRY)?;
             if slots.hits(slot) == 0 && !slots.is_pinned(slot) {
                 return Some(slot);
             }
             slots.set_hits(slot, 0);
-            self.ring.push_front(0, slot);
+            self.ring.push(ENTRY, slot, ());
         }
-        self.ring.oldest_unpinned(0, slots)
+        self.ring.slots().find(|slot| !slots.is_pinned(*slot))
     }
 
     fn resize(&mut self, _: Capacity) {}

@@ -31,7 +31,7 @@ pub struct ClockProConfig {
     /// The part of the entries that new ones pass through, at first if it is adaptive. Default
     /// `3%`.
     pub cold_ratio: Share,
-    /// How many evicted keys are remembered, as a part of the entries. Default `80%`.
+    /// How many evicted keys are remembered, as a part of the entries. Default `90%`.
     pub ghost_ratio: Share,
     /// Learns from the keys that come back how much room new entries need. Default `true`.
     pub adaptive: bool,
@@ -40,7 +40,7 @@ pub struct ClockProConfig {
 impl Default for ClockProConfig {
     fn default() -> Self {
         let share = |share| Share::new(share).expect("it is from 0 to 1");
-        Self { cold_ratio: share(0.03), ghost_ratio: share(0.8), adaptive: true }
+        Self { cold_ratio: share(0.03), ghost_ratio: share(0.9), adaptive: true }
     }
 }
 

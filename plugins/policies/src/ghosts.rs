@@ -1,27 +1,52 @@
 //! [`Ghosts`], a memory of keys that were evicted.
 //!
 //! A ghost is a fingerprint with its age, in a table of small sets that is overwritten in place:
-//! four bytes a ghost, and no list. The price is that a set may forget a ghost a little early, that
+//! five bytes a ghost, and no list. The price is that a set may forget a ghost a little early, that
 //! ages are rounded, and that once in some thousand times a key is taken for another one.
 
-/// Places of a set: as many as fit into half a cache line.
+/// Places of a set, and the bits of each.
 const WAYS: usize = 8;
+const BITS: u32 = u128::BITS / WAYS as u32;
+/// The lowest bit of each place.
+const LOWEST: u128 = u128::MAX / u16::MAX as u128;
 /// Ages are rounded to about this part of what is remembered.
 const PRECISION: usize = 256;
 /// The keys do not spread evenly over the sets, so there are more places than ghosts, by this part.
 const SLACK: usize = 4;
 
-#[derive(Clone, Copy, Debug, Default)]
-struct Ghost {
-    /// 0 for none.
-    print: u16,
-    /// When it was born, rounded.
-    born: u16,
-}
-
+/// Some ghosts, the newest in the lowest bits. So one that comes in pushes the oldest out, and all
+/// are compared at once.
 #[derive(Clone, Copy, Debug, Default)]
 #[repr(align(32))]
-struct Set([Ghost; WAYS]);
+struct Set {
+    /// Fingerprints, 0 for none.
+    prints: u128,
+    /// When they were born, rounded.
+    born: u128,
+}
+
+impl Set {
+    const fn push(&mut self, print: u16, born: u16) {
+        self.prints = self.prints << BITS | print as u128;
+        self.born = self.born << BITS | born as u128;
+    }
+
+    /// Takes the newest ghost of a fingerprint out; when it was born.
+    fn take(&mut self, print: u16) -> Option<u16> {
+        let differences = self.prints ^ (LOWEST * u128::from(print));
+        // The highest bit of the lowest place that is 0 stays; above it there may be mistakes.
+        let zeros = differences.wrapping_sub(LOWEST) & !differences & LOWEST << (BITS - 1);
+        if zeros == 0 {
+            return None;
+        }
+        let shift = zeros.trailing_zeros() / BITS * BITS;
+        let born = (self.born >> shift) as u16;
+        let newer = (1 << shift) - 1;
+        let close = |all: u128| all & newer | all >> BITS & !newer;
+        (self.prints, self.born) = (close(self.prints), close(self.born));
+        Some(born)
+    }
+}
 
 /// The last so many evicted keys, each with a time of birth that its owner chooses.
 #[derive(Debug, Default)]
@@ -29,6 +54,8 @@ pub(crate) struct Ghosts {
     sets: Box<[Set]>,
     /// How many keys the sets were made for.
     count: usize,
+    /// How many of the last bits of a time are rounded away.
+    rounding: u32,
     /// The time, which the owner makes pass.
     now: u32,
 }
@@ -40,6 +67,7 @@ impl Ghosts {
         let count = count.max(1);
         if count > self.count {
             self.count = if self.count == 0 { count } else { count.max(self.count * 9 / 8) };
+            self.rounding = (self.count / PRECISION).checked_ilog2().unwrap_or(0).min(16);
             let places = self.count + self.count / SLACK;
             self.sets = vec![Set::default(); places.div_ceil(WAYS)].into();
         }
@@ -70,49 +98,34 @@ impl Ghosts {
 
     /// A key was evicted that counts as born then.
     pub(crate) fn add(&mut self, hash: u64, born: u32) {
-        let now = self.rounded(self.now);
         let born = self.rounded(born);
         let (print, set) = self.find(hash);
-        let Some(set) = set else {
-            return;
-        };
-        let age = |ghost: &Ghost| match ghost.print {
-            0 => u32::MAX,
-            _ => u32::from(now.wrapping_sub(ghost.born)),
-        };
-        let same = set.iter().position(|ghost| ghost.print == print);
-        let oldest = || (0..WAYS).max_by_key(|way| age(&set[*way])).unwrap_or(0);
-        let way = same.unwrap_or_else(oldest);
-        set[way] = Ghost { print, born };
+        if let Some(set) = set {
+            set.push(print, born);
+        }
     }
 
     /// How old a key is that was evicted lately. Asking forgets it, for the key is about to come
     /// back.
     pub(crate) fn take(&mut self, hash: u64) -> Option<u32> {
-        let (now, rounding) = (self.rounded(self.now), self.rounding());
+        let (now, rounding) = (self.rounded(self.now), self.rounding);
         let (print, set) = self.find(hash);
-        let ghost = set?.iter_mut().find(|ghost| ghost.print == print)?;
-        let ghost = std::mem::take(ghost);
-        Some(u32::from(now.wrapping_sub(ghost.born)) << rounding)
-    }
-
-    /// How many of the last bits of a time are rounded away.
-    fn rounding(&self) -> u32 {
-        (self.count / PRECISION).checked_ilog2().unwrap_or(0).min(16)
+        let born = set?.take(print)?;
+        Some(u32::from(now.wrapping_sub(born)) << rounding)
     }
 
     /// A time without the bits that are rounded away and without those that do not fit.
-    fn rounded(&self, time: u32) -> u16 {
-        (time >> self.rounding()) as u16
+    const fn rounded(&self, time: u32) -> u16 {
+        (time >> self.rounding) as u16
     }
 
     /// The fingerprint of a key and its set, if there is a table.
-    fn find(&mut self, hash: u64) -> (u16, Option<&mut [Ghost; WAYS]>) {
+    fn find(&mut self, hash: u64) -> (u16, Option<&mut Set>) {
         // The store has chosen the shard by some bits of the hash; mixing makes all bits matter.
         let mixed = (hash ^ hash >> 32).wrapping_mul(0x9e37_79b9_7f4a_7c15);
         let print = (mixed >> 16) as u16;
         let at = ((mixed >> 32) * self.sets.len() as u64) >> 32;
-        (print.max(1), self.sets.get_mut(at as usize).map(|set| &mut set.0))
+        (print.max(1), self.sets.get_mut(at as usize))
     }
 }
 
@@ -162,6 +175,22 @@ mod tests {
         ghosts.tick();
         ghosts.tick();
         assert_eq!(ghosts.take(hash(1)), Some(2));
+    }
+
+    #[test]
+    fn a_set_keeps_the_last_ghosts_in_their_order() {
+        let mut set = Set::default();
+        for print in 1..=10 {
+            set.push(print, 100 + print);
+        }
+        assert_eq!((set.take(2), set.take(11)), (None, None));
+        assert_eq!((set.take(5), set.take(10), set.take(3)), (Some(105), Some(110), Some(103)));
+        for print in 11..=14 {
+            set.push(print, 100 + print);
+        }
+        let known: Vec<u16> = (1..20).filter_map(|print| set.take(print)).collect();
+        assert_eq!(known, [106, 107, 108, 109, 111, 112, 113, 114]);
+        assert_eq!(set.prints, 0);
     }
 
     #[test]

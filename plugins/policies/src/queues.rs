@@ -81,12 +81,12 @@ impl<N: Copy> Queues<N> {
         // It has left, so the bits of the kind are free.
         *state = state.wrapping_add(PUSH) | kind;
         self.counts[usize::from(kind)] += 1;
+        let item = Item { slot: slot.get().to_ne_bytes(), state: *state, note };
         let ring = &mut self.rings[ring_of(kind)];
-        if ring.len() == ring.capacity() {
-            ring.reserve_exact(ring.len() / 8 + 16);
+        ring.push_back(item);
+        if ring.len() == ring.capacity() || ring.len() < ring.capacity() / 4 {
+            self.fit(ring_of(kind));
         }
-        ring.push_back(Item { slot: slot.get().to_ne_bytes(), state: *state, note });
-        self.tidy(ring_of(kind));
     }
 
     /// The entry at the front of the queue for a kind, and its note.
@@ -118,19 +118,21 @@ impl<N: Copy> Queues<N> {
         true
     }
 
-    /// Drops dead items and unused memory when there is too much of either.
-    fn tidy(&mut self, number: usize) {
+    /// Drops the dead items of a ring, if they are many, or gives it as much room as it needs.
+    #[cold]
+    fn fit(&mut self, number: usize) {
         let live = match number {
             0 => self.counts[1],
             _ => self.counts[2] + self.counts[3],
         };
         let ring = &mut self.rings[number];
-        if ring.len() > 2 * live + 64 {
+        if ring.len() > 2 * live + 16 {
             let states = &self.states;
             ring.retain(|item| states.get(item.slot().index()) == Some(&item.state));
-        }
-        if ring.capacity() > 4 * live + 256 {
-            ring.shrink_to(2 * live);
+        } else if ring.len() == ring.capacity() {
+            ring.reserve_exact(ring.len() / 8 + 16);
+        } else {
+            ring.shrink_to(2 * ring.len() + 16);
         }
     }
 }

@@ -13,7 +13,7 @@ use schemars::JsonSchema;
 use serde::Deserialize;
 
 use crate::ghosts::Ghosts;
-use crate::lists::Lists;
+use crate::queues::Queues;
 
 /// Options of `s3-fifo`.
 #[derive(Clone, Debug, Deserialize, JsonSchema)]
@@ -50,7 +50,7 @@ impl PolicyConfig for S3FifoConfig {
 
     fn build(&self, _: Capacity) -> S3Fifo {
         S3Fifo {
-            queues: Lists::new(2),
+            queues: Queues::new(),
             ghosts: Ghosts::default(),
             small_ratio: self.small_ratio.get(),
             ghost_ratio: self.ghost_ratio.get(),
@@ -59,29 +59,31 @@ impl PolicyConfig for S3FifoConfig {
 }
 
 /// The queue of new entries.
-const SMALL: u8 = 0;
+const SMALL: u8 = 1;
 /// The queue of entries that were asked for again.
-const MAIN: u8 = 1;
+const MAIN: u8 = 2;
 
 /// The policy of one shard. It sizes its queues by what the shard holds when it is full, so it
 /// needs no capacity, and works as well for stores that are limited by weight.
 #[derive(Debug)]
 pub struct S3Fifo {
-    queues: Lists,
+    queues: Queues<()>,
     ghosts: Ghosts,
     small_ratio: f64,
     ghost_ratio: f64,
 }
 
 impl S3Fifo {
-    /// The entry of the small queue that goes; those that were hit more than once move on.
+    /// The entry of the small queue that goes; those that were hit more than once move on, and so
+    /// do those that have to stay.
     fn small_victim(&mut self, slots: &mut dyn Slots) -> Option<SlotId> {
-        while let Some(slot) = self.queues.oldest_unpinned(SMALL, slots) {
-            if slots.hits(slot) <= 1 {
+        while let Some((slot, ())) = self.queues.oldest(SMALL) {
+            if slots.hits(slot) > 1 {
+                slots.set_hits(slot, 0);
+            } else if !slots.is_pinned(slot) {
                 return Some(slot);
             }
-            slots.set_hits(slot, 0);
-            self.queues.push_front(MAIN, slot);
+            self.queues.push(MAIN, slot, ());
         }
         None
     }
@@ -90,15 +92,17 @@ impl S3Fifo {
     fn main_victim(&mut self, slots: &mut dyn Slots) -> Option<SlotId> {
         // Counters go up to 3, so a fourth round finds one at 0.
         for _ in 0..=4 * self.queues.len_of(MAIN) {
-            let slot = self.queues.oldest_unpinned(MAIN, slots)?;
+            let (slot, ()) = self.queues.oldest(MAIN)?;
             let hits = slots.hits(slot);
-            if hits == 0 {
+            if hits > 0 {
+                slots.set_hits(slot, hits - 1);
+            } else if !slots.is_pinned(slot) {
                 return Some(slot);
             }
-            slots.set_hits(slot, hits - 1);
-            self.queues.push_front(MAIN, slot);
+            self.queues.push(MAIN, slot, ());
         }
-        self.queues.oldest_unpinned(MAIN, slots)
+        // Hits have come in meanwhile, or all are pinned.
+        self.queues.slots().find(|slot| !slots.is_pinned(*slot))
     }
 }
 
@@ -109,12 +113,12 @@ impl Policy for S3Fifo {
 
     fn on_insert(&mut self, slot: SlotId, slots: &mut dyn Slots) {
         let known = self.ghosts.recall(slots.hash(slot));
-        self.queues.push_front(if known { MAIN } else { SMALL }, slot);
+        self.queues.push(if known { MAIN } else { SMALL }, slot, ());
     }
 
     fn on_remove(&mut self, slot: SlotId, evicted: bool, slots: &mut dyn Slots) {
         let total = self.queues.len();
-        if evicted && self.queues.list_of(slot) == Some(SMALL) {
+        if evicted && self.queues.kind_of(slot) == Some(SMALL) {
             let ghosts = total as f64 * self.ghost_ratio;
             self.ghosts.remember(slots.hash(slot), ghosts as usize);
         }

@@ -82,7 +82,7 @@ impl Reference for Model {
 
     fn remove(&mut self, slot: SlotId, evicted: bool) {
         if let Some(page) = self.cold.first().filter(|page| evicted && page.slot == slot) {
-            self.ghosts.remember_last((self.len() as f64 * 0.8) as usize);
+            self.ghosts.remember_last((self.len() as f64 * 0.9) as usize);
             self.ghosts.add(page.hash, page.time);
         }
         self.hot.retain(|page| page.slot != slot);
