@@ -47,6 +47,7 @@ const KNOWN: &[Known] = &[
     Known::released(Slot::Policy, "s3-fifo", POLICIES),
     Known::released(Slot::Policy, "sieve", POLICIES),
     Known::released(Slot::Policy, "slru", POLICIES),
+    Known::released(Slot::Policy, "tinylfu", POLICIES),
     Known::released(Slot::Policy, "ttl", POLICIES),
     Known::released(Slot::Policy, "w-tinylfu", POLICIES),
     Known::planned(Slot::Policy, "auto", POLICIES),

@@ -7,6 +7,7 @@
 //! | [`clock-pro`](clock_pro) | what does not come back soon, as it learns | nearly all |
 //! | [`clock`] | what was not hit in the last round | a cheap LRU |
 //! | [`w-tinylfu`](w_tinylfu) | what was asked for less often | popular keys among many rare ones |
+//! | [`tinylfu`] | nothing for a key that was asked for less often | loops, lasting popularity |
 //! | [`lirs`] | what does not come back as soon as what stays | loops, scans, databases, disks |
 //! | [`arc`] | by recency or frequency, whichever pays off | workloads that change |
 //! | [`2q`](two_q) | what did not come back after it had left a queue | several uses in a row |
@@ -43,6 +44,7 @@ pub mod random;
 pub mod s3_fifo;
 pub mod sieve;
 pub mod slru;
+pub mod tinylfu;
 pub mod ttl;
 pub mod two_q;
 pub mod w_tinylfu;
@@ -59,6 +61,7 @@ pub use random::{RANDOM, RandomConfig};
 pub use s3_fifo::{S3_FIFO, S3FifoConfig};
 pub use sieve::{SIEVE, SieveConfig};
 pub use slru::{SLRU, SlruConfig};
+pub use tinylfu::{TINYLFU, TinyLfuConfig};
 pub use ttl::{TTL, TtlConfig};
 pub use two_q::{TWO_Q, TwoQConfig};
 pub use w_tinylfu::{W_TINYLFU, WTinyLfuConfig};

@@ -119,6 +119,12 @@ impl Simulation {
         self.policy.victim(&mut self.slots)
     }
 
+    /// Whether a key of this hash may take the place of the next victim.
+    pub(crate) fn admit(&mut self, hash: u64) -> bool {
+        let victim = self.victim().expect("there are entries");
+        self.policy.admit(hash, weight_of_hash(hash), victim, &mut self.slots)
+    }
+
     pub(crate) fn len(&self) -> usize {
         self.policy.len()
     }

@@ -68,10 +68,13 @@ impl Sketch {
 
     /// Halves all counters. Costs a step per entry, after ten uses per entry.
     fn age(&mut self) {
+        let mut odd = 0;
         for word in &mut self.words {
+            odd += u64::from((*word & 0x1111_1111_1111_1111).count_ones());
             *word = *word >> 1 & 0x7777_7777_7777_7777;
         }
-        self.uses /= 2;
+        // A use has raised four counters, and an odd counter has lost half of what it should keep.
+        self.uses = (self.uses / 2).saturating_sub(odd / 8);
     }
 
     fn counters(&self, hash: u64) -> Counters {

@@ -5,7 +5,8 @@ use larder_core::PolicyConfig;
 use larder_core::policy::{Capacity, Policy};
 use larder_policies::{
     ArcConfig, ClockConfig, ClockProConfig, FifoConfig, GdsfConfig, LfuConfig, LirsConfig,
-    LruConfig, RandomConfig, S3FifoConfig, SieveConfig, SlruConfig, TwoQConfig, WTinyLfuConfig,
+    LruConfig, RandomConfig, S3FifoConfig, SieveConfig, SlruConfig, TinyLfuConfig, TwoQConfig,
+    WTinyLfuConfig,
 };
 
 mod replay;
@@ -111,6 +112,7 @@ floors! {
     s3_fifo_reaches_its_floors, S3FifoConfig, [0.72, 0.6, 0.16, 0.53];
     sieve_reaches_its_floors, SieveConfig, [0.0, 0.59, 0.19, 0.48];
     slru_reaches_its_floors, SlruConfig, [0.0, 0.6, 0.19, 0.51];
+    tinylfu_reaches_its_floors, TinyLfuConfig, [0.81, 0.59, 0.16, 0.52];
     two_q_reaches_its_floors, TwoQConfig, [0.74, 0.58, 0.12, 0.52];
     w_tinylfu_reaches_its_floors, WTinyLfuConfig, [0.74, 0.6, 0.18, 0.5];
 }
