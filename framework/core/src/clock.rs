@@ -33,8 +33,9 @@ impl Moment {
     /// This instant moved into the future; stays at the end of time instead of wrapping.
     #[must_use]
     pub fn after(self, duration: Duration) -> Self {
-        let nanos = u64::try_from(duration.as_nanos()).unwrap_or(u64::MAX);
-        Self(self.0.saturating_add(nanos))
+        // In 64 bits, as this is part of every look at an entry that has a life.
+        let seconds = duration.as_secs().saturating_mul(1_000_000_000);
+        Self(self.0.saturating_add(seconds).saturating_add(u64::from(duration.subsec_nanos())))
     }
 
     /// How long ago `earlier` was; zero when it is not earlier.

@@ -349,6 +349,10 @@ impl Assembled {
             (None, Some(codec)) => Weigh::Serialized(codec, Arc::clone(&self.serializer)),
             (None, None) => Weigh::Shallow,
         };
+        let is_plain = matches!(weigh, Weigh::One)
+            && ttl_by.is_none()
+            && self.front.as_ref().is_some_and(|front| front.ttl.is_none())
+            && self.engine.settings.are_plain();
         let store = self.front.clone().map(|front| self.store(front, listener));
         Core {
             engine: Arc::clone(&self.engine),
@@ -358,6 +362,7 @@ impl Assembled {
             flights: Flights::new(),
             weigh,
             ttl_by,
+            is_plain,
             heat: crate::stats::Heat::new(),
         }
     }

@@ -43,6 +43,14 @@ impl<K: Key, V: CacheValue> Blocking<K, V> {
         }
     }
 
+    fn put(&self, key: K, value: Option<V>, options: &SetOptions) -> Result<()> {
+        let core = &self.cache.core;
+        match core.local() {
+            Some(local) => core.set_locally(&local, key, value, options),
+            None => block_on(core.set(key, value, options)),
+        }
+    }
+
     #[inline(never)]
     fn get_below<Q>(&self, key: &Q, cause: MissCause) -> Result<Option<V>>
     where
@@ -101,7 +109,7 @@ impl<K: Key, V: CacheValue> Blocking<K, V> {
         K: Borrow<Q>,
         Q: KeyRef<K> + ?Sized,
     {
-        block_on(self.cache.set(key, value))
+        self.put(key.to_owned(), Some(value), &SetOptions::new())
     }
 
     /// See [`Cache::set_with`].
@@ -114,7 +122,7 @@ impl<K: Key, V: CacheValue> Blocking<K, V> {
         K: Borrow<Q>,
         Q: KeyRef<K> + ?Sized,
     {
-        block_on(self.cache.set_with(key, value, options))
+        self.put(key.to_owned(), Some(value), options)
     }
 
     /// See [`Cache::set_negative`].
@@ -127,7 +135,7 @@ impl<K: Key, V: CacheValue> Blocking<K, V> {
         K: Borrow<Q>,
         Q: KeyRef<K> + ?Sized,
     {
-        block_on(self.cache.set_negative(key))
+        self.put(key.to_owned(), None, &SetOptions::new())
     }
 
     /// See [`Cache::set_many`].
@@ -136,7 +144,8 @@ impl<K: Key, V: CacheValue> Blocking<K, V> {
     ///
     /// As [`Cache::set_many`].
     pub fn set_many(&self, entries: impl IntoIterator<Item = (K, V)>) -> Result<()> {
-        block_on(self.cache.set_many(entries))
+        let options = SetOptions::new();
+        entries.into_iter().try_for_each(|(key, value)| self.put(key, Some(value), &options))
     }
 
     /// See [`Cache::delete`].
@@ -149,7 +158,11 @@ impl<K: Key, V: CacheValue> Blocking<K, V> {
         K: Borrow<Q>,
         Q: KeyRef<K> + ?Sized,
     {
-        block_on(self.cache.delete(key))
+        let core = &self.cache.core;
+        match core.local() {
+            Some(local) => core.delete_locally(&local, key),
+            None => block_on(core.delete(key)),
+        }
     }
 
     /// See [`Cache::delete_many`].

@@ -64,6 +64,8 @@ pub(crate) struct Core<K: Key, V: CacheValue> {
     pub(crate) weigh: Weigh<K, V>,
     /// How long an entry lives, if the application says.
     pub(crate) ttl_by: Option<TtlBy<K, V>>,
+    /// Whether nothing of the above says anything about an entry: it lives for ever and weighs one.
+    pub(crate) is_plain: bool,
     pub(crate) heat: Heat,
 }
 
@@ -87,18 +89,29 @@ impl<K: Key, V: CacheValue> Core<K, V> {
         let Some(store) = &self.store else {
             return Err(MissCause::Cold);
         };
-        let read = |stored: &Stored<V>, count| (stored.read(), count);
+        let read = |stored: &Stored<V>, hits| (stored.read(), hits);
         match store.table.get_counted(key, read) {
-            Ok((Some(answer), count_of_hits)) => {
-                self.heat.hit(count_of_hits, || store.table.hash_of(key));
-                if answer.is_none() {
-                    count(&self.engine.counters.negative_hits);
-                }
-                Ok(answer)
-            }
-            Ok((None, _)) => Err(self.count_unanswered_as(MissCause::Tag)),
+            Ok((answer, hits)) => self.answer(answer, hits, || store.table.hash_of(key)),
             Err(cause) => Err(cause.into()),
         }
+    }
+
+    /// What an entry of the store says to the caller, who has had this many hits.
+    #[inline]
+    fn answer(
+        &self,
+        answer: Option<Option<V>>,
+        hits: u64,
+        hash: impl FnOnce() -> u64,
+    ) -> Result<Option<V>, MissCause> {
+        let Some(answer) = answer else {
+            return Err(self.count_unanswered_as(MissCause::Tag));
+        };
+        self.heat.hit(hits, hash);
+        if answer.is_none() {
+            count(&self.engine.counters.negative_hits);
+        }
+        Ok(answer)
     }
 
     /// Whether the cache is open and the key may be used.

@@ -25,11 +25,30 @@ impl Drop for Depth {
     }
 }
 
+impl Depth {
+    fn enter() -> Self {
+        DEPTH.set(DEPTH.get() + 1);
+        Self
+    }
+}
+
 /// Runs `work`, and after it, when the outermost call ends, what was put off meanwhile.
+#[inline]
 pub(crate) fn deferred<R>(work: impl FnOnce() -> R) -> R {
+    let depth = Depth::enter();
+    let result = work();
+    drop(depth);
+    if IS_WAITING.get() {
+        run_waiting();
+    }
+    result
+}
+
+#[cold]
+fn run_waiting() {
     // What runs when this is dropped may put off more, which is then run by its own outermost
     // call.
-    Held::default().collect(work)
+    Held::default().collect(|| ());
 }
 
 /// Work that was put off, and runs when this is dropped.
@@ -39,8 +58,7 @@ pub(crate) struct Held(Vec<Work>);
 impl Held {
     /// Runs `work`, and keeps what is put off meanwhile.
     pub(crate) fn collect<R>(&mut self, work: impl FnOnce() -> R) -> R {
-        DEPTH.set(DEPTH.get() + 1);
-        let depth = Depth;
+        let depth = Depth::enter();
         let result = work();
         drop(depth);
         if DEPTH.get() == 0 && IS_WAITING.replace(false) {

@@ -57,6 +57,12 @@ impl SetOptions {
         self
     }
 
+    /// Whether nothing is said about the entry.
+    pub(crate) const fn are_plain(&self) -> bool {
+        let is_mortal = self.ttl.is_some() || self.idle_ttl.is_some();
+        !is_mortal && self.tags.is_empty() && self.weight.is_none()
+    }
+
     /// What the entry weighs against `max_bytes`. Default: its size in serialized form.
     pub const fn weight(mut self, weight: u32) -> Self {
         self.weight = Some(weight);
@@ -90,6 +96,12 @@ impl Settings {
             load_limit: spec.resilience.hard_timeout,
             is_wall_kept: true,
         }
+    }
+
+    /// Whether every entry is taken, and lives for ever, of which nobody says otherwise.
+    pub(crate) fn are_plain(&self) -> bool {
+        let lives = [self.ttl, self.idle_ttl];
+        lives.iter().all(|life| life.duration().is_none()) && self.max_value_bytes.is_none()
     }
 
     /// The lives of an entry that is stored now, for as long as it is told to live or else as the

@@ -15,6 +15,7 @@ use super::{CacheValue, Core, Key, KeyRef, StoreTier};
 use crate::fence::{Fence, Tally};
 use crate::settings::SetOptions;
 use crate::stored::Stored;
+use crate::tags::Tags;
 use crate::tier::count;
 
 mod load;
@@ -56,7 +57,7 @@ impl<K: Key, V: CacheValue> Core<K, V> {
     }
 
     /// Stores a value, or "there is none".
-    pub(super) fn set_locally(
+    pub(crate) fn set_locally(
         &self,
         local: &Local<'_, K, V>,
         key: K,
@@ -64,13 +65,11 @@ impl<K: Key, V: CacheValue> Core<K, V> {
         options: &SetOptions,
     ) -> Result<()> {
         self.check(&key)?;
-        let Some(lives) = self.lives(|| &key, value.as_ref(), options) else {
+        check_tags(&options.tags)?;
+        let tags = self.engine.local_tags(&options.tags);
+        let Some((stored, insert)) = self.plan(|| &key, value, tags, options)? else {
             return self.delete_locally(local, &key).map(drop);
         };
-        check_tags(&options.tags)?;
-        let stored = Stored::new(value, self.engine.local_tags(&options.tags));
-        self.check_size(&stored)?;
-        let insert = self.prepare(|| &key, &stored, lives, options.weight, None);
         let hash = local.store.table.hash_of(&key);
         let inserted = local.fence.change(
             hash,
@@ -84,7 +83,7 @@ impl<K: Key, V: CacheValue> Core<K, V> {
     }
 
     /// Removes a key; whether it was there.
-    pub(super) fn delete_locally<Q>(&self, local: &Local<'_, K, V>, key: &Q) -> Result<bool>
+    pub(crate) fn delete_locally<Q>(&self, local: &Local<'_, K, V>, key: &Q) -> Result<bool>
     where
         K: Borrow<Q>,
         Q: KeyRef<K> + ?Sized,
@@ -110,6 +109,28 @@ impl<K: Key, V: CacheValue> Core<K, V> {
         Q: KeyRef<K> + ?Sized,
     {
         local.fence.change(local.store.table.hash_of(key), |_| (), change)
+    }
+
+    /// How an entry is stored; `None` when it is not to be stored at all. Not for under the fence:
+    /// it runs code of the application.
+    #[inline]
+    fn plan<B: Borrow<K>>(
+        &self,
+        key: impl Fn() -> B,
+        value: Option<V>,
+        tags: Option<Arc<Tags>>,
+        options: &SetOptions,
+    ) -> Result<Option<(Stored<V>, Insert)>> {
+        if self.is_plain && value.is_some() && tags.is_none() && options.are_plain() {
+            return Ok(Some((Stored::new(value, None), Insert::default())));
+        }
+        let Some(lives) = self.lives(&key, value.as_ref(), options) else {
+            return Ok(None);
+        };
+        let stored = Stored::new(value, tags);
+        self.check_size(&stored)?;
+        let insert = self.prepare(&key, &stored, lives, options.weight, None);
+        Ok(Some((stored, insert)))
     }
 
     fn insert_locally(

@@ -7,7 +7,7 @@ use larder_core::{CacheError, CacheKey, EntryMeta, ErrorKind, Life, Result};
 use larder_store::Insert;
 
 use super::load::{Basis, Mark};
-use super::{CacheValue, Core, Key, KeyRef, place};
+use super::{CacheValue, Core, Key, KeyRef, StoreTier, place};
 use crate::engine::Found;
 use crate::fence::Ticket;
 use crate::settings::Lives;
@@ -55,18 +55,27 @@ impl<K: Key, V: CacheValue> Core<K, V> {
         K: Borrow<Q>,
         Q: KeyRef<K> + ?Sized,
     {
-        let mut answers = Vec::with_capacity(keys.len());
+        let mut answers = vec![None; keys.len()];
         let mut missing = Vec::new();
-        for (index, &key) in keys.iter().enumerate() {
-            let answer = self.fast(key).or_else(|cause| {
-                self.check_missed(key, cause)?;
-                missing.push((index, cause));
-                Ok(None)
+        if let Some(StoreTier { table, .. }) = &self.store {
+            table.get_many_with(keys, |index, found| {
+                let answer = found.map_err(MissCause::from).and_then(|(stored, hits)| {
+                    self.answer(stored.read(), hits, || table.hash_of(keys[index]))
+                });
+                match answer {
+                    Ok(answer) => answers[index] = answer,
+                    Err(cause) => missing.push((index, cause)),
+                }
             });
-            answers.push(answer?);
+        } else {
+            missing.extend((0..keys.len()).map(|index| (index, MissCause::Cold)));
+        }
+        for (index, cause) in &missing {
+            self.check_missed(keys[*index], *cause)?;
         }
         if self.local().is_none() && !missing.is_empty() {
-            self.look_below_many(keys, &missing, &mut answers).await;
+            // Boxed, so that the future of hits stays small.
+            Box::pin(self.look_below_many(keys, &missing, &mut answers)).await;
         }
         Ok(answers)
     }

@@ -10,7 +10,6 @@ use std::sync::Arc;
 
 use futures_util::FutureExt;
 use larder_core::Result;
-use larder_store::Insert;
 use tokio::sync::oneshot;
 use tracing::Instrument;
 
@@ -22,7 +21,6 @@ use crate::fence::{Fence, Ticket};
 use crate::flight::Wait;
 use crate::settings::SetOptions;
 use crate::stats::MissCause;
-use crate::stored::Stored;
 use crate::tags::Tags;
 use crate::tier::count;
 
@@ -105,8 +103,10 @@ impl<K: Key, V: CacheValue> Core<K, V> {
             return land(lead, Ok(answer));
         }
         let span = self.load_span();
-        let ended = span.in_scope(|| catch_unwind(AssertUnwindSafe(load)));
-        let outcome = self.judge(Some(ended.map(|loaded| loaded.map_err(Into::into))));
+        let outcome = match span.in_scope(|| catch_unwind(AssertUnwindSafe(load))) {
+            Ok(Ok(value)) => Ok(value),
+            ended => self.judge(Some(ended.map(|loaded| loaded.map_err(Into::into)))),
+        };
         self.keep_locally(local, key, lead, outcome, None, request.options)
     }
 
@@ -255,7 +255,11 @@ impl<K: Key, V: CacheValue> Core<K, V> {
         let Ok(value) = &outcome else {
             return land(lead, outcome);
         };
-        let Some((stored, insert)) = self.loaded(key, value, tags, options) else {
+        let planned = self.plan(|| key.to_owned(), value.clone(), tags, options);
+        let Some((stored, insert)) = planned.unwrap_or_else(|error| {
+            self.warn_unstored(&error);
+            None
+        }) else {
             return land(lead, outcome);
         };
         let mut is_kept = false;
@@ -274,27 +278,6 @@ impl<K: Key, V: CacheValue> Core<K, V> {
         tell(followers.flatten(), &outcome);
         outcome
     }
-
-    /// How a loaded value is to be stored; `None` when it is not. Not for under the fence: it runs
-    /// code of the application.
-    fn loaded<Q>(
-        &self,
-        key: &Q,
-        value: &Option<V>,
-        tags: Option<Arc<Tags>>,
-        options: &SetOptions,
-    ) -> Option<(Stored<V>, Insert)>
-    where
-        K: Borrow<Q>,
-        Q: KeyRef<K> + ?Sized,
-    {
-        let owned = || key.to_owned();
-        let lives = self.lives(owned, value.as_ref(), options)?;
-        let stored = Stored::new(value.clone(), tags);
-        self.check_size(&stored).inspect_err(|error| self.warn_unstored(error)).ok()?;
-        let insert = self.prepare(owned, &stored, lives, options.weight, None);
-        Some((stored, insert))
-    }
 }
 
 /// Ends a load that has nothing to store.
@@ -307,6 +290,7 @@ where
     outcome
 }
 
+#[inline]
 fn tell<V: Clone>(followers: Option<Followers<V>>, outcome: &Outcome<V>) {
     if let Some(followers) = followers {
         // Those who waited may be gone.
