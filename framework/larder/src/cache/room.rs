@@ -1,0 +1,66 @@
+//! How much a cache holds in the process, and what must stay there.
+
+use std::borrow::Borrow;
+
+use larder_core::policy::Capacity;
+use larder_core::{CacheError, ErrorKind, Result};
+
+use super::Cache;
+use crate::core::{CacheValue, Key, KeyRef};
+
+impl<K: Key, V: CacheValue> Cache<K, V> {
+    /// Keeps what the memory tier holds for a key from being evicted; whether it holds anything.
+    /// It may still expire, be deleted and be invalidated, and a new value of the key stays pinned.
+    ///
+    /// What is pinned counts against the capacity. When nothing else is left to evict, new
+    /// entries are not stored.
+    ///
+    /// ```
+    /// # async fn example() -> larder::Result<()> {
+    /// # let config = "[caches.rates]\nbackend = { kind = \"memory\", capacity = 100 }";
+    /// # let caches = larder::CacheManager::from_str(larder::Format::Toml, config).await?;
+    /// let rates = caches.cache::<String, f64>("rates")?;
+    /// rates.set("EUR", 1.08).await?;
+    /// assert!(rates.pin("EUR"));
+    /// # Ok(())
+    /// # }
+    /// # tokio::runtime::Runtime::new().unwrap().block_on(example()).unwrap();
+    /// ```
+    pub fn pin<Q>(&self, key: &Q) -> bool
+    where
+        K: Borrow<Q>,
+        Q: KeyRef<K> + ?Sized,
+    {
+        self.core.store.as_ref().is_some_and(|store| store.table.pin(key, true))
+    }
+
+    /// Lets what the memory tier holds for a key be evicted again; whether it holds anything.
+    pub fn unpin<Q>(&self, key: &Q) -> bool
+    where
+        K: Borrow<Q>,
+        Q: KeyRef<K> + ?Sized,
+    {
+        self.core.store.as_ref().is_some_and(|store| store.table.pin(key, false))
+    }
+
+    /// Sets another capacity of the memory tier, until the cache is opened anew. What is beyond it
+    /// is evicted before this returns; pinned entries stay.
+    ///
+    /// Cost: writers wait for a moment; then one lock for each eviction.
+    ///
+    /// # Errors
+    ///
+    /// [`ErrorKind::Unsupported`] when the first tier does not hold values in the process.
+    pub fn resize(&self, capacity: Capacity) -> Result<()> {
+        let Some(store) = &self.core.store else {
+            return Err(CacheError::new(
+                ErrorKind::Unsupported,
+                "the first tier does not hold values in the process",
+            )
+            .with("cache", self.name())
+            .hint("only a cache whose first tier is `memory` can be resized while it runs"));
+        };
+        store.table.resize(capacity);
+        Ok(())
+    }
+}
