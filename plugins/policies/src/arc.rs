@@ -38,7 +38,7 @@ const OFTEN: u8 = 1;
 #[derive(Debug)]
 pub struct Arc {
     lists: Lists,
-    ghosts: History<()>,
+    ghosts: History,
     /// How many entries the list `ONCE` should have, `p` of the paper.
     once_room: f64,
 }
@@ -72,7 +72,7 @@ impl Policy for Arc {
     fn on_insert(&mut self, slot: SlotId, slots: &mut dyn Slots) {
         let capacity = self.lists.len() + 1;
         let ghost = self.ghosts.take(slots.hash(slot));
-        if let Some((list, ())) = ghost {
+        if let Some(list) = ghost {
             self.learn(list, capacity);
         }
         self.lists.push_front(if ghost.is_some() { OFTEN } else { ONCE }, slot);
@@ -84,7 +84,7 @@ impl Policy for Arc {
         if let Some(list) = self.lists.list_of(slot)
             && evicted
         {
-            self.ghosts.add(list, slots.hash(slot), ());
+            self.ghosts.add(list, slots.hash(slot));
         }
         self.lists.remove(slot);
         self.forget(capacity);

@@ -15,7 +15,7 @@ use larder_core::{descriptor, register};
 use schemars::JsonSchema;
 use serde::Deserialize;
 
-use crate::history::History;
+use crate::ghosts::Ghosts;
 use crate::lists::Lists;
 
 /// Options of `lirs`.
@@ -26,14 +26,14 @@ pub struct LirsConfig {
     /// The part of the entries that new ones pass through, at least one entry. Default `1%`.
     pub queue_ratio: Share,
     /// How many evicted keys are remembered at most, for each entry. They are needed to see that a
-    /// key of a loop larger than the cache comes back. Default 3.
+    /// key of a loop larger than the cache comes back. Default 2.
     pub ghosts_per_entry: u8,
 }
 
 impl Default for LirsConfig {
     fn default() -> Self {
         let queue_ratio = Share::new(0.01).expect("it is from 0 to 1");
-        Self { queue_ratio, ghosts_per_entry: 3 }
+        Self { queue_ratio, ghosts_per_entry: 2 }
     }
 }
 
@@ -56,7 +56,7 @@ impl PolicyConfig for LirsConfig {
             lists: Lists::new(2),
             last_uses: Vec::new(),
             uses: 0,
-            ghosts: History::new(1),
+            ghosts: Ghosts::default(),
             queue_ratio: self.queue_ratio.get(),
             ghosts_per_entry: usize::from(self.ghosts_per_entry),
         }
@@ -68,15 +68,20 @@ const LOW: u8 = 0;
 /// The other entries, in the order in which they go.
 const QUEUE: u8 = 1;
 
+/// Where the number of the insert begins in that of a use.
+const INSERT: u32 = 24;
+
 /// The policy of one shard.
 #[derive(Debug)]
 pub struct Lirs {
     lists: Lists,
     /// The number of the last use of each slot.
     last_uses: Vec<u64>,
+    /// The number of the last use of all: that of the last insert, and of the uses since in the
+    /// lowest bits.
     uses: u64,
-    /// Evicted keys of the stack, with the number of their last use.
-    ghosts: History<u64>,
+    /// Evicted keys of the stack, born when they were used last. Its clock counts inserts.
+    ghosts: Ghosts,
     queue_ratio: f64,
     ghosts_per_entry: usize,
 }
@@ -94,11 +99,21 @@ impl Lirs {
         coldest.is_some_and(|slot| self.last_uses[slot.index()] < last_use)
     }
 
+    /// The same for a key that was last used so many inserts ago.
+    fn was_in_stack(&self, age: u32) -> bool {
+        let coldest = self.lists.back(LOW).map(|slot| self.last_uses[slot.index()]);
+        coldest
+            .is_some_and(|last_use| u64::from(age) < (self.uses >> INSERT) - (last_use >> INSERT))
+    }
+
     fn note_use(&mut self, slot: SlotId) {
         if self.last_uses.len() <= slot.index() {
             self.last_uses.resize(slot.index() + 1, 0);
         }
-        self.uses += 1;
+        // Without an insert for so long that the bits do not suffice, the last uses count as one.
+        if self.uses % (1 << INSERT) < (1 << INSERT) - 1 {
+            self.uses += 1;
+        }
         self.last_uses[slot.index()] = self.uses;
     }
 
@@ -110,14 +125,6 @@ impl Lirs {
             self.lists.push_front(QUEUE, coldest);
         }
     }
-
-    /// Forgets ghosts that have left the stack, and the oldest ones if they are too many.
-    fn forget(&mut self, entries: usize) {
-        self.ghosts.keep_last(0, entries * self.ghosts_per_entry);
-        while self.ghosts.oldest(0).is_some_and(|last_use| !self.is_in_stack(last_use)) {
-            self.ghosts.forget_oldest(0);
-        }
-    }
 }
 
 impl Policy for Lirs {
@@ -126,8 +133,10 @@ impl Policy for Lirs {
     }
 
     fn on_insert(&mut self, slot: SlotId, slots: &mut dyn Slots) {
+        self.ghosts.tick();
+        self.uses = ((self.uses >> INSERT) + 1) << INSERT;
         let ghost = self.ghosts.take(slots.hash(slot));
-        let came_back = ghost.is_some_and(|(_, last_use)| self.is_in_stack(last_use));
+        let came_back = ghost.is_some_and(|age| self.was_in_stack(age));
         let room = self.low_room(self.lists.len() + 1);
         let is_low = came_back || self.lists.len_of(LOW) < room;
         self.note_use(slot);
@@ -138,8 +147,9 @@ impl Policy for Lirs {
     fn on_remove(&mut self, slot: SlotId, evicted: bool, slots: &mut dyn Slots) {
         let last_use = self.last_uses.get(slot.index()).copied().unwrap_or(0);
         if evicted && self.lists.list_of(slot) == Some(QUEUE) && self.is_in_stack(last_use) {
-            self.ghosts.add(0, slots.hash(slot), last_use);
-            self.forget(self.lists.len());
+            self.ghosts.remember_last(self.lists.len() * self.ghosts_per_entry);
+            let age = (self.uses >> INSERT) - (last_use >> INSERT);
+            self.ghosts.add(slots.hash(slot), self.ghosts.now().wrapping_sub(age as u32));
         }
         self.lists.remove(slot);
         if self.lists.len() == 0 {
@@ -180,31 +190,33 @@ register!(policy: LirsConfig);
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::simulation::{Reference, churn, compare};
+    use crate::simulation::{Reference, compare};
 
-    #[derive(Clone, Copy, PartialEq)]
-    enum Status {
-        Ghost,
-        Low,
-        Queued,
+    /// An entry of the stack, with the number of inserts at its last use.
+    #[derive(Clone, Copy)]
+    struct Page {
+        slot: SlotId,
+        hash: u64,
+        is_low: bool,
+        time: u32,
     }
 
-    /// The stack and the queue as the paper draws them; the last is the top.
+    /// The stack and the queue as the paper draws them; the last is the top. Keys that are gone
+    /// are not in the stack but kept as the policy keeps them.
     #[derive(Default)]
     struct Model {
-        stack: Vec<(Option<SlotId>, u64, Status)>,
+        stack: Vec<Page>,
         queue: Vec<(SlotId, u64)>,
-        /// Ghosts in the order of their eviction.
-        ghosts: Vec<u64>,
+        ghosts: Ghosts,
     }
 
     impl Model {
-        fn count(&self, status: Status) -> usize {
-            self.stack.iter().filter(|entry| entry.2 == status).count()
+        fn low(&self) -> usize {
+            self.stack.iter().filter(|page| page.is_low).count()
         }
 
         fn entries(&self) -> usize {
-            self.count(Status::Low) + self.queue.len()
+            self.low() + self.queue.len()
         }
 
         fn room(entries: usize) -> usize {
@@ -212,23 +224,15 @@ mod tests {
         }
 
         fn prune(&mut self) {
-            while let Some((_, hash, status)) = self.stack.first().copied()
-                && status != Status::Low
-            {
+            while self.stack.first().is_some_and(|page| !page.is_low) {
                 self.stack.remove(0);
-                self.ghosts.retain(|ghost| status != Status::Ghost || *ghost != hash);
             }
         }
 
-        fn forget(&mut self, hash: u64) {
-            self.stack.retain(|entry| entry.2 != Status::Ghost || entry.1 != hash);
-            self.ghosts.retain(|ghost| *ghost != hash);
-        }
-
         fn demote(&mut self, room: usize) {
-            while self.count(Status::Low) > room {
-                let (slot, hash, _) = self.stack.remove(0);
-                self.queue.push((slot.unwrap(), hash));
+            while self.low() > room {
+                let coldest = self.stack.remove(0);
+                self.queue.push((coldest.slot, coldest.hash));
                 self.prune();
             }
         }
@@ -236,12 +240,13 @@ mod tests {
 
     impl Reference for Model {
         fn insert(&mut self, slot: SlotId, hash: u64) {
-            let came_back = self.ghosts.contains(&hash);
-            self.forget(hash);
+            let time = self.ghosts.tick();
+            let age = self.ghosts.take(hash);
+            let coldest = self.stack.first().map(|page| time.wrapping_sub(page.time));
+            let came_back = age.zip(coldest).is_some_and(|(age, coldest)| age < coldest);
             let room = Self::room(self.entries() + 1);
-            let is_low = came_back || self.count(Status::Low) < room;
-            let status = if is_low { Status::Low } else { Status::Queued };
-            self.stack.push((Some(slot), hash, status));
+            let is_low = came_back || self.low() < room;
+            self.stack.push(Page { slot, hash, is_low, time });
             if !is_low {
                 self.queue.push((slot, hash));
             }
@@ -250,20 +255,18 @@ mod tests {
         }
 
         fn hit(&mut self, slot: SlotId) {
-            let in_stack = self.stack.iter().position(|entry| entry.0 == Some(slot));
-            let queued = self.queue.iter().position(|entry| entry.0 == slot);
+            let time = self.ghosts.now();
+            let in_stack = self.stack.iter().position(|page| page.slot == slot);
             let old = in_stack.map(|at| self.stack.remove(at));
-            match (queued, old) {
-                (Some(at), Some((_, hash, _))) => {
-                    self.queue.remove(at);
-                    self.stack.push((Some(slot), hash, Status::Low));
+            if let Some(at) = self.queue.iter().position(|entry| entry.0 == slot) {
+                let (_, hash) = self.queue.remove(at);
+                let is_low = old.is_some();
+                if !is_low {
+                    self.queue.push((slot, hash));
                 }
-                (Some(at), None) => {
-                    let entry = self.queue.remove(at);
-                    self.queue.push(entry);
-                    self.stack.push((Some(slot), entry.1, Status::Queued));
-                }
-                (None, old) => self.stack.push(old.unwrap()),
+                self.stack.push(Page { slot, hash, is_low, time });
+            } else {
+                self.stack.push(Page { time, ..old.unwrap() });
             }
             self.prune();
             self.demote(Self::room(self.entries()));
@@ -271,21 +274,11 @@ mod tests {
 
         fn remove(&mut self, slot: SlotId, evicted: bool) {
             let entries = self.entries();
-            let in_stack = self.stack.iter().position(|entry| entry.0 == Some(slot));
-            if let Some(at) = in_stack {
-                let (_, hash, status) = self.stack[at];
-                if evicted && status == Status::Queued {
-                    self.stack[at] = (None, hash, Status::Queued);
-                    self.forget(hash);
-                    let at =
-                        self.stack.iter().position(|entry| *entry == (None, hash, Status::Queued));
-                    self.stack[at.unwrap()].2 = Status::Ghost;
-                    self.ghosts.push(hash);
-                    while self.ghosts.len() > 3 * entries {
-                        self.forget(self.ghosts[0]);
-                    }
-                } else {
-                    self.stack.remove(at);
+            if let Some(at) = self.stack.iter().position(|page| page.slot == slot) {
+                let page = self.stack.remove(at);
+                if evicted && !page.is_low {
+                    self.ghosts.remember_last(2 * entries);
+                    self.ghosts.add(page.hash, page.time);
                 }
             }
             self.queue.retain(|entry| entry.0 != slot);
@@ -301,15 +294,6 @@ mod tests {
     #[test]
     fn victims_are_those_of_the_paper() {
         compare(&LirsConfig::default(), Model::default);
-    }
-
-    #[test]
-    fn ghosts_are_bounded() {
-        let mut lirs = LirsConfig::default().build(Capacity { entries: Some(8), weight: None });
-        for round in 1..100 {
-            churn(&mut lirs, 8, round * 50);
-            assert!(lirs.ghosts.len_of(0) <= 24, "{} ghosts of 8 entries", lirs.ghosts.len_of(0));
-        }
     }
 
     #[test]

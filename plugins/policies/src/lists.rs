@@ -16,11 +16,10 @@ struct Node {
     newer: u32,
     /// Towards the back.
     older: u32,
-    list: u8,
 }
 
 impl Node {
-    const FREE: Self = Self { newer: NIL, older: NIL, list: NONE };
+    const FREE: Self = Self { newer: NIL, older: NIL };
 }
 
 #[derive(Clone, Copy, Debug)]
@@ -38,13 +37,16 @@ impl List {
 #[derive(Debug)]
 pub(crate) struct Lists {
     nodes: Vec<Node>,
+    /// The list that each node is in, apart from its links to take no more than a byte.
+    members: Vec<u8>,
     lists: Vec<List>,
 }
 
 impl Lists {
     /// So many empty lists, at most 255.
     pub(crate) fn new(count: u8) -> Self {
-        Self { nodes: Vec::new(), lists: vec![List::EMPTY; usize::from(count)] }
+        let lists = vec![List::EMPTY; usize::from(count)];
+        Self { nodes: Vec::new(), members: Vec::new(), lists }
     }
 
     /// How many slots are in a list.
@@ -59,8 +61,7 @@ impl Lists {
 
     /// Which list a slot is in.
     pub(crate) fn list_of(&self, slot: SlotId) -> Option<u8> {
-        let node = self.nodes.get(slot.index())?;
-        (node.list != NONE).then_some(node.list)
+        self.members.get(slot.index()).copied().filter(|list| *list != NONE)
     }
 
     /// The slot that was pushed first.
@@ -84,13 +85,14 @@ impl Lists {
 
     /// Puts a slot in front of the list it is in; nothing happens to one that is in no list.
     pub(crate) fn move_to_front(&mut self, slot: SlotId) {
-        let Some(node) = self.nodes.get(slot.index()).copied() else {
+        let Some(list) = self.list_of(slot) else {
             return;
         };
-        if node.list == NONE || node.newer == NIL {
+        let node = self.nodes[slot.index()];
+        if node.newer == NIL {
             return;
         }
-        let ends = &mut self.lists[usize::from(node.list)];
+        let ends = &mut self.lists[usize::from(list)];
         // It is not the front, so there is one, and a newer node.
         self.nodes[node.newer as usize].older = node.older;
         match self.nodes.get_mut(node.older as usize) {
@@ -108,9 +110,11 @@ impl Lists {
         self.unlink(slot);
         if self.nodes.len() <= slot.index() {
             self.nodes.resize(slot.index() + 1, Node::FREE);
+            self.members.resize(slot.index() + 1, NONE);
         }
         let ends = &mut self.lists[usize::from(list)];
-        self.nodes[slot.index()] = Node { newer: NIL, older: ends.front, list };
+        self.nodes[slot.index()] = Node { newer: NIL, older: ends.front };
+        self.members[slot.index()] = list;
         match self.nodes.get_mut(ends.front as usize) {
             Some(front) => front.newer = slot.get(),
             None => ends.back = slot.get(),
@@ -126,7 +130,7 @@ impl Lists {
             return false;
         };
         if self.len_of(list) == 0 && self.nodes.len() > 64 && self.len() == 0 {
-            self.nodes = Vec::new();
+            (self.nodes, self.members) = (Vec::new(), Vec::new());
         }
         true
     }
@@ -135,6 +139,7 @@ impl Lists {
     fn unlink(&mut self, slot: SlotId) -> Option<u8> {
         let list = self.list_of(slot)?;
         let node = std::mem::replace(&mut self.nodes[slot.index()], Node::FREE);
+        self.members[slot.index()] = NONE;
         let ends = &mut self.lists[usize::from(list)];
         match self.nodes.get_mut(node.newer as usize) {
             Some(newer) => newer.older = node.older,
@@ -203,6 +208,6 @@ mod tests {
         for number in 0..1000 {
             assert!(lists.remove(SlotId::new(number)));
         }
-        assert_eq!(lists.nodes.capacity(), 0);
+        assert_eq!((lists.nodes.capacity(), lists.members.capacity()), (0, 0));
     }
 }
