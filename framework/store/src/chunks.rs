@@ -71,20 +71,27 @@ impl<T: Zeroed> Chunks<T> {
     /// # Panics
     ///
     /// If the number is not below [`MOST`].
+    #[inline]
     pub(crate) fn ensure(&self, number: u32) -> &T {
+        if let Some(element) = self.get(number) {
+            return element;
+        }
+        self.allocate(number);
+        self.get(number).expect("its chunk is there")
+    }
+
+    #[cold]
+    fn allocate(&self, number: u32) {
         assert!(number < MOST, "an array has no element {number}");
         let chunk = chunk_of(number);
-        if self.chunks[chunk].load(Ordering::Relaxed).is_null() {
-            let layout = layout::<T>(chunk);
-            // SAFETY: no `T` here is of size zero, as all hold an atomic.
-            let memory = unsafe { alloc_zeroed(layout) };
-            if memory.is_null() {
-                handle_alloc_error(layout);
-            }
-            let origin = memory.cast::<T>().wrapping_sub(extent(chunk).0);
-            self.chunks[chunk].store(origin, Ordering::Release);
+        let layout = layout::<T>(chunk);
+        // SAFETY: no `T` here is of size zero, as all hold an atomic.
+        let memory = unsafe { alloc_zeroed(layout) };
+        if memory.is_null() {
+            handle_alloc_error(layout);
         }
-        self.get(number).expect("its chunk is there")
+        let origin = memory.cast::<T>().wrapping_sub(extent(chunk).0);
+        self.chunks[chunk].store(origin, Ordering::Release);
     }
 
     /// Whether there is memory to [`release`](Self::release).

@@ -27,13 +27,19 @@ impl<'a, K, V> Outbox<'a, K, V> {
     }
 
     /// Takes a slot of a locked shard whose entry has just left the index.
+    #[inline]
     pub(crate) fn push(&mut self, table: &mut Writing<'_, K, V>, slot: u32, reason: RemovalReason) {
         if self.is_heard {
-            let number = self.number_of(table.shard());
-            self.entries.push(Leaving::Unlinked(number, slot, reason));
+            self.keep(table.shard(), slot, reason);
         } else {
             table.retire(slot);
         }
+    }
+
+    #[cold]
+    fn keep(&mut self, shard: &Shard<K, V>, slot: u32, reason: RemovalReason) {
+        let number = self.number_of(shard);
+        self.entries.push(Leaving::Unlinked(number, slot, reason));
     }
 
     /// Takes an entry that does not come in.
@@ -66,12 +72,22 @@ impl<'a, K, V> Outbox<'a, K, V> {
     }
 }
 
-impl<K, V> Drop for Outbox<'_, K, V> {
-    fn drop(&mut self) {
+impl<K, V> Outbox<'_, K, V> {
+    #[cold]
+    fn retire_all(&self) {
         for leaving in &self.entries {
             if let Leaving::Unlinked(number, slot, _) = leaving {
                 self.shards[*number].write().retire(*slot);
             }
+        }
+    }
+}
+
+impl<K, V> Drop for Outbox<'_, K, V> {
+    #[inline]
+    fn drop(&mut self) {
+        if !self.entries.is_empty() {
+            self.retire_all();
         }
     }
 }

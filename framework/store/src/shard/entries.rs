@@ -18,6 +18,7 @@ const LEAST_PLAIN: u32 = 64;
 
 impl<K, V> Writing<'_, K, V> {
     /// Adds a key that is not there; its slot.
+    #[inline]
     pub(crate) fn insert(
         &mut self,
         hash: u64,
@@ -59,6 +60,7 @@ impl<K, V> Writing<'_, K, V> {
     }
 
     /// Fills a free slot, which nobody can find yet.
+    #[inline]
     fn fill(
         &mut self,
         hash: u64,
@@ -117,6 +119,7 @@ impl<K, V> Writing<'_, K, V> {
     /// Takes the entry of a slot out of reach; the hash and the weight that it had, if there was
     /// one. The caller [retires](Self::retire) the slot. The policy is told first, while it can
     /// still ask about the entry.
+    #[inline]
     pub(crate) fn unlink(&mut self, slot: u32, evicted: bool) -> Option<(u32, u32)> {
         self.get(slot)?;
         self.tell_remove(slot, evicted);
@@ -127,6 +130,7 @@ impl<K, V> Writing<'_, K, V> {
         Some((hash, weight))
     }
 
+    #[inline]
     fn mark_retired(&self, slot: u32) {
         if let Some(place) = self.shard.slots.get(slot) {
             place.retire();
@@ -173,10 +177,17 @@ impl<K, V> Writing<'_, K, V> {
         }
     }
 
+    #[inline]
     fn free_slot(&mut self) -> u32 {
-        if self.books.free.is_empty() {
-            self.empty_cleared(CLEARED_AT_ONCE);
+        match self.books.free.pop() {
+            Some(slot) => slot,
+            None => self.another_slot(),
         }
+    }
+
+    #[cold]
+    fn another_slot(&mut self) -> u32 {
+        self.empty_cleared(CLEARED_AT_ONCE);
         self.books.free.pop().unwrap_or_else(|| self.books.extend())
     }
 

@@ -9,6 +9,7 @@ use crate::books::BooksView;
 impl<K, V> Writing<'_, K, V> {
     /// The slot whose entry should make room; never `spared`, nor a pinned one. A policy that names
     /// none, or one that is not there, is not believed while there are others.
+    #[inline]
     pub(crate) fn victim(&mut self, spared: Option<u32>) -> Option<u32> {
         let named = self.with_policy(spared, |policy, slots| policy.victim(slots));
         let may_go = |writing: &Self, slot: u32| {
@@ -18,21 +19,29 @@ impl<K, V> Writing<'_, K, V> {
         let named = named.map(|id| self.books.ids.slot(id));
         named
             .filter(|slot| may_go(self, *slot))
-            .or_else(|| (0..self.books.used()).find(|slot| may_go(self, *slot)))
+            .or_else(|| self.any_that(|slot| may_go(self, slot)))
+    }
+
+    #[cold]
+    fn any_that(&self, may_go: impl Fn(u32) -> bool) -> Option<u32> {
+        (0..self.books.used()).find(|slot| may_go(*slot))
     }
 
     /// Whether the policy wants a new key in the place of the entry of `victim`.
+    #[inline]
     pub(crate) fn admits(&mut self, hash: u64, weight: u32, victim: u32) -> bool {
         let victim = self.books.ids.id(victim);
         let hash = spread(hash as u32);
         self.with_policy(None, |policy, slots| policy.admit(hash, weight, victim, slots))
     }
 
+    #[inline]
     pub(super) fn tell_insert(&mut self, slot: u32) {
         let id = self.books.ids.id(slot);
         self.with_policy(None, |policy, slots| policy.on_insert(id, slots));
     }
 
+    #[inline]
     pub(super) fn tell_remove(&mut self, slot: u32, evicted: bool) {
         let id = self.books.ids.id(slot);
         self.with_policy(None, |policy, slots| policy.on_remove(id, evicted, slots));
@@ -53,6 +62,7 @@ impl<K, V> Writing<'_, K, V> {
         self.books.policy().resize(capacity);
     }
 
+    #[inline]
     fn with_policy<R>(
         &mut self,
         spared: Option<u32>,

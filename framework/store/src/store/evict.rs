@@ -53,6 +53,7 @@ where
     /// Evicts from a locked shard until there is room for one more entry or the shard holds no more
     /// than its part; the rest is left to [`settle`](Self::settle). `None` when the policy does not
     /// want the new entry.
+    #[inline]
     pub(super) fn make_room(
         &self,
         table: &mut Writing<'_, K, V>,
@@ -127,6 +128,7 @@ where
     }
 
     /// An entry that has to make room may be over anyway.
+    #[inline]
     fn reason_to_evict(&self, table: &Writing<'_, K, V>, victim: u32) -> RemovalReason {
         let over = table.is_over(victim, || self.now());
         if over { RemovalReason::Expired } else { RemovalReason::Evicted }
@@ -135,6 +137,7 @@ where
     /// Whether a shard has at least as many entries as the average one, counting the one that is
     /// about to come in. Keys spread evenly, so shards of equal count hold entries of equal age,
     /// whatever they weigh; those with fewer are spared until all are equal.
+    #[inline]
     fn has_its_part(&self, entries: usize) -> bool {
         let shards = self.shards.len() as u64;
         shards == 1 || (entries as u64 + 1).saturating_mul(shards) > self.budget.entries()
