@@ -56,6 +56,24 @@ async fn a_pinned_entry_is_not_evicted_until_it_is_unpinned() {
 }
 
 #[tokio::test]
+async fn what_is_in_memory_can_be_looked_through() {
+    let text = "[caches.users]\nnegative_ttl = \"1m\"\nbackend = \"memory\"";
+    let caches = CacheManager::from_str(Format::Toml, text).await.unwrap();
+    let users = caches.cache::<u64, u64>("users").unwrap();
+    for key in 0..3 {
+        users.set_with(&key, key + 10, &SetOptions::new().tag("staff")).await.unwrap();
+    }
+    users.set(&7, 17).await.unwrap();
+    let none = || async { std::io::Result::Ok(None) };
+    assert_eq!(users.get_or_load_optional(&8, none).await.unwrap(), None);
+    let mut entries = users.in_memory();
+    entries.sort_unstable();
+    assert_eq!(entries, [(0, 10), (1, 11), (2, 12), (7, 17)]);
+    users.invalidate_tag("staff").await.unwrap();
+    assert_eq!(users.in_memory(), [(7, 17)]);
+}
+
+#[tokio::test]
 async fn a_cache_of_files_cannot_be_resized_and_says_so() {
     let folder = tempfile::tempdir().unwrap();
     let backend = format!("{{ kind = \"file\", dir = {:?} }}", folder.path());

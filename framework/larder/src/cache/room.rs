@@ -1,4 +1,4 @@
-//! How much a cache holds in the process, and what must stay there.
+//! What a cache holds in the process, how much, and what must stay there.
 
 use std::borrow::Borrow;
 
@@ -41,6 +41,24 @@ impl<K: Key, V: CacheValue> Cache<K, V> {
         Q: KeyRef<K> + ?Sized,
     {
         self.core.store.as_ref().is_some_and(|store| store.table.pin(key, false))
+    }
+
+    /// Every key and value that the memory tier holds and may serve, in no order. Nothing is
+    /// counted as a use; remembered absences are left out.
+    ///
+    /// Cost: clones everything, one shard under lock at a time; what comes in meanwhile may be left
+    /// out.
+    #[must_use]
+    pub fn in_memory(&self) -> Vec<(K, V)> {
+        let mut entries = Vec::new();
+        if let Some(store) = &self.core.store {
+            store.table.for_each(|key, stored| {
+                if let Some(Some(value)) = stored.read() {
+                    entries.push((key.clone(), value));
+                }
+            });
+        }
+        entries
     }
 
     /// Sets another capacity of the memory tier, until the cache is opened anew. What is beyond it
