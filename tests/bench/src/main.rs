@@ -1,11 +1,11 @@
-//! `larder-bench [peers [--case NAME]] [overhead] [config] [--json]`: Larder next to its peers, as
-//! ratios; see `docs/benchmarks.md`.
+//! `larder-bench [peers [--case NAME] [--threads N,…]] [overhead] [config] [--json]`: Larder next to
+//! its peers, as ratios; see `docs/benchmarks.md`.
 
 use std::error::Error;
 use std::process::ExitCode;
 use std::{env, io};
 
-use crate::peers::Case;
+use crate::peers::{Case, Threads};
 use crate::report::{Format, Report};
 
 mod config;
@@ -27,19 +27,23 @@ struct Request {
     config: bool,
     overhead: bool,
     peers: Vec<Case>,
+    threads: Threads,
     format: Format,
 }
 
 fn main() -> Result<ExitCode, Failure> {
     let Some(request) = parse(env::args().skip(1)) else {
         let cases = Case::ALL.map(Case::name).join(", ");
-        eprintln!("usage: larder-bench [peers [--case NAME]] [overhead] [config] [--json]");
+        eprintln!(
+            "usage: larder-bench [peers [--case NAME] [--threads N,…]] [overhead] [config] [--json]"
+        );
         eprintln!("cases of `peers`: {cases}");
+        eprintln!("`--threads` is for the cases cloudflare, hit and scale");
         return Ok(ExitCode::from(2));
     };
     let mut report = Report::begin(io::stdout().lock(), request.format)?;
     for case in request.peers {
-        case.run(&mut report)?;
+        case.run(&mut report, &request.threads)?;
     }
     if request.overhead {
         overhead::run(&mut report)?;
@@ -51,10 +55,11 @@ fn main() -> Result<ExitCode, Failure> {
 }
 
 /// Reads the arguments; without a subject all of them run. `None` for what is not known, and for
-/// a case without `peers`.
+/// a case or threads without `peers`.
 fn parse(mut arguments: impl Iterator<Item = String>) -> Option<Request> {
     let (mut config, mut overhead, mut peers) = (false, false, false);
     let mut cases = Vec::new();
+    let mut threads = Threads::default();
     let mut format = Format::Table;
     while let Some(argument) = arguments.next() {
         match argument.as_str() {
@@ -62,11 +67,12 @@ fn parse(mut arguments: impl Iterator<Item = String>) -> Option<Request> {
             "overhead" => overhead = true,
             "peers" => peers = true,
             "--case" => cases.push(Case::named(&arguments.next()?)?),
+            "--threads" => threads = Threads(Some(counts(&arguments.next()?)?)),
             "--json" => format = Format::JsonLines,
             _ => return None,
         }
     }
-    if !(cases.is_empty() || peers) {
+    if !peers && (!cases.is_empty() || threads != Threads::default()) {
         return None;
     }
     if !config && !overhead && !peers {
@@ -75,7 +81,13 @@ fn parse(mut arguments: impl Iterator<Item = String>) -> Option<Request> {
     if peers && cases.is_empty() {
         cases = Case::ALL.to_vec();
     }
-    Some(Request { config, overhead, peers: cases, format })
+    Some(Request { config, overhead, peers: cases, threads, format })
+}
+
+/// Reads numbers with commas in between; none of them may be zero.
+fn counts(text: &str) -> Option<Vec<usize>> {
+    let count = |text: &str| text.parse().ok().filter(|count| *count > 0);
+    text.split(',').map(count).collect()
 }
 
 #[cfg(test)]
@@ -102,9 +114,25 @@ mod tests {
     }
 
     #[test]
+    fn the_numbers_of_threads_can_be_chosen() {
+        let request = parsed("peers --case scale --threads 4,16").unwrap();
+        assert_eq!(request.peers, [Case::Scale]);
+        assert_eq!(request.threads, Threads(Some(vec![4, 16])));
+    }
+
+    #[test]
     fn what_is_not_known_is_refused() {
-        for line in ["hits", "peers --case hits", "peers --case", "--case hit", "config --case hit"]
-        {
+        for line in [
+            "hits",
+            "peers --case hits",
+            "peers --case",
+            "--case hit",
+            "config --case hit",
+            "peers --threads",
+            "peers --threads 0",
+            "peers --threads 2,x",
+            "overhead --threads 2",
+        ] {
             assert!(parsed(line).is_none(), "{line}");
         }
     }

@@ -23,7 +23,7 @@ pub(crate) enum Unit {
     Millis,
     /// Nanoseconds of one operation.
     Nanos,
-    /// Per cent of requests that were hits; the only unit of which more is better.
+    /// Per cent; the only unit of which more is better.
     Percent,
 }
 

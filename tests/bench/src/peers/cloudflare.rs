@@ -11,13 +11,17 @@ use crate::report::{Report, Row, Unit};
 use crate::tables::Table;
 
 /// Measures reads of items that are all there, and reads that store what is missing.
-pub(super) fn run<W: Write>(report: &mut Report<W>) -> Result<(), Failure> {
-    let shape = Shape { items: 100, capacity: 110, keys: zipf(100, 1.03, REQUESTS, 0) };
-    let case = format!("cloudflare read x{THREADS}");
-    report.add(&Row::of_rounds(case, Unit::Nanos, &hold::<u64, u64, _>(&shape)?))?;
-    let shape = Shape { items: 0, capacity: 1_000, keys: zipf(10_000, 1.3, REQUESTS, 0) };
-    let case = format!("cloudflare mixed x{THREADS}");
-    report.add(&Row::of_rounds(case, Unit::Nanos, &hold::<u64, u64, _>(&shape)?))?;
+pub(super) fn run<W: Write>(report: &mut Report<W>, threads: &[usize]) -> Result<(), Failure> {
+    for &threads in threads {
+        let keys = zipf(100, 1.03, REQUESTS, 0);
+        let shape = Shape { items: 100, capacity: 110, keys, threads };
+        let case = format!("cloudflare read x{threads}");
+        report.add(&Row::of_rounds(case, Unit::Nanos, &hold::<u64, u64, _>(&shape)?))?;
+        let keys = zipf(10_000, 1.3, REQUESTS, 0);
+        let shape = Shape { items: 0, capacity: 1_000, keys, threads };
+        let case = format!("cloudflare mixed x{threads}");
+        report.add(&Row::of_rounds(case, Unit::Nanos, &hold::<u64, u64, _>(&shape)?))?;
+    }
     Ok(())
 }
 
@@ -27,6 +31,7 @@ struct Shape {
     items: u64,
     capacity: usize,
     keys: Vec<u64>,
+    threads: usize,
 }
 
 impl Contest<u64, u64> for Shape {
@@ -36,14 +41,15 @@ impl Contest<u64, u64> for Shape {
             table.insert(&number, number);
         }
         table.settle();
-        let ask = move |thread| ask(&table, &self.keys, thread);
-        Ok(Box::new(move || nanos_each(time_threads(THREADS, &ask), REQUESTS * THREADS)))
+        let ask = move |thread| ask(&table, &self.keys, thread * REQUESTS / self.threads);
+        let requests = REQUESTS * self.threads;
+        Ok(Box::new(move || nanos_each(time_threads(self.threads, &ask), requests)))
     }
 }
 
-/// Each thread begins at a place of its own.
-fn ask(table: &impl Table<u64, u64>, keys: &[u64], thread: usize) {
-    let (tail, head) = keys.split_at(thread * keys.len() / THREADS);
+/// Asks for all keys, beginning at `start`: each thread has a place of its own.
+fn ask(table: &impl Table<u64, u64>, keys: &[u64], start: usize) {
+    let (tail, head) = keys.split_at(start);
     for key in head.iter().chain(tail) {
         if black_box(table.get(key)).is_none() {
             table.insert(key, *key);
@@ -51,5 +57,4 @@ fn ask(table: &impl Table<u64, u64>, keys: &[u64], thread: usize) {
     }
 }
 
-const THREADS: usize = 8;
 const REQUESTS: usize = 100_000;

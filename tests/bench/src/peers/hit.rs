@@ -4,7 +4,6 @@
 use std::hint::black_box;
 use std::io::Write;
 use std::sync::Arc;
-use std::thread;
 use std::time::Duration;
 
 use larder::Key;
@@ -17,12 +16,9 @@ use crate::report::{Report, Row, Unit};
 use crate::tables::{Table, filled};
 
 /// Measures every combination.
-pub(super) fn run<W: Write>(report: &mut Report<W>) -> Result<(), Failure> {
-    let mut thread_counts = vec![1, 2, thread::available_parallelism()?.get()];
-    thread_counts.sort_unstable();
-    thread_counts.dedup();
+pub(super) fn run<W: Write>(report: &mut Report<W>, threads: &[usize]) -> Result<(), Failure> {
     for (label, entries) in SIZES {
-        for &threads in &thread_counts {
+        for &threads in threads {
             measure::<u64, u64, W>(report, label, entries, threads)?;
             measure::<String, Arc<Row64>, W>(report, label, entries, threads)?;
         }
