@@ -2,7 +2,8 @@
 # The one test command: everything that must hold before a change is finished.
 #
 #   bash tests/run.sh            formatting, lints, tests, documentation, the quick start
-#   bash tests/run.sh --quick    without the lints of other feature sets and the documentation
+#   bash tests/run.sh --quick    without the lints of other feature sets, the checks of unsafe code
+#                                and the documentation
 #   bash tests/run.sh --soak     with the long versions of the randomised tests
 #
 # Needs cargo and a C linker; installs the linker and missing rustup components where it may.
@@ -16,7 +17,7 @@ for argument in "$@"; do
         --quick) quick=true ;;
         --soak) export LARDER_SOAK=1 ;;
         -h | --help)
-            sed -n '2,8s/^# \{0,1\}//p' "${BASH_SOURCE[0]}"
+            sed -n '2,9s/^# \{0,1\}//p' "${BASH_SOURCE[0]}"
             exit 0
             ;;
         *)
@@ -108,6 +109,38 @@ lint_other_feature_sets() {
     done
 }
 
+# Loom tries every order in which readers and writers can meet.
+try_every_order() {
+    RUSTFLAGS="--cfg loom" cargo test --release --locked -p larder-store --lib \
+        --target-dir target/loom epoch::model
+}
+
+# has_nightly TEST...: whether there is a nightly toolchain with which the test succeeds.
+has_nightly() {
+    command -v rustup >/dev/null && rustup toolchain list | grep -q '^nightly' && "$@" >/dev/null 2>&1
+}
+
+# The store's own tests again, with a checker of every memory access: each finds what the other
+# cannot. Both need a nightly toolchain and are passed over without one.
+check_memory() {
+    if has_nightly true; then
+        RUSTFLAGS="-Zsanitizer=address" cargo +nightly test --locked -p larder-store --lib \
+            --target "$(rustc -vV | sed -n 's/^host: //p')" --target-dir target/asan
+    else
+        echo "no nightly toolchain, so no address sanitizer: rustup toolchain install nightly"
+    fi
+    if has_nightly cargo +nightly miri --version; then
+        MIRIFLAGS="-Zmiri-strict-provenance" cargo +nightly miri test --locked -p larder-store \
+            --lib --target-dir target/miri -- "${MIRI_TESTS[@]}"
+    else
+        echo "no Miri: rustup component add --toolchain nightly miri"
+    fi
+}
+
+# What touches raw memory, in a size that Miri can bear.
+MIRI_TESTS=(chunks epoch ids index slot::tests store::tests::many:: store::tests::reads
+    store::tests::threads threads::tests)
+
 build_documentation() {
     RUSTDOCFLAGS="${RUSTDOCFLAGS:-} -D warnings" cargo doc --workspace --no-deps --locked
 }
@@ -142,6 +175,8 @@ if ! $quick; then
 fi
 section "tests and doc tests" cargo test --workspace --locked
 if ! $quick; then
+    section "every order of readers and writers" try_every_order
+    section "memory accesses of the store" check_memory
     section "documentation" build_documentation
 fi
 if cargo deny --version >/dev/null 2>&1; then

@@ -1,7 +1,7 @@
 //! [`Chunks`], an array that grows and never moves.
 //!
-//! The first chunk holds 64 elements, and each further one as many as all before it, so the chunk of
-//! a number follows from its highest bit, and readers need no lock while the array grows.
+//! The first chunk holds 64 elements, and each further one as many as all before it, so the chunk
+//! of a number follows from its highest bit, and readers need no lock while the array grows.
 
 #![expect(unsafe_code, reason = "readers use the array while it grows")]
 

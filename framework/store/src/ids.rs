@@ -2,7 +2,7 @@
 //!
 //! A published slot is never written again, so a new value of a key comes into another slot. To
 //! its policy it is the same entry as before, and keeps its number: the two slots exchange theirs.
-//! A store in which no key ever gets a second value keeps no book, and every slot has its own number.
+//! A store in which no key ever gets a second value keeps no book: every slot has its own number.
 
 use larder_core::policy::SlotId;
 

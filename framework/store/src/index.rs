@@ -308,9 +308,11 @@ mod tests {
 
     #[test]
     fn entries_that_share_a_bucket_are_found_and_removed() {
+        // Enough to share buckets; Miri is slow.
+        const COUNT: u32 = if cfg!(miri) { 40 } else { 200 };
         let hash_of = |token: u32| (token % 3) | ((token % 2) << 31);
         let (index, mut books) = (Index::new(), IndexBooks::new());
-        for token in 0..200 {
+        for token in 0..COUNT {
             index.insert(&mut books, hash_of(token), token, hash_of);
             index.check(&books, hash_of);
         }
@@ -320,16 +322,16 @@ mod tests {
             // SAFETY: this is in a read.
             unsafe { index.find(hash_of(token), accept) }.is_some()
         };
-        assert!((0..200).all(find));
-        for token in (0..200).step_by(2) {
+        assert!((0..COUNT).all(find));
+        for token in (0..COUNT).step_by(2) {
             assert!(index.remove(&mut books, hash_of(token), token));
             assert!(!index.remove(&mut books, hash_of(token), token));
             index.check(&books, hash_of);
         }
-        assert!((0..200).all(|token| find(token) == (token % 2 == 1)));
+        assert!((0..COUNT).all(|token| find(token) == (token % 2 == 1)));
         index.replace(&books, hash_of(1), 1, 1 + 600);
         assert!(!find(1) && find(601));
-        assert_eq!(books.len(), 100);
+        assert_eq!(books.len(), COUNT as usize / 2);
         index.clear(&mut books);
         assert_eq!((books.len(), index.held(&books).len()), (0, 1), "an empty table is small");
         index.check(&books, hash_of);

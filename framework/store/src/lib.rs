@@ -9,9 +9,9 @@
 //! | module | what |
 //! |---|---|
 //! | `store` | the public table: reads, writes, eviction, expiry, checks |
-//! | `shard` | what readers look into, and the lock of its writers; `books`, what only writers need |
+//! | `shard`, `books` | what readers look into, and what only writers need, under their lock |
 //! | `index` | hash to slot: buckets of one cache line with tags and slot numbers |
-//! | `slot`, `life` | the place of an entry, how long it lives; `chunks`, arrays of them that never move |
+//! | `slot`, `life`, `chunks` | the place of an entry, how long it lives, arrays that never move |
 //! | `ids` | the numbers by which policies know entries |
 //! | `threads`, `epoch`, `barrier`, `grace` | who reads, and when what left can be seen no more |
 //! | `budget` | the capacity of the whole store |
@@ -23,8 +23,8 @@
 //! [`HitMode`](larder_core::HitMode) asks for it.
 //!
 //! All unsafe code is in `index`, `chunks`, `slot`, `life`, `shard`, `barrier` and `prefetch`. It
-//! rests on one rule: **a slot number that comes out of the index within a [read](threads::Guard) or
-//! under the lock leads to an entry that stays until both are over.**
+//! rests on one rule: **a slot number that comes out of the index within a read (a `Guard` of
+//! `threads`) or under the lock leads to an entry that stays until both are over.**
 
 mod barrier;
 mod books;

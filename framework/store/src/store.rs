@@ -41,7 +41,8 @@ pub type Listener<K, V> = Arc<dyn Fn(Removed<'_, K, V>) + Send + Sync>;
 ///
 /// What leaves the store is dropped when no look-up can see it any more: mostly by one of the
 /// next writes of the same shard, at the latest by a [`sweep`](Self::sweep) after the look-ups of
-/// that moment are over. Up to a sixteenth of the entries may be alive for so long beyond the capacity.
+/// that moment are over. Up to a sixteenth of the entries may be alive for so long beyond the
+/// capacity.
 ///
 /// The user's `Hash`, `Eq`, `Borrow`, `Clone` and `Drop` may panic, which leaves the store in
 /// order. `Hash`, `Clone` and `Drop` run without a lock and may use the store, and so may the

@@ -79,7 +79,7 @@ fn a_slot_is_never_filled_again_while_somebody_reads_it() {
             .collect();
         table.write();
         for reader in readers {
-            reader.join().unwrap();
+            reader.join().expect("no reader panics");
         }
     });
 }
@@ -93,7 +93,7 @@ fn who_reads_twice_never_goes_back() {
             thread::spawn(move || (table.read(0), table.read(0)))
         };
         table.write();
-        let (first, second) = reader.join().unwrap();
+        let (first, second) = reader.join().expect("no reader panics");
         assert!(first <= second);
     });
 }
