@@ -41,7 +41,7 @@ pub(crate) struct Expiry {
     /// The same for the entries that the present pass has seen.
     pub(crate) soonest_seen: u64,
     /// The number of the entry at which the pass goes on.
-    pub(crate) cursor: usize,
+    pub(crate) cursor: u32,
 }
 
 impl Expiry {

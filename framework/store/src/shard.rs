@@ -318,7 +318,15 @@ impl<K, V> Writing<'_, K, V> {
     /// as long as it is there.
     pub(crate) fn iter_from(&self, first: usize) -> impl Iterator<Item = (u32, Found<'_, K, V>)> {
         let first = u32::try_from(first).unwrap_or(u32::MAX);
-        (first..self.books.used()).filter_map(|number| {
+        self.iter_within(first..self.books.used())
+    }
+
+    /// Every entry with one of these numbers.
+    pub(crate) fn iter_within(
+        &self,
+        numbers: std::ops::Range<u32>,
+    ) -> impl Iterator<Item = (u32, Found<'_, K, V>)> {
+        numbers.filter_map(|number| {
             let slot = self.books.ids.slot(larder_core::policy::SlotId::new(number));
             Some((number, self.get(slot)?))
         })

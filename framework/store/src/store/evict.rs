@@ -99,9 +99,16 @@ where
     }
 
     /// Evicts from other shards, and from this one if they have nothing, until the store is within
-    /// its budget. The entry that has just come in stays, unless all others are pinned.
+    /// its budget. The entry that has just come in stays, unless all others are pinned; whether it
+    /// does.
     #[cold]
-    pub(super) fn settle(&self, number: usize, hash: u64, fresh: u32, out: &mut Outbox<'_, K, V>) {
+    pub(super) fn settle(
+        &self,
+        number: usize,
+        hash: u64,
+        fresh: u32,
+        out: &mut Outbox<'_, K, V>,
+    ) -> bool {
         let mut choice = hash;
         while self.budget.is_over() {
             choice = next_choice(choice);
@@ -116,10 +123,16 @@ where
             });
             if !gave {
                 let mut table = self.shards[number].write();
-                self.detach(&mut table, fresh, RemovalReason::Rejected, out);
-                return;
+                // Nothing but it may go, unless somebody has just pinned it, too.
+                let Some(victim) = table.victim(None) else {
+                    return true;
+                };
+                table.tally.rejections += 1;
+                self.detach(&mut table, victim, RemovalReason::Rejected, out);
+                return victim != fresh;
             }
         }
+        true
     }
 
     fn evict(&self, table: &mut Writing<'_, K, V>, victim: u32, out: &mut Outbox<'_, K, V>) {

@@ -12,7 +12,7 @@ use crate::outcome::RemovalReason;
 use crate::shard::Writing;
 
 /// How many slots are looked at before the lock is given back.
-const CHUNK: usize = 1024;
+const CHUNK: u32 = 1024;
 
 impl<K, V> Store<K, V>
 where
@@ -81,18 +81,13 @@ where
         out: &mut Outbox<'_, K, V>,
     ) -> (usize, bool) {
         let begin = table.expiry.cursor;
-        let all = table.used() as usize;
-        let mut end = (begin + CHUNK).min(all);
+        let mut end = begin.saturating_add(CHUNK).min(table.used());
         if begin == 0 {
             table.expiry.soonest_seen = NEVER;
         }
         let mut soonest = NEVER;
         let mut expired = Vec::new();
-        for (number, found) in table.iter_from(begin) {
-            let number = number as usize;
-            if number >= begin + CHUNK {
-                break;
-            }
+        for (number, found) in table.iter_within(begin..end) {
             if expired.len() == most {
                 end = number;
                 break;
@@ -106,7 +101,7 @@ where
         for slot in &expired {
             self.detach(table, *slot, RemovalReason::Expired, out);
         }
-        let finished = end >= all;
+        let finished = end >= table.used();
         let expiry = &mut table.expiry;
         expiry.soonest_seen = expiry.soonest_seen.min(soonest);
         expiry.cursor = if finished { 0 } else { end };

@@ -75,20 +75,16 @@ where
             room.spend(weight);
             let slot = self.add(&mut table, arrival);
             drop(table);
-            if self.budget.is_over() {
-                self.settle(number, hash, slot, out);
-            }
-            return Inserted::New;
+            let stays = !self.budget.is_over() || self.settle(number, hash, slot, out);
+            return if stays { Inserted::New } else { Inserted::Rejected };
         };
         let before = table.weight_of(slot);
         self.budget.take(0, u64::from(weight));
         self.budget.give_back(0, u64::from(before));
         let slot = self.replace(&mut table, slot, arrival, out);
         drop(table);
-        if self.budget.is_over() {
-            self.settle(number, hash, slot, out);
-        }
-        Inserted::Replaced
+        let stays = !self.budget.is_over() || self.settle(number, hash, slot, out);
+        if stays { Inserted::Replaced } else { Inserted::Rejected }
     }
 
     fn insert_if_room(

@@ -63,17 +63,19 @@ fn canaries(shards: usize) -> Canaries {
     fixture(InProcess::new(entries(60), policy).shards(Some(shards)))
 }
 
-fn do_something(store: &Canaries, random: &mut fastrand::Rng, alive: &Arc<AtomicI64>) {
+/// Does something at random; whether it was a look-up that found something.
+fn do_something(store: &Canaries, random: &mut fastrand::Rng, alive: &Arc<AtomicI64>) -> bool {
     let number = random.u32(..100);
     let key = number.to_string();
     match random.u32(..40) {
         0..=13 => {
-            let _ = store.get_with(&key, |value| {
+            let seen = store.get_with(&key, |value| {
                 value.check(number);
                 // Others write meanwhile; what was found stays.
                 std::thread::yield_now();
                 value.check(number);
             });
+            return seen.is_ok();
         }
         14..=30 => {
             store.insert(key, Canary::new(number, alive), Insert::default()).unwrap();
@@ -97,6 +99,7 @@ fn do_something(store: &Canaries, random: &mut fastrand::Rng, alive: &Arc<Atomic
             });
         }
     }
+    false
 }
 
 #[test]
@@ -111,9 +114,11 @@ fn every_value_is_dropped_once_and_never_while_somebody_looks_at_it() {
                 let (store, alive) = (&store, &alive);
                 scope.spawn(move || {
                     let mut random = fastrand::Rng::with_seed(seed ^ thread);
+                    let mut hits = 0;
                     for _ in 0..steps(10_000) {
-                        do_something(store, &mut random, alive);
+                        hits += u32::from(do_something(store, &mut random, alive));
                     }
+                    assert!(hits > steps(10_000) / 100, "{hits} hits prove little");
                 });
             }
         });

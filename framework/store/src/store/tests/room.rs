@@ -88,10 +88,12 @@ fn when_everything_is_pinned_what_comes_is_refused_and_the_capacity_holds() {
             store.pin(&key, true);
         }
         for key in 10..30 {
-            store.insert(key, key, Insert::default()).unwrap();
+            let inserted = store.insert(key, key, Insert::default());
+            assert_eq!(inserted, Ok(Inserted::Rejected));
             assert_eq!(store.get(&key), Lookup::Miss(MissCause::Evicted));
             store.check();
         }
+        assert_eq!(store.stats().rejections, 20);
         store.resize(entries(4));
         assert_eq!(store.len(), 8, "pinned entries stay");
         store.resize(entries(8));
