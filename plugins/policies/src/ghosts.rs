@@ -10,7 +10,7 @@ const BITS: u32 = u128::BITS / WAYS as u32;
 /// The lowest bit of each place.
 const LOWEST: u128 = u128::MAX / u16::MAX as u128;
 /// Ages are rounded to about this part of what is remembered.
-const PRECISION: usize = 256;
+const PRECISION: usize = 1024;
 /// The keys do not spread evenly over the sets, so there are more places than ghosts, by this part.
 const SLACK: usize = 4;
 
@@ -62,11 +62,12 @@ pub(crate) struct Ghosts {
 
 impl Ghosts {
     /// Makes room for the last `count` evictions. What is known is forgotten when the table must
-    /// grow, which it does by an eighth at least.
+    /// grow, which it does by an eighth at least, or is four times as large as it has to be.
     pub(crate) fn remember_last(&mut self, count: usize) {
         let count = count.max(1);
-        if count > self.count {
-            self.count = if self.count == 0 { count } else { count.max(self.count * 9 / 8) };
+        if count > self.count || count < self.count / 4 {
+            let grown = if count > self.count { self.count * 9 / 8 } else { 0 };
+            self.count = count.max(grown);
             self.rounding = (self.count / PRECISION).checked_ilog2().unwrap_or(0).min(16);
             let places = self.count + self.count / SLACK;
             self.sets = vec![Set::default(); places.div_ceil(WAYS)].into();
@@ -198,5 +199,7 @@ mod tests {
         let mut ghosts = Ghosts::default();
         ghosts.remember_last(100_000);
         assert_eq!(size_of_val(&*ghosts.sets), 500_000);
+        ghosts.remember_last(20_000);
+        assert_eq!(size_of_val(&*ghosts.sets), 100_000);
     }
 }

@@ -84,7 +84,7 @@ impl<N: Copy> Queues<N> {
         let item = Item { slot: slot.get().to_ne_bytes(), state: *state, note };
         let ring = &mut self.rings[ring_of(kind)];
         ring.push_back(item);
-        if ring.len() == ring.capacity() || ring.len() < ring.capacity() / 4 {
+        if ring.len() == ring.capacity() || ring.capacity() > 4 * ring.len() + 64 {
             self.fit(ring_of(kind));
         }
     }
