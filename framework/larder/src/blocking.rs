@@ -57,7 +57,11 @@ impl<K: Key, V: CacheValue> Blocking<K, V> {
         K: Borrow<Q>,
         Q: KeyRef<K> + ?Sized,
     {
-        Ok(block_on(self.cache.core.look_below(key, cause))?.unwrap_or(None))
+        let core = &self.cache.core;
+        if core.local().is_some() {
+            return core.check_missed(key, cause).map(|()| None);
+        }
+        Ok(block_on(core.look_below(key, cause))?.unwrap_or(None))
     }
 
     /// See [`Cache::lookup`].

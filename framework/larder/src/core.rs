@@ -130,7 +130,7 @@ impl<K: Key, V: CacheValue> Core<K, V> {
     }
 
     /// As [`check`](Self::check), for a key that was not found for this cause.
-    fn check_missed<Q>(&self, key: &Q, cause: MissCause) -> Result<()>
+    pub(crate) fn check_missed<Q>(&self, key: &Q, cause: MissCause) -> Result<()>
     where
         Q: CacheKey + ?Sized,
     {

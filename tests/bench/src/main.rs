@@ -1,5 +1,5 @@
-//! `larder-bench [peers [--case NAME] [--threads N,…]] [overhead] [config] [--json]`: Larder next to
-//! its peers, as ratios; see `docs/benchmarks.md`.
+//! `larder-bench [peers [--case NAME] [--threads N,…]] [overhead] [config] [--json]`: Larder next
+//! to its peers, as ratios; see `docs/benchmarks.md`.
 
 use std::error::Error;
 use std::process::ExitCode;

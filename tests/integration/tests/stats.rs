@@ -173,3 +173,22 @@ async fn every_look_up_counts_once_in_every_tier_it_asks() {
     let stats = users.stats().snapshot();
     assert_eq!((stats.hits, stats.tiers[0].hits, stats.misses), (2, 2, 7));
 }
+
+#[tokio::test]
+async fn what_is_refused_is_neither_a_miss_nor_a_set_nor_a_load() {
+    let text = "backend = { kind = \"memory\", capacity = 2, on_full = \"reject\" }";
+    let users = users(text, Arc::new(ManualClock::new())).await;
+    for key in ["a", "b"] {
+        users.set(key, "x".into()).await.unwrap();
+    }
+    assert!(users.set("c", "x".into()).await.is_err());
+    assert!(users.get("").await.is_err());
+    assert!(users.blocking().get("").is_err());
+    assert!(users.get_many([""]).await.is_err());
+    let load = || Ok::<Arc<str>, String>("x".into());
+    assert!(users.blocking().get_or_load("", load).is_err());
+    assert!(users.get_or_load("", move || async move { load() }).await.is_err());
+    let stats = users.stats().snapshot();
+    assert_eq!((stats.hits, stats.misses, stats.sets, stats.loads), (0, 0, 2, 0));
+    assert_eq!(stats.miss_causes.iter().map(|(_, misses)| misses).sum::<u64>(), 0);
+}
