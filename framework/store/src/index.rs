@@ -43,7 +43,7 @@ pub(crate) struct Index {
 pub(crate) struct IndexBooks {
     len: usize,
     /// Tables that readers may still be in.
-    left: Grace<Table>,
+    left: Grace<Left>,
 }
 
 impl IndexBooks {
@@ -199,9 +199,7 @@ impl Index {
     /// and tables are large.
     fn exchange(&self, books: &mut IndexBooks, table: Table) {
         let before = self.table.swap(into_tagged(table), Ordering::AcqRel);
-        // SAFETY: `into_tagged` made the pointer, and no other writer can have it.
-        let before = unsafe { from_published(before) };
-        books.left.push(before);
+        books.left.push(Left(before));
         books.reclaim();
     }
 
@@ -234,6 +232,21 @@ impl Drop for Index {
     fn drop(&mut self) {
         // SAFETY: the pointer was published by `into_tagged`, and nobody can use the index now.
         drop(unsafe { from_published(*self.table.get_mut()) });
+    }
+}
+
+/// A table that is published no more, and that readers may still be in. It is not owned as a box
+/// before they have left, as a box is nobody else's.
+struct Left(*mut Bucket);
+
+// SAFETY: it stands for a table, which may be freed by any thread.
+unsafe impl Send for Left {}
+
+impl Drop for Left {
+    fn drop(&mut self) {
+        // SAFETY: `into_tagged` made the pointer, only one writer got it back, and [`Grace`] lets
+        // go of it when nobody can be in the table.
+        drop(unsafe { from_published(self.0) });
     }
 }
 
