@@ -214,6 +214,20 @@ pub trait PolicyConfig: DeserializeOwned + JsonSchema + fmt::Debug + Send + Sync
 
     /// A policy for a shard of this capacity.
     fn build(&self, capacity: Capacity) -> Self::Policy;
+
+    /// The policies among which the store chooses; see
+    /// [`PolicyFactory::candidates`](crate::policy::PolicyFactory::candidates). Default: none.
+    fn candidates(&self) -> Vec<Arc<dyn PolicyFactory>> {
+        Vec::new()
+    }
+
+    /// The factory of the policies with these options.
+    fn into_factory(self) -> Arc<dyn PolicyFactory>
+    where
+        Self: Sized,
+    {
+        factory::configured(self)
+    }
 }
 
 /// What a plugin is told while it is built.

@@ -4,6 +4,7 @@
 //! every cache, and one written in C costs a hit nothing.
 
 use std::fmt;
+use std::sync::Arc;
 
 use crate::clock::Moment;
 
@@ -160,4 +161,14 @@ pub trait PolicyFactory: Send + Sync + fmt::Debug + 'static {
 
     /// A policy for a shard of this capacity.
     fn policy(&self, capacity: Capacity) -> Box<dyn Policy>;
+
+    /// The policies among which the store chooses by what they would have answered, the one that
+    /// it trusts before it knows anything first. At most eight are looked at.
+    ///
+    /// Without any, which is the default, the store uses [`policy`](Self::policy) for ever. Else it
+    /// uses that one until it is full for the first time, and then one of these. It gives the
+    /// entries of the one to the other, but not what the one remembers of keys that are gone.
+    fn candidates(&self) -> &[Arc<dyn PolicyFactory>] {
+        &[]
+    }
 }

@@ -18,6 +18,8 @@ pub(crate) struct Books {
     pub(crate) tally: Tally,
     pub(crate) expiry: Expiry,
     pub(crate) random: Rng,
+    /// Which of the policies of the store this is: 0 for the one to begin with.
+    pub(crate) choice: usize,
     /// In a mutex only because a policy need not be `Sync`; it is never locked.
     policy: Mutex<Box<dyn Policy>>,
     /// The low half of the hash of each slot, which is all that index and policy need.
@@ -72,6 +74,7 @@ impl Books {
             tally: Tally::default(),
             expiry: Expiry::NEW,
             random: Rng::with_seed(seed),
+            choice: 0,
             policy: Mutex::new(policy),
             hashes: Vec::new(),
             weights: Vec::new(),

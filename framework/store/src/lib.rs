@@ -16,6 +16,7 @@
 //! | `threads`, `epoch`, `barrier`, `grace` | who reads, and when what left can be seen no more |
 //! | `budget` | the capacity of the whole store |
 //! | `outbox` | entries that a listener must hear of |
+//! | `shadow` | what other policies and capacities would answer; `handover`, a change of the policy |
 //! | `records`, `recent`, `stripes` | hits for list policies, why a key is gone, hit counters |
 //!
 //! Which entry has to go is the work of a [`Policy`](larder_core::Policy) per shard, called under
@@ -32,6 +33,7 @@ mod budget;
 mod chunks;
 mod epoch;
 mod grace;
+mod handover;
 mod ids;
 mod index;
 mod life;
@@ -41,6 +43,7 @@ mod outcome;
 mod prefetch;
 mod recent;
 mod records;
+mod shadow;
 mod shard;
 mod slot;
 mod stats;
@@ -51,5 +54,6 @@ mod threads;
 
 pub use options::{Insert, StoreOptions};
 pub use outcome::{Full, Inserted, Lookup, MissCause, RemovalReason, Removed};
+pub use shadow::{Estimates, PolicyEstimate, SizeEstimate};
 pub use stats::StoreStats;
 pub use store::{Listener, Store};

@@ -89,6 +89,12 @@ impl Mode {
             _ => AT_ONCE,
         }))
     }
+
+    /// Lets hits be noted in another way from now on. One that is under way may be noted in the way
+    /// of before, or in neither.
+    fn set(&self, mode: HitMode) {
+        self.0.store(Self::of(mode).0.into_inner(), Ordering::Relaxed);
+    }
 }
 
 /// An entry that was found. It stays where it is while `'a` lasts.

@@ -17,12 +17,15 @@ use crate::budget::Budget;
 use crate::options::StoreOptions;
 use crate::outbox::Outbox;
 use crate::outcome::{Lookup, MissCause, Removed};
-use crate::shard::{AT_ONCE, Found, RECORD, Shard};
+use crate::shadow::{Sampling, Shadows, Use};
+use crate::shard::{AT_ONCE, RECORD, Shard};
 use crate::stats::StoreStats;
 use crate::stripes::Stripes;
 use crate::threads::Guard;
 
 mod evict;
+mod learn;
+mod look;
 mod manage;
 mod many;
 mod sweep;
@@ -80,6 +83,10 @@ pub struct Store<K, V> {
     budget: Budget,
     on_full: OnFull,
     policy: Arc<dyn PolicyFactory>,
+    /// Of which keys the shadows want to hear.
+    sampling: Sampling,
+    /// What chooses the policy, if there is a choice.
+    shadows: Option<Box<Shadows>>,
     /// The shard at which the next sweep begins.
     next_sweep: AtomicUsize,
     /// The counters at the last reset.
@@ -123,6 +130,8 @@ impl<K, V> Store<K, V> {
             listener: None,
             budget: Budget::new(capacity),
             on_full: settings.on_full,
+            shadows: Shadows::new(&*settings.policy, options.seed),
+            sampling: Sampling::nothing(),
             policy: settings.policy,
             next_sweep: AtomicUsize::new(0),
             baseline: Mutex::default(),
@@ -256,6 +265,9 @@ where
         } else if !shard.records.push(found.slot) {
             shard.try_drain();
         }
+        if self.sampling.takes_hit(hash) {
+            self.note(hash, Use::Hit, 0);
+        }
         Ok(f(found.value, self.stripes.hit(guard)))
     }
 
@@ -293,6 +305,9 @@ where
         }
         table.tell_use(found.slot);
         drop(table);
+        if self.sampling.takes_hit(hash) {
+            self.note(hash, Use::Hit, 0);
+        }
         Ok(f(found.value, self.stripes.hit(guard)))
     }
 
@@ -306,51 +321,6 @@ where
         self.stripes.miss(guard, MissCause::Expired);
         self.remove_expired(hash, key);
         MissCause::Expired
-    }
-
-    /// A clone of the value of a key, without any effect on policy, statistics or idle life.
-    pub fn peek<Q>(&self, key: &Q) -> Option<V>
-    where
-        K: Borrow<Q>,
-        Q: Hash + Eq + ?Sized,
-    {
-        self.look_at(key, |_, found| found.value.clone())
-    }
-
-    /// Whether there is an entry that may be served. Not counted.
-    pub fn contains<Q>(&self, key: &Q) -> bool
-    where
-        K: Borrow<Q>,
-        Q: Hash + Eq + ?Sized,
-    {
-        self.look_at(key, |_, _| ()).is_some()
-    }
-
-    /// The deadline of an entry that may be served; `Some(None)` is an entry without one.
-    pub fn deadline<Q>(&self, key: &Q) -> Option<Option<Moment>>
-    where
-        K: Borrow<Q>,
-        Q: Hash + Eq + ?Sized,
-    {
-        self.look_at(key, |shard, found| shard.life(found)?.deadline())
-    }
-
-    /// Looks at an entry that may be served, and leaves no trace.
-    fn look_at<Q, R>(
-        &self,
-        key: &Q,
-        look: impl FnOnce(&Shard<K, V>, &Found<'_, K, V>) -> R,
-    ) -> Option<R>
-    where
-        K: Borrow<Q>,
-        Q: Hash + Eq + ?Sized,
-    {
-        let guard = Guard::enter();
-        let hash = self.hash(key);
-        let shard = self.shard(hash);
-        let found = shard.find(hash, key, &guard)?;
-        let over = shard.is_over(&found, || self.now());
-        (!over).then(|| look(shard, &found))
     }
 }
 

@@ -68,6 +68,12 @@ impl Stripes {
         }
     }
 
+    /// All hits.
+    pub(crate) fn hits(&self) -> u64 {
+        let stripes = self.own.iter().chain([&self.shared]);
+        stripes.map(|stripe| stripe.hits.load(Ordering::Relaxed)).sum()
+    }
+
     pub(crate) fn add_to(&self, stats: &mut StoreStats) {
         for stripe in self.own.iter().chain([&self.shared]) {
             stats.hits += stripe.hits.load(Ordering::Relaxed);

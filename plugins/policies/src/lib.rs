@@ -2,7 +2,8 @@
 //!
 //! | kind | evicts | for |
 //! |---|---|---|
-//! | [`s3-fifo`](s3_fifo) | what was not asked for again soon | most caches; the default choice |
+//! | [`auto`] | as the best of several policies would | all caches; the default choice |
+//! | [`s3-fifo`](s3_fifo) | what was not asked for again soon | most caches, at little cost |
 //! | [`sieve`] | what was not hit since the hand passed | web traffic; smallest and simplest |
 //! | [`clock-pro`](clock_pro) | what does not come back soon, as it learns | nearly all |
 //! | [`clock`] | what was not hit in the last round | a cheap LRU |
@@ -33,6 +34,7 @@ mod simulation;
 mod sketch;
 
 pub mod arc;
+pub mod auto;
 pub mod clock;
 pub mod clock_pro;
 pub mod fifo;
@@ -50,6 +52,7 @@ pub mod two_q;
 pub mod w_tinylfu;
 
 pub use arc::{ARC, ArcConfig};
+pub use auto::{AUTO, AutoConfig, Candidate};
 pub use clock::{CLOCK, ClockConfig};
 pub use clock_pro::{CLOCK_PRO, ClockProConfig};
 pub use fifo::{FIFO, FifoConfig};

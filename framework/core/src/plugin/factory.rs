@@ -185,7 +185,16 @@ impl<C: PolicyConfig> ConfigCheck for TypedPolicy<C> {
 }
 
 #[derive(Debug)]
-struct ConfiguredPolicy<C>(C);
+struct ConfiguredPolicy<C> {
+    config: C,
+    candidates: Vec<Arc<dyn PolicyFactory>>,
+}
+
+/// The factory that a config stands for.
+pub(super) fn configured<C: PolicyConfig>(config: C) -> Arc<dyn PolicyFactory> {
+    let candidates = config.candidates();
+    Arc::new(ConfiguredPolicy { config, candidates })
+}
 
 impl<C: PolicyConfig> PolicyFactory for ConfiguredPolicy<C> {
     fn kind(&self) -> &str {
@@ -193,7 +202,11 @@ impl<C: PolicyConfig> PolicyFactory for ConfiguredPolicy<C> {
     }
 
     fn policy(&self, capacity: Capacity) -> Box<dyn Policy> {
-        Box::new(self.0.build(capacity))
+        Box::new(self.config.build(capacity))
+    }
+
+    fn candidates(&self) -> &[Arc<dyn PolicyFactory>] {
+        &self.candidates
     }
 }
 
@@ -205,7 +218,7 @@ impl<C: PolicyConfig> BuildPolicy for TypedPolicy<C> {
     fn build(&self, options: Value) -> Result<Arc<dyn PolicyFactory>> {
         let config: C =
             decode(&options).map_err(|error| undecodable(Slot::Policy, C::KIND, error))?;
-        Ok(Arc::new(ConfiguredPolicy(config)))
+        Ok(configured(config))
     }
 }
 

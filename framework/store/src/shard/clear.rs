@@ -18,6 +18,7 @@ impl<K, V> Writing<'_, K, V> {
         let (entries, weight) = (self.books.len() as u64, self.books.weight());
         let books = &mut *self.books;
         self.shard.index.clear(&mut books.index);
+        self.shard.mode.set(policy.hit_mode());
         let policy = books.set_policy(policy);
         books.leave_all();
         books.expiry = Expiry::NEW;

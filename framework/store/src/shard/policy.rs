@@ -5,6 +5,7 @@ use larder_core::policy::{Capacity, Policy, SlotId, Slots};
 
 use super::{Shard, Writing};
 use crate::books::BooksView;
+use crate::handover::hand_over;
 
 impl<K, V> Writing<'_, K, V> {
     /// The slot whose entry should make room; never `spared`, nor a pinned one. A policy that names
@@ -60,6 +61,24 @@ impl<K, V> Writing<'_, K, V> {
     /// Tells the policy how much the shard may hold from now on.
     pub(crate) fn resize(&mut self, capacity: Capacity) {
         self.books.policy().resize(capacity);
+    }
+
+    /// Goes on with another policy, to which the present one hands its entries over. The present
+    /// one comes back to be dropped without the lock.
+    pub(crate) fn change_policy(
+        &mut self,
+        choice: usize,
+        mut policy: Box<dyn Policy>,
+    ) -> Box<dyn Policy> {
+        let slots = 0..self.books.used();
+        let all: Vec<SlotId> = slots
+            .filter(|slot| self.get(*slot).is_some())
+            .map(|slot| self.books.ids.id(slot))
+            .collect();
+        self.with_policy(None, |old, slots| hand_over(old, &mut *policy, &all, slots));
+        self.shard.mode.set(policy.hit_mode());
+        self.books.choice = choice;
+        self.books.set_policy(policy)
     }
 
     #[inline]

@@ -42,7 +42,10 @@ where
         let (hash, weight) = table.unlink(slot, reason == RemovalReason::Evicted)?;
         table.shard().recent.remember(hash, reason.miss_cause());
         match reason {
-            RemovalReason::Evicted => table.tally.evictions += 1,
+            RemovalReason::Evicted => {
+                table.tally.evictions += 1;
+                self.note_eviction();
+            }
             RemovalReason::Expired => table.tally.expirations += 1,
             _ => {}
         }

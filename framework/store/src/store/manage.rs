@@ -28,12 +28,13 @@ where
             self.clear_one_by_one();
         }
         for shard in &self.shards {
-            let policy = self.policy.policy(self.share());
+            let (choice, policy) = self.present_policy();
             let mut table = shard.write();
             let cause = RemovalReason::Cleared.miss_cause();
             table
                 .some_hashes(shard.recent.places())
                 .for_each(|hash| shard.recent.remember(hash, cause));
+            table.choice = choice;
             let (entries, weight, policy) = table.clear(policy);
             self.budget.give_back(entries, weight);
             table.empty_cleared(CLEARED_AT_ONCE);
@@ -68,6 +69,7 @@ where
             table.resize(share);
         }
         drop(tables);
+        self.learn_anew();
         self.shrink();
     }
 
@@ -166,7 +168,7 @@ where
 
 impl<K, V> Store<K, V> {
     /// What each shard holds if all hold the same.
-    fn share(&self) -> Capacity {
+    pub(super) fn share(&self) -> Capacity {
         super::share(self.budget.capacity(), self.shards.len())
     }
 

@@ -1,6 +1,7 @@
 //! Tests of [`Store`](super::Store) as a whole.
 
 mod budget;
+mod learn;
 mod life;
 mod listener;
 mod many;

@@ -11,6 +11,7 @@ use crate::life::{Life, NewLife};
 use crate::options::Insert;
 use crate::outbox::Outbox;
 use crate::outcome::{Full, Inserted, RemovalReason};
+use crate::shadow::Use;
 use crate::shard::{RECORD, Writing};
 
 /// A new entry on its way in.
@@ -64,18 +65,23 @@ where
         let Arrival { hash, weight, .. } = arrival;
         let number = self.shard_number(hash);
         let mut table = self.shards[number].write();
+        self.follow_choice(&mut table);
         let old = self.find_alive(&mut table, &arrival, out);
         let Some(slot) = old else {
             let Some(room) = self.make_room(&mut table, hash, weight, out) else {
                 table.tally.rejections += 1;
                 table.shard().recent.remember(hash as u32, RemovalReason::Rejected.miss_cause());
                 out.refuse(&mut table, arrival.entry);
+                drop(table);
+                self.note_write(hash, Use::Insert, weight);
                 return Inserted::Rejected;
             };
             room.spend(weight);
             let slot = self.add(&mut table, arrival);
             drop(table);
             let stays = !self.budget.is_over() || self.settle(number, hash, slot, out);
+            self.note_write(hash, Use::Insert, weight);
+            self.begin_learning();
             return if stays { Inserted::New } else { Inserted::Rejected };
         };
         let before = table.weight_of(slot);
@@ -84,6 +90,7 @@ where
         let slot = self.replace(&mut table, slot, arrival, out);
         drop(table);
         let stays = !self.budget.is_over() || self.settle(number, hash, slot, out);
+        self.note_write(hash, Use::Replace, weight);
         if stays { Inserted::Replaced } else { Inserted::Rejected }
     }
 

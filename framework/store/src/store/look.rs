@@ -1,0 +1,61 @@
+//! Look-ups that leave no trace: nothing is counted, and no policy hears of them.
+
+use std::borrow::Borrow;
+use std::hash::Hash;
+
+use larder_core::clock::Moment;
+
+use super::Store;
+use crate::shard::{Found, Shard};
+use crate::threads::Guard;
+
+impl<K, V> Store<K, V>
+where
+    K: Hash + Eq + Send + Sync + 'static,
+    V: Clone + Send + Sync + 'static,
+{
+    /// A clone of the value of a key, without any effect on policy, statistics or idle life.
+    pub fn peek<Q>(&self, key: &Q) -> Option<V>
+    where
+        K: Borrow<Q>,
+        Q: Hash + Eq + ?Sized,
+    {
+        self.look_at(key, |_, found| found.value.clone())
+    }
+
+    /// Whether there is an entry that may be served. Not counted.
+    pub fn contains<Q>(&self, key: &Q) -> bool
+    where
+        K: Borrow<Q>,
+        Q: Hash + Eq + ?Sized,
+    {
+        self.look_at(key, |_, _| ()).is_some()
+    }
+
+    /// The deadline of an entry that may be served; `Some(None)` is an entry without one.
+    pub fn deadline<Q>(&self, key: &Q) -> Option<Option<Moment>>
+    where
+        K: Borrow<Q>,
+        Q: Hash + Eq + ?Sized,
+    {
+        self.look_at(key, |shard, found| shard.life(found)?.deadline())
+    }
+
+    /// Looks at an entry that may be served, and leaves no trace.
+    fn look_at<Q, R>(
+        &self,
+        key: &Q,
+        look: impl FnOnce(&Shard<K, V>, &Found<'_, K, V>) -> R,
+    ) -> Option<R>
+    where
+        K: Borrow<Q>,
+        Q: Hash + Eq + ?Sized,
+    {
+        let guard = Guard::enter();
+        let hash = self.hash(key);
+        let shard = self.shard(hash);
+        let found = shard.find(hash, key, &guard)?;
+        let over = shard.is_over(&found, || self.now());
+        (!over).then(|| look(shard, &found))
+    }
+}
