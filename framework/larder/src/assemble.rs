@@ -32,7 +32,7 @@ mod cache_backend;
 use cache_backend::CacheBackend;
 
 /// The policy of a store when the config names none.
-const DEFAULT_POLICY: &str = "s3-fifo";
+const DEFAULT_POLICY: &str = "auto";
 
 /// The caches there are, for those that use them as tiers.
 pub(crate) type Engines = BTreeMap<String, Arc<Engine>>;

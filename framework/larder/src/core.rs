@@ -211,6 +211,7 @@ impl<K: Key, V: CacheValue> StatsSource for Core<K, V> {
             snapshot.evictions = stats.evictions;
             snapshot.expirations = stats.expirations;
             snapshot.rejections = stats.rejections;
+            snapshot.estimates = store.table.estimates();
             let share = |used: u64, limit: Option<u64>| Some(used as f64 / limit? as f64);
             snapshot.usage = match (
                 share(stats.entries, capacity.entries),

@@ -64,6 +64,7 @@ pub use larder_core::{
     ByteSize, CacheError, CacheKey, Clock, ErrorKind, Life, ManualClock, Registry, Result,
     SystemClock,
 };
+pub use larder_store::{Estimates, PolicyEstimate, SizeEstimate};
 
 pub use crate::blocking::Blocking;
 pub use crate::cache::{Cache, Lookup};
@@ -87,12 +88,12 @@ pub fn registry() -> Registry {
     let registry = registry.with(larder_file::FILE);
     let policies = {
         use larder_policies::{
-            ARC, CLOCK, FIFO, GDSF, LFU, LIRS, LRU, RANDOM, S3_FIFO, SIEVE, SLRU, TTL, TWO_Q,
-            W_TINYLFU,
+            ARC, AUTO, CLOCK, CLOCK_PRO, FIFO, GDSF, LFU, LIRS, LRU, RANDOM, S3_FIFO, SIEVE, SLRU,
+            TINYLFU, TTL, TWO_Q, W_TINYLFU,
         };
         [
-            ARC, CLOCK, FIFO, GDSF, LFU, LIRS, LRU, RANDOM, S3_FIFO, SIEVE, SLRU, TTL, TWO_Q,
-            W_TINYLFU,
+            ARC, AUTO, CLOCK, CLOCK_PRO, FIFO, GDSF, LFU, LIRS, LRU, RANDOM, S3_FIFO, SIEVE, SLRU,
+            TINYLFU, TTL, TWO_Q, W_TINYLFU,
         ]
     };
     let serializers = [larder_serializers::JSON, larder_serializers::MESSAGEPACK];

@@ -6,6 +6,7 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 
 use larder_core::{HumanDuration, Tier};
+use larder_store::Estimates;
 use serde::Serialize;
 
 mod counters;
@@ -209,6 +210,9 @@ pub struct StatsSnapshot {
     pub span_seconds: f64,
     /// The tiers, in the order in which they are looked up.
     pub tiers: Vec<TierStats>,
+    /// What the store would answer under other policies and with other capacities; `None` without
+    /// `policy = "auto"`, and for one that was never full. Resetting does not concern it.
+    pub estimates: Option<Estimates>,
 }
 
 /// The numbers of one tier.
@@ -306,6 +310,18 @@ impl fmt::Display for StatsSnapshot {
             }
             writeln!(f)?;
         }
-        Ok(())
+        self.estimates.as_ref().map_or(Ok(()), |estimates| show_estimates(estimates, f))
     }
+}
+
+/// What other policies and capacities would answer, two lines.
+fn show_estimates(estimates: &Estimates, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+    let policies = estimates.policies.iter().map(|one| {
+        let mark = if one.policy == estimates.policy { " (in use)" } else { "" };
+        format!("{} {:.1}%{mark}", one.policy, one.hit_ratio * 100.0)
+    });
+    let sizes = estimates.sizes.iter();
+    let sizes = sizes.map(|one| format!("{}x {:.1}%", one.factor, one.hit_ratio * 100.0));
+    writeln!(f, "  would hit   {}", policies.collect::<Vec<_>>().join(", "))?;
+    writeln!(f, "  if it were  {}", sizes.collect::<Vec<_>>().join(", "))
 }
