@@ -18,7 +18,7 @@ const LEAST_PLAIN: u32 = 64;
 
 impl<K, V> Writing<'_, K, V> {
     /// Adds a key that is not there; its slot.
-    #[inline]
+    #[inline(always)]
     pub(crate) fn insert(
         &mut self,
         hash: u64,
@@ -60,7 +60,7 @@ impl<K, V> Writing<'_, K, V> {
     }
 
     /// Fills a free slot, which nobody can find yet.
-    #[inline]
+    #[inline(always)]
     fn fill(
         &mut self,
         hash: u64,
@@ -119,7 +119,7 @@ impl<K, V> Writing<'_, K, V> {
     /// Takes the entry of a slot out of reach; the hash and the weight that it had, if there was
     /// one. The caller [retires](Self::retire) the slot. The policy is told first, while it can
     /// still ask about the entry.
-    #[inline]
+    #[inline(always)]
     pub(crate) fn unlink(&mut self, slot: u32, evicted: bool) -> Option<(u32, u32)> {
         self.get(slot)?;
         self.tell_remove(slot, evicted);

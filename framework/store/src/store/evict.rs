@@ -31,7 +31,7 @@ where
 
     /// Takes the entry of a slot out of a locked shard, but leaves its room to the caller: the
     /// weight that it had, if there was one.
-    #[inline]
+    #[inline(always)]
     fn take_off(
         &self,
         table: &mut Writing<'_, K, V>,
@@ -56,7 +56,7 @@ where
     /// Evicts from a locked shard until there is room for one more entry or the shard holds no more
     /// than its part; the rest is left to [`settle`](Self::settle). `None` when the policy does not
     /// want the new entry.
-    #[inline]
+    #[inline(always)]
     pub(super) fn make_room(
         &self,
         table: &mut Writing<'_, K, V>,
@@ -153,7 +153,7 @@ where
     /// Whether a shard has at least as many entries as the average one, counting the one that is
     /// about to come in. Keys spread evenly, so shards of equal count hold entries of equal age,
     /// whatever they weigh; those with fewer are spared until all are equal.
-    #[inline]
+    #[inline(always)]
     fn has_its_part(&self, entries: usize) -> bool {
         let shards = self.shards.len() as u64;
         shards == 1 || (entries as u64 + 1).saturating_mul(shards) > self.budget.entries()

@@ -60,7 +60,7 @@ where
         outcome
     }
 
-    #[inline]
+    #[inline(always)]
     fn insert_evicting(&self, arrival: Arrival<K, V>, out: &mut Outbox<'_, K, V>) -> Inserted {
         let Arrival { hash, weight, .. } = arrival;
         let number = self.shard_number(hash);
@@ -135,7 +135,7 @@ where
     }
 
     /// Looks for the entry that is to be replaced; one whose life is over goes now.
-    #[inline]
+    #[inline(always)]
     fn find_alive(
         &self,
         table: &mut Writing<'_, K, V>,
@@ -150,7 +150,7 @@ where
         Some(slot)
     }
 
-    #[inline]
+    #[inline(always)]
     fn add(&self, table: &mut Writing<'_, K, V>, arrival: Arrival<K, V>) -> u32 {
         table.tally.inserts += 1;
         let Arrival { hash, entry, weight, life } = arrival;
