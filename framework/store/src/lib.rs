@@ -16,7 +16,7 @@
 //! | `threads`, `epoch`, `barrier`, `grace` | who reads, and when what left can be seen no more |
 //! | `budget` | the capacity of the whole store |
 //! | `outbox` | entries that a listener must hear of |
-//! | `shadow` | what other policies and capacities would answer; `handover`, a change of the policy |
+//! | `shadow` | what other policies and sizes would answer; `handover`, a change of policy |
 //! | `records`, `recent`, `stripes` | hits for list policies, why a key is gone, hit counters |
 //!
 //! Which entry has to go is the work of a [`Policy`](larder_core::Policy) per shard, called under

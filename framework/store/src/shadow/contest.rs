@@ -25,6 +25,9 @@ const PRICE: f64 = 0.01;
 const CERTAINTY: f64 = 3.0;
 /// How many requests a round has at least. Otherwise it has half as many as there are entries.
 const SHORTEST_ROUND: f64 = 16.0;
+/// For how many requests an entry nothing changes at first: policies that remember what is gone
+/// have not learnt to know it yet.
+const YOUTH: f64 = 6.0;
 /// For how many requests an entry nothing changes after a change, at first.
 const STAY: f64 = 2.0;
 /// How much longer that is after each change.
@@ -115,7 +118,8 @@ impl Contest {
             *remembered = *remembered * retention + f64::from(*times);
         }
         self.void_round();
-        if self.unchanged > STAY * self.entries * self.stubbornness {
+        let is_young = self.age < YOUTH * self.entries;
+        if !is_young && self.unchanged > STAY * self.entries * self.stubbornness {
             self.decide();
         }
         retention
