@@ -139,7 +139,7 @@ check_memory() {
 
 # What touches raw memory, in a size that Miri can bear.
 MIRI_TESTS=(chunks epoch ids index slot::tests store::tests::many:: store::tests::reads
-    store::tests::threads threads::tests)
+    store::tests::split store::tests::threads threads::tests)
 
 build_documentation() {
     RUSTDOCFLAGS="${RUSTDOCFLAGS:-} -D warnings" cargo doc --workspace --no-deps --locked

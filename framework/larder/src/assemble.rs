@@ -24,7 +24,7 @@ use crate::fence::Fence;
 use crate::flight::Flights;
 use crate::open::{CacheOptions, Listener, Removed};
 use crate::settings::Settings;
-use crate::stored::Stored;
+use crate::stored::{Content, Stored};
 use crate::tier::{ByteTier, TierCounters};
 
 mod cache_backend;
@@ -390,7 +390,7 @@ impl Assembled {
 /// "there is none".
 fn tell<K: Key, V: CacheValue>(
     listener: &Listener<K, V>,
-    removed: &larder_store::Removed<'_, K, Stored<V>>,
+    removed: &larder_store::Removed<'_, K, Stored<V>, larder_store::Split>,
 ) {
     if let Some(value) = removed.value.value() {
         let (key, value, reason) = (removed.key.clone(), value.clone(), removed.reason);

@@ -13,7 +13,7 @@ use std::sync::atomic::Ordering::Relaxed;
 use futures_util::future::BoxFuture;
 use larder_core::key::check_reserved;
 use larder_core::{CacheKey, Life, Result, Serializer, Tier};
-use larder_store::Store;
+use larder_store::{Split, Store};
 use xxhash_rust::xxh3::xxh3_64;
 
 use crate::codec::Codec;
@@ -22,7 +22,7 @@ use crate::fence::{Fence, Tally};
 use crate::flight::Flights;
 use crate::open::TtlBy;
 use crate::stats::{CacheStats, Counters, Heat, MissCause, StatsSnapshot, StatsSource, TierStats};
-use crate::stored::Stored;
+use crate::stored::{Content, Stored, StoredRef};
 use crate::tier::count;
 
 mod change;
@@ -71,7 +71,7 @@ pub(crate) struct Core<K: Key, V: CacheValue> {
 
 /// The store of a cache and what its tier is called.
 pub(crate) struct StoreTier<K: Key, V: CacheValue> {
-    pub(crate) table: Store<K, Stored<V>>,
+    pub(crate) table: Store<K, Stored<V>, Split>,
     pub(crate) kind: String,
     pub(crate) ttl: Option<Life>,
     /// The fence of a cache that has no other tier. Where there are others theirs is used.
@@ -89,7 +89,7 @@ impl<K: Key, V: CacheValue> Core<K, V> {
         let Some(store) = &self.store else {
             return Err(MissCause::Cold);
         };
-        let read = |stored: &Stored<V>, hits| (stored.read(), hits);
+        let read = |stored: StoredRef<'_, V>, hits| (stored.read(), hits);
         match store.table.get_counted(key, read) {
             Ok((answer, hits)) => self.answer(answer, hits, || store.table.hash_of(key)),
             Err(cause) => Err(cause.into()),

@@ -2,57 +2,89 @@
 
 use std::sync::Arc;
 
+use larder_store::{Held, Seen};
+
 use crate::tags::Tags;
 
 /// A value, or the knowledge that there is none, with the tags it depends on.
 ///
-/// Nearly every entry is a value without tags, so that takes no more room than it must; the rest
-/// is behind a pointer.
-#[derive(Clone, Debug)]
-pub(crate) enum Stored<V> {
-    Plain(V),
-    Other(Box<Other<V>>),
-}
+/// Nearly every entry is a value without tags, so that takes no more room than itself; the rest is
+/// behind a pointer.
+pub(crate) type Stored<V> = Held<V, Other<V>>;
 
+/// A [`Stored`] as a look-up sees it.
+pub(crate) type StoredRef<'a, V> = Seen<'a, V, Other<V>>;
+
+/// What is not a value without tags.
 #[derive(Clone, Debug)]
 pub(crate) struct Other<V> {
     value: Option<V>,
     tags: Option<Arc<Tags>>,
 }
 
-impl<V> Stored<V> {
-    pub(crate) fn new(value: Option<V>, tags: Option<Arc<Tags>>) -> Self {
-        match (value, tags) {
-            (Some(value), None) => Self::Plain(value),
-            (value, tags) => Self::Other(Box::new(Other { value, tags })),
-        }
+/// A value, or the knowledge that there is none, on its way into the store.
+pub(crate) fn stored<V>(value: Option<V>, tags: Option<Arc<Tags>>) -> Stored<V> {
+    match (value, tags) {
+        (Some(value), None) => Stored::Plain(value),
+        (value, tags) => Stored::Other(Box::new(Other { value, tags })),
     }
+}
 
+/// What can be asked of a [`Stored`], in the store or on its way.
+pub(crate) trait Content<'a, V> {
     /// The value, whether its tags hold or not.
-    pub(crate) fn value(&self) -> Option<&V> {
+    fn value(self) -> Option<&'a V>;
+
+    fn tags(self) -> Option<&'a Tags>;
+
+    /// The answer this entry gives: a value or "there is none"; `None` when one of its tags was
+    /// invalidated.
+    fn read(self) -> Option<Option<V>>
+    where
+        V: Clone;
+}
+
+impl<'a, V> Content<'a, V> for StoredRef<'a, V> {
+    fn value(self) -> Option<&'a V> {
         match self {
-            Self::Plain(value) => Some(value),
-            Self::Other(other) => other.value.as_ref(),
+            Seen::Plain(value) => Some(value),
+            Seen::Other(other) => other.value.as_ref(),
         }
     }
 
-    pub(crate) fn tags(&self) -> Option<&Tags> {
+    fn tags(self) -> Option<&'a Tags> {
         match self {
-            Self::Plain(_) => None,
-            Self::Other(other) => other.tags.as_deref(),
+            Seen::Plain(_) => None,
+            Seen::Other(other) => other.tags.as_deref(),
+        }
+    }
+
+    #[inline]
+    fn read(self) -> Option<Option<V>>
+    where
+        V: Clone,
+    {
+        match self {
+            Seen::Plain(value) => Some(Some(value.clone())),
+            Seen::Other(other) => other.read(),
         }
     }
 }
 
-impl<V: Clone> Stored<V> {
-    /// The answer this entry gives: a value or "there is none"; `None` when one of its tags was
-    /// invalidated.
-    #[inline]
-    pub(crate) fn read(&self) -> Option<Option<V>> {
-        match self {
-            Self::Plain(value) => Some(Some(value.clone())),
-            Self::Other(other) => other.read(),
-        }
+impl<'a, V> Content<'a, V> for &'a Stored<V> {
+    fn value(self) -> Option<&'a V> {
+        self.seen().value()
+    }
+
+    fn tags(self) -> Option<&'a Tags> {
+        self.seen().tags()
+    }
+
+    fn read(self) -> Option<Option<V>>
+    where
+        V: Clone,
+    {
+        self.seen().read()
     }
 }
 
@@ -62,17 +94,5 @@ impl<V: Clone> Other<V> {
             Some(tags) if !tags.hold() => None,
             _ => Some(self.value.clone()),
         }
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn a_plain_value_takes_no_more_than_a_word_besides_itself() {
-        assert!(size_of::<Stored<u64>>() <= 16);
-        assert!(size_of::<Stored<Arc<str>>>() <= 24);
-        assert!(size_of::<Stored<String>>() <= size_of::<String>() + 8);
     }
 }

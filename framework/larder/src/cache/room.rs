@@ -7,6 +7,7 @@ use larder_core::{CacheError, ErrorKind, Result};
 
 use super::Cache;
 use crate::core::{CacheValue, Key, KeyRef};
+use crate::stored::Content;
 
 impl<K: Key, V: CacheValue> Cache<K, V> {
     /// Keeps what the memory tier holds for a key from being evicted; whether it holds anything.

@@ -10,7 +10,7 @@ use larder_store::{Full, Insert, RemovalReason};
 use super::{AnyCache, CacheValue, Core, Key, KeyRef, place};
 use crate::engine::Payloads;
 use crate::settings::{Lives, SetOptions};
-use crate::stored::Stored;
+use crate::stored::{Content, Stored, stored};
 use crate::tier::count;
 
 impl<K: Key, V: CacheValue> Core<K, V> {
@@ -57,7 +57,7 @@ impl<K: Key, V: CacheValue> Core<K, V> {
         };
         check_tags(&options.tags)?;
         let tags = self.engine.capture_tags(&options.tags).await;
-        let stored = Stored::new(value, tags);
+        let stored = stored(value, tags);
         let payloads = self.encode(&stored)?;
         let bytes = payloads.len();
         let meta = self.engine.meta(&lives, stored.tags(), stored.value().is_none());

@@ -17,7 +17,7 @@ use crate::fence::Ticket;
 use crate::flight::{Join, Lead};
 use crate::settings::SetOptions;
 use crate::stats::MissCause;
-use crate::stored::Stored;
+use crate::stored::{Content, stored};
 use crate::tags::Tags;
 use crate::tier::{count, limit};
 
@@ -286,7 +286,7 @@ impl<K: Key, V: CacheValue> Core<K, V> {
         };
         // A tag that was invalidated during the load makes the value old before it is stored.
         let is_wanted = mark.holds(&*self.engine.clock);
-        let stored = Stored::new(value, tags);
+        let stored = stored(value, tags);
         let payloads = self.encode(&stored).inspect_err(|error| self.warn_unstored(error));
         let Ok(payloads) = payloads else { return };
         let meta = self.engine.meta(&lives, stored.tags(), stored.value().is_none());

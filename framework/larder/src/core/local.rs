@@ -14,7 +14,7 @@ use super::change::check_tags;
 use super::{CacheValue, Core, Key, KeyRef, StoreTier};
 use crate::fence::{Fence, Tally};
 use crate::settings::SetOptions;
-use crate::stored::Stored;
+use crate::stored::{Stored, stored};
 use crate::tags::Tags;
 use crate::tier::count;
 
@@ -122,12 +122,12 @@ impl<K: Key, V: CacheValue> Core<K, V> {
         options: &SetOptions,
     ) -> Result<Option<(Stored<V>, Insert)>> {
         if self.is_plain && value.is_some() && tags.is_none() && options.are_plain() {
-            return Ok(Some((Stored::new(value, None), Insert::default())));
+            return Ok(Some((stored(value, None), Insert::default())));
         }
         let Some(lives) = self.lives(&key, value.as_ref(), options) else {
             return Ok(None);
         };
-        let stored = Stored::new(value, tags);
+        let stored = stored(value, tags);
         self.check_size(&stored)?;
         let insert = self.prepare(&key, &stored, lives, options.weight, None);
         Ok(Some((stored, insert)))

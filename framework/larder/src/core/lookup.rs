@@ -12,7 +12,7 @@ use crate::engine::Found;
 use crate::fence::Ticket;
 use crate::settings::Lives;
 use crate::stats::MissCause;
-use crate::stored::Stored;
+use crate::stored::{Content, Stored, stored};
 use crate::tier::count;
 
 /// An answer, or why there is none.
@@ -168,7 +168,7 @@ impl<K: Key, V: CacheValue> Core<K, V> {
             self.engine.settings.idle_ttl.duration(),
             &*self.engine.clock,
         );
-        let stored = Stored::new(answer.clone(), found.tags.clone());
+        let stored = stored(answer.clone(), found.tags.clone());
         let bytes = Some(found.entry.value.len());
         let insert = self.prepare(|| key.to_owned(), &stored, lives, None, bytes);
         self.fill_store(key.to_owned(), stored, insert, ticket);

@@ -21,6 +21,7 @@ use crate::fence::{Fence, Ticket};
 use crate::flight::Wait;
 use crate::settings::SetOptions;
 use crate::stats::MissCause;
+use crate::stored::Content;
 use crate::tags::Tags;
 use crate::tier::count;
 
