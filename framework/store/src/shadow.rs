@@ -15,7 +15,7 @@
 //! | `estimates` | what the statistics show |
 //!
 //! Nothing is noted, and no memory taken, until the store evicts for the first time. A miniature
-//! has about two thousand entries at most, so all of them take less than two MiB. Miniatures of
+//! has about a thousand entries at most, so all of them take less than one MiB. Miniatures of
 //! small stores, whose sample is a large part of all keys, rest most of the time.
 
 use std::sync::atomic::{AtomicU8, AtomicU64, AtomicUsize, Ordering};

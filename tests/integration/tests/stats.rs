@@ -44,7 +44,9 @@ async fn a_hit_neither_allocates_nor_reads_the_clock() {
     let policies = [
         "2q",
         "arc",
+        "auto",
         "clock",
+        "clock-pro",
         "fifo",
         "gdsf",
         "lfu",
@@ -54,6 +56,7 @@ async fn a_hit_neither_allocates_nor_reads_the_clock() {
         "s3-fifo",
         "sieve",
         "slru",
+        "tinylfu",
         "ttl",
         "w-tinylfu",
     ];

@@ -4,7 +4,8 @@ use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
 
 /// How many notes there is room for.
 const ROOM: usize = 128;
-/// From how many on somebody should take them out.
+/// From how many on a writer should take them out. A reader only does when there is no more room,
+/// so that writers bear the work wherever there are some.
 const ENOUGH: usize = 64;
 
 /// What happened to a key.
@@ -50,7 +51,7 @@ impl Notes {
         } else {
             self.lost.fetch_add(1, Ordering::Relaxed);
         }
-        next >= ENOUGH
+        next >= if note.what == Use::Hit { ROOM - 1 } else { ENOUGH }
     }
 
     /// Takes all notes out, oldest first; how many were lost since the last time. Only one thread

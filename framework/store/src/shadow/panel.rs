@@ -12,7 +12,7 @@ use super::scaled;
 use super::sizes::Sizes;
 
 /// The most entries of the sample.
-const MOST: u64 = 2048;
+const MOST: u64 = 1024;
 /// The most bits by which the sample is thinned.
 const MOST_BITS: u32 = 12;
 /// How many requests for each entry the miniatures see before they rest.
@@ -20,7 +20,7 @@ const AWAKE: u64 = 128;
 /// How many requests for each entry they see before they are believed.
 const WARM_UP: u64 = 2;
 /// One request in so many may be looked at for long.
-const THIN: u64 = 64;
+const THIN: u64 = 384;
 
 /// Miniatures of a store: each candidate at its capacity, and the present policy at others.
 #[derive(Debug)]

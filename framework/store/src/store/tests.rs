@@ -28,8 +28,9 @@ use super::Store;
 use crate::options::{Insert, StoreOptions};
 use crate::outcome::{Inserted, Lookup, MissCause};
 
-pub(super) const POLICIES: [&Descriptor; 14] = [
+pub(super) const POLICIES: [&Descriptor; 15] = [
     &larder_policies::ARC,
+    &larder_policies::AUTO,
     &larder_policies::CLOCK,
     &larder_policies::FIFO,
     &larder_policies::GDSF,
