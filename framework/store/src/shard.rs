@@ -21,9 +21,7 @@ use larder_core::policy::{HitMode, Policy};
 use crate::books::Books;
 use crate::chunks::Chunks;
 use crate::index::Index;
-use crate::keep::Keep;
 use crate::life::Life;
-use crate::outcome::{RemovalReason, Removed};
 use crate::recent::Recent;
 use crate::records::Records;
 use crate::slot::Slot;
@@ -39,10 +37,10 @@ mod policy;
 /// The lock may be poisoned by a panic of the user's code (`Eq`, `Clone`, a policy). All changes
 /// are ordered so that index and slots agree whenever such code runs; so poison is ignored.
 #[repr(align(128))]
-pub(crate) struct Shard<K, V, M: Keep<V>> {
+pub(crate) struct Shard<K, V> {
     index: Index,
     mode: Mode,
-    slots: Chunks<Slot<K, V, M>>,
+    slots: Chunks<Slot<K, V>>,
     lives: Chunks<Life>,
     pub(crate) recent: Recent,
     /// Written on hits, so apart from what hits read.
@@ -100,14 +98,14 @@ impl Mode {
 }
 
 /// An entry that was found. It stays where it is while `'a` lasts.
-pub(crate) struct Found<'a, K, V, M: Keep<V>> {
+pub(crate) struct Found<'a, K, V> {
     pub(crate) slot: u32,
-    pub(crate) place: &'a Slot<K, V, M>,
+    pub(crate) place: &'a Slot<K, V>,
     pub(crate) key: &'a K,
-    pub(crate) value: M::Seen<'a>,
+    pub(crate) value: &'a V,
 }
 
-impl<K, V, M: Keep<V>> Shard<K, V, M> {
+impl<K, V> Shard<K, V> {
     pub(crate) fn new(policy: Box<dyn Policy>, seed: u64, expected_entries: u64) -> Self {
         Self {
             index: Index::new(),
@@ -145,7 +143,7 @@ impl<K, V, M: Keep<V>> Shard<K, V, M> {
         hash: u64,
         key: &Q,
         _guard: &'a Guard,
-    ) -> Option<Found<'a, K, V, M>>
+    ) -> Option<Found<'a, K, V>>
     where
         K: Borrow<Q>,
         Q: Eq + ?Sized,
@@ -158,7 +156,7 @@ impl<K, V, M: Keep<V>> Shard<K, V, M> {
     ///
     /// The caller is in a read, or holds the lock, for as long as it uses what it finds.
     #[inline(always)]
-    unsafe fn search<'a, Q>(&'a self, hash: u64, key: &Q) -> Option<Found<'a, K, V, M>>
+    unsafe fn search<'a, Q>(&'a self, hash: u64, key: &Q) -> Option<Found<'a, K, V>>
     where
         K: Borrow<Q>,
         Q: Eq + ?Sized,
@@ -195,34 +193,29 @@ impl<K, V, M: Keep<V>> Shard<K, V, M> {
 
     /// The life of an entry that has one.
     #[inline(always)]
-    pub(crate) fn life(&self, found: &Found<'_, K, V, M>) -> Option<&Life> {
+    pub(crate) fn life(&self, found: &Found<'_, K, V>) -> Option<&Life> {
         if found.place.is_mortal() { self.lives.get(found.slot) } else { None }
     }
 
     /// Whether the life of an entry is over. The clock is read only if it has one.
-    pub(crate) fn is_over(&self, found: &Found<'_, K, V, M>, now: impl FnOnce() -> Moment) -> bool {
+    pub(crate) fn is_over(&self, found: &Found<'_, K, V>, now: impl FnOnce() -> Moment) -> bool {
         self.life(found).is_some_and(|life| life.is_over(now()))
     }
 
     /// Shows the entry of a slot that is [out of reach](Writing::unlink) and was not retired yet.
     /// Whoever took it out of reach is the only one to call this, and the only one to retire it.
-    pub(crate) fn show_unlinked(
-        &self,
-        slot: u32,
-        reason: RemovalReason,
-        tell: &dyn Fn(Removed<'_, K, V, M>),
-    ) {
+    pub(crate) fn show_unlinked(&self, slot: u32, show: impl FnOnce(&K, &V)) {
         let Some(place) = self.slots.get(slot).filter(|place| place.is_retired()) else {
             return;
         };
         // SAFETY: the slot holds an entry until it was retired and its grace period is over, and
         // only the caller can retire it.
         let (key, value) = unsafe { place.entry() };
-        tell(Removed { key, value, reason });
+        show(key, value);
     }
 
     /// Locks the shard for changes, and tells the policy what was hit until now.
-    pub(crate) fn write(&self) -> Writing<'_, K, V, M> {
+    pub(crate) fn write(&self) -> Writing<'_, K, V> {
         self.writing(self.books())
     }
 
@@ -241,7 +234,7 @@ impl<K, V, M: Keep<V>> Shard<K, V, M> {
         }
     }
 
-    fn writing<'a>(&'a self, books: MutexGuard<'a, Books>) -> Writing<'a, K, V, M> {
+    fn writing<'a>(&'a self, books: MutexGuard<'a, Books>) -> Writing<'a, K, V> {
         let mut writing = Writing { shard: self, books, dead: Vec::new() };
         if self.mode() == RECORD {
             self.records.drain(|hits| {
@@ -255,7 +248,7 @@ impl<K, V, M: Keep<V>> Shard<K, V, M> {
     }
 }
 
-impl<K, V, M: Keep<V>> Drop for Shard<K, V, M> {
+impl<K, V> Drop for Shard<K, V> {
     fn drop(&mut self) {
         let used = self.books().used();
         for slot in 0..used {
@@ -270,14 +263,14 @@ impl<K, V, M: Keep<V>> Drop for Shard<K, V, M> {
 
 /// A shard locked for changes. Publishes what it holds when it is dropped, however that comes
 /// about, and drops the user's keys and values after that, without the lock.
-pub(crate) struct Writing<'a, K, V, M: Keep<V>> {
-    shard: &'a Shard<K, V, M>,
+pub(crate) struct Writing<'a, K, V> {
+    shard: &'a Shard<K, V>,
     books: MutexGuard<'a, Books>,
     /// Entries that nobody sees any more. Below the lock, so that they are dropped after it.
     dead: Vec<(K, V)>,
 }
 
-impl<K, V, M: Keep<V>> Deref for Writing<'_, K, V, M> {
+impl<K, V> Deref for Writing<'_, K, V> {
     type Target = Books;
 
     fn deref(&self) -> &Books {
@@ -285,13 +278,13 @@ impl<K, V, M: Keep<V>> Deref for Writing<'_, K, V, M> {
     }
 }
 
-impl<K, V, M: Keep<V>> DerefMut for Writing<'_, K, V, M> {
+impl<K, V> DerefMut for Writing<'_, K, V> {
     fn deref_mut(&mut self) -> &mut Books {
         &mut self.books
     }
 }
 
-impl<K, V, M: Keep<V>> Drop for Writing<'_, K, V, M> {
+impl<K, V> Drop for Writing<'_, K, V> {
     fn drop(&mut self) {
         let writers = &self.shard.writers;
         writers.entries.store(self.books.len() as u64, Ordering::Relaxed);
@@ -299,15 +292,15 @@ impl<K, V, M: Keep<V>> Drop for Writing<'_, K, V, M> {
     }
 }
 
-impl<K, V, M: Keep<V>> Writing<'_, K, V, M> {
+impl<K, V> Writing<'_, K, V> {
     /// The shard that is locked.
-    pub(crate) const fn shard(&self) -> &Shard<K, V, M> {
+    pub(crate) const fn shard(&self) -> &Shard<K, V> {
         self.shard
     }
 
     /// The entry of a key, expired or not.
     #[inline]
-    pub(crate) fn find<Q>(&self, hash: u64, key: &Q) -> Option<Found<'_, K, V, M>>
+    pub(crate) fn find<Q>(&self, hash: u64, key: &Q) -> Option<Found<'_, K, V>>
     where
         K: Borrow<Q>,
         Q: Eq + ?Sized,
@@ -317,7 +310,7 @@ impl<K, V, M: Keep<V>> Writing<'_, K, V, M> {
     }
 
     /// The entry of a slot.
-    pub(crate) fn get(&self, slot: u32) -> Option<Found<'_, K, V, M>> {
+    pub(crate) fn get(&self, slot: u32) -> Option<Found<'_, K, V>> {
         let place = self.shard.slots.get(slot)?;
         if !place.is_live() || self.books.is_cleared(slot) {
             return None;
@@ -329,10 +322,7 @@ impl<K, V, M: Keep<V>> Writing<'_, K, V, M> {
 
     /// Every entry from the number `first` on, in the order of the numbers, which an entry keeps
     /// as long as it is there.
-    pub(crate) fn iter_from(
-        &self,
-        first: usize,
-    ) -> impl Iterator<Item = (u32, Found<'_, K, V, M>)> {
+    pub(crate) fn iter_from(&self, first: usize) -> impl Iterator<Item = (u32, Found<'_, K, V>)> {
         let first = u32::try_from(first).unwrap_or(u32::MAX);
         self.iter_within(first..self.books.used())
     }
@@ -341,7 +331,7 @@ impl<K, V, M: Keep<V>> Writing<'_, K, V, M> {
     pub(crate) fn iter_within(
         &self,
         numbers: std::ops::Range<u32>,
-    ) -> impl Iterator<Item = (u32, Found<'_, K, V, M>)> {
+    ) -> impl Iterator<Item = (u32, Found<'_, K, V>)> {
         numbers.filter_map(|number| {
             let slot = self.books.ids.slot(larder_core::policy::SlotId::new(number));
             Some((number, self.get(slot)?))

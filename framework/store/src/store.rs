@@ -14,7 +14,6 @@ use larder_core::clock::{Clock, Moment};
 use larder_core::policy::{Capacity, PolicyFactory};
 
 use crate::budget::Budget;
-use crate::keep::{Keep, Whole};
 use crate::options::StoreOptions;
 use crate::outbox::Outbox;
 use crate::outcome::{Lookup, MissCause, Removed};
@@ -35,7 +34,7 @@ mod tests;
 mod write;
 
 /// Who is told about every entry that leaves a store.
-pub type Listener<K, V, M = Whole> = Arc<dyn Fn(Removed<'_, K, V, M>) + Send + Sync>;
+pub type Listener<K, V> = Arc<dyn Fn(Removed<'_, K, V>) + Send + Sync>;
 
 /// A concurrent table with a limit, lives and an eviction policy.
 ///
@@ -73,14 +72,14 @@ pub type Listener<K, V, M = Whole> = Arc<dyn Fn(Removed<'_, K, V, M>) + Send + S
 /// assert_eq!(users.get(&42), Lookup::Hit(Arc::from("Ada")));
 /// # Ok::<(), Box<dyn std::error::Error>>(())
 /// ```
-pub struct Store<K, V, M: Keep<V> = Whole> {
-    shards: Box<[Shard<K, V, M>]>,
+pub struct Store<K, V> {
+    shards: Box<[Shard<K, V>]>,
     seed: u64,
     shared_seed: SharedSeed,
     stripes: Stripes,
     clock: Arc<dyn Clock>,
     idle_ttl: Option<Duration>,
-    listener: Option<Listener<K, V, M>>,
+    listener: Option<Listener<K, V>>,
     budget: Budget,
     on_full: OnFull,
     policy: Arc<dyn PolicyFactory>,
@@ -94,7 +93,7 @@ pub struct Store<K, V, M: Keep<V> = Whole> {
     baseline: Mutex<StoreStats>,
 }
 
-impl<K, V, M: Keep<V>> fmt::Debug for Store<K, V, M> {
+impl<K, V> fmt::Debug for Store<K, V> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("Store")
             .field("policy", &self.policy.kind())
@@ -104,7 +103,7 @@ impl<K, V, M: Keep<V>> fmt::Debug for Store<K, V, M> {
     }
 }
 
-impl<K, V, M: Keep<V>> Store<K, V, M> {
+impl<K, V> Store<K, V> {
     /// An empty store.
     ///
     /// The number of shards is rounded up to a power of two. If none is asked for there are four
@@ -145,7 +144,7 @@ impl<K, V, M: Keep<V>> Store<K, V, M> {
     /// it may use the store. Entries of a removal during which the user's code panics are dropped
     /// without a word. With a listener a [`clear`](Self::clear) takes as long as there are entries.
     #[must_use]
-    pub fn with_listener(mut self, listener: Listener<K, V, M>) -> Self {
+    pub fn with_listener(mut self, listener: Listener<K, V>) -> Self {
         self.listener = Some(listener);
         self
     }
@@ -172,7 +171,7 @@ impl<K, V, M: Keep<V>> Store<K, V, M> {
     }
 
     #[inline]
-    fn shard(&self, hash: u64) -> &Shard<K, V, M> {
+    fn shard(&self, hash: u64) -> &Shard<K, V> {
         &self.shards[self.shard_number(hash)]
     }
 
@@ -181,7 +180,7 @@ impl<K, V, M: Keep<V>> Store<K, V, M> {
     }
 }
 
-impl<K, V, M: Keep<V>> Store<K, V, M>
+impl<K, V> Store<K, V>
 where
     K: Hash + Eq + Send + Sync + 'static,
     V: Clone + Send + Sync + 'static,
@@ -197,7 +196,7 @@ where
         K: Borrow<Q>,
         Q: Hash + Eq + ?Sized,
     {
-        match self.get_with(key, M::to_value) {
+        match self.get_with(key, V::clone) {
             Ok(value) => Lookup::Hit(value),
             Err(cause) => Lookup::Miss(cause),
         }
@@ -210,7 +209,7 @@ where
     ///
     /// Why there is no value that may be served.
     #[inline]
-    pub fn get_with<Q, R>(&self, key: &Q, f: impl FnOnce(M::Seen<'_>) -> R) -> Result<R, MissCause>
+    pub fn get_with<Q, R>(&self, key: &Q, f: impl FnOnce(&V) -> R) -> Result<R, MissCause>
     where
         K: Borrow<Q>,
         Q: Hash + Eq + ?Sized,
@@ -225,11 +224,7 @@ where
     ///
     /// As [`get_with`](Self::get_with).
     #[inline]
-    pub fn get_counted<Q, R>(
-        &self,
-        key: &Q,
-        f: impl FnOnce(M::Seen<'_>, u64) -> R,
-    ) -> Result<R, MissCause>
+    pub fn get_counted<Q, R>(&self, key: &Q, f: impl FnOnce(&V, u64) -> R) -> Result<R, MissCause>
     where
         K: Borrow<Q>,
         Q: Hash + Eq + ?Sized,
@@ -243,7 +238,7 @@ where
         &self,
         hash: u64,
         key: &Q,
-        f: impl FnOnce(M::Seen<'_>, u64) -> R,
+        f: impl FnOnce(&V, u64) -> R,
         guard: &Guard,
     ) -> Result<R, MissCause>
     where
@@ -277,7 +272,7 @@ where
     }
 
     /// Counts a look-up that found nothing; why there is nothing.
-    fn miss(&self, hash: u64, shard: &Shard<K, V, M>, guard: &Guard) -> MissCause {
+    fn miss(&self, hash: u64, shard: &Shard<K, V>, guard: &Guard) -> MissCause {
         let cause = shard.recent.cause(hash as u32);
         self.stripes.miss(guard, cause);
         cause
@@ -288,7 +283,7 @@ where
         &self,
         hash: u64,
         key: &Q,
-        f: impl FnOnce(M::Seen<'_>, u64) -> R,
+        f: impl FnOnce(&V, u64) -> R,
         guard: &Guard,
     ) -> Result<R, MissCause>
     where
@@ -329,16 +324,16 @@ where
     }
 }
 
-impl<K, V, M: Keep<V>> Store<K, V, M> {
+impl<K, V> Store<K, V> {
     /// Where removals of one call are put down.
-    fn outbox(&self) -> Outbox<'_, K, V, M> {
+    fn outbox(&self) -> Outbox<'_, K, V> {
         Outbox::new(&self.shards, self.listener.is_some())
     }
 
     /// Tells the listener of what left. No lock may be held.
-    fn deliver(&self, out: Outbox<'_, K, V, M>) {
+    fn deliver(&self, out: Outbox<'_, K, V>) {
         if let Some(listener) = &self.listener {
-            out.deliver(&**listener);
+            out.deliver(|key, value, reason| listener(Removed { key, value, reason }));
         }
     }
 }

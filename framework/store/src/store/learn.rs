@@ -1,13 +1,12 @@
 //! What a store learns from its requests: which policy suits it, and what others would answer.
 
 use super::Store;
-use crate::keep::Keep;
 use crate::shadow::{Estimates, Full, Note, Use};
 use crate::shard::Writing;
 
 use larder_core::policy::Policy;
 
-impl<K, V, M: Keep<V>> Store<K, V, M> {
+impl<K, V> Store<K, V> {
     /// What this store would answer under other policies and with other capacities; `None` for one
     /// that was never full, and for one whose policy leaves no
     /// [choice](larder_core::policy::PolicyFactory::candidates).
@@ -72,7 +71,7 @@ impl<K, V, M: Keep<V>> Store<K, V, M> {
 
     /// Gives a locked shard the policy that the shadows have chosen.
     #[inline]
-    pub(super) fn follow_choice(&self, table: &mut Writing<'_, K, V, M>) {
+    pub(super) fn follow_choice(&self, table: &mut Writing<'_, K, V>) {
         if let Some(shadows) = &self.shadows
             && shadows.choice() != table.choice
         {
@@ -81,7 +80,7 @@ impl<K, V, M: Keep<V>> Store<K, V, M> {
     }
 
     #[cold]
-    fn change_policy(&self, table: &mut Writing<'_, K, V, M>) {
+    fn change_policy(&self, table: &mut Writing<'_, K, V>) {
         let (choice, policy) = self.present_policy();
         drop(table.change_policy(choice, policy));
     }

@@ -6,11 +6,10 @@ use std::hash::Hash;
 use larder_core::clock::Moment;
 
 use super::Store;
-use crate::keep::Keep;
 use crate::shard::{Found, Shard};
 use crate::threads::Guard;
 
-impl<K, V, M: Keep<V>> Store<K, V, M>
+impl<K, V> Store<K, V>
 where
     K: Hash + Eq + Send + Sync + 'static,
     V: Clone + Send + Sync + 'static,
@@ -21,7 +20,7 @@ where
         K: Borrow<Q>,
         Q: Hash + Eq + ?Sized,
     {
-        self.look_at(key, |_, found| M::to_value(found.value))
+        self.look_at(key, |_, found| found.value.clone())
     }
 
     /// Whether there is an entry that may be served. Not counted.
@@ -46,7 +45,7 @@ where
     fn look_at<Q, R>(
         &self,
         key: &Q,
-        look: impl FnOnce(&Shard<K, V, M>, &Found<'_, K, V, M>) -> R,
+        look: impl FnOnce(&Shard<K, V>, &Found<'_, K, V>) -> R,
     ) -> Option<R>
     where
         K: Borrow<Q>,

@@ -6,7 +6,6 @@ use std::sync::atomic::Ordering;
 use larder_core::clock::Moment;
 
 use super::Store;
-use crate::keep::Keep;
 use crate::life::NEVER;
 use crate::outbox::Outbox;
 use crate::outcome::RemovalReason;
@@ -15,7 +14,7 @@ use crate::shard::Writing;
 /// How many slots are looked at before the lock is given back.
 const CHUNK: u32 = 1024;
 
-impl<K, V, M: Keep<V>> Store<K, V, M>
+impl<K, V> Store<K, V>
 where
     K: Hash + Eq + Send + Sync + 'static,
     V: Clone + Send + Sync + 'static,
@@ -42,7 +41,7 @@ where
         }
     }
 
-    pub(super) fn sweep_into(&self, budget: usize, out: &mut Outbox<'_, K, V, M>) -> usize {
+    pub(super) fn sweep_into(&self, budget: usize, out: &mut Outbox<'_, K, V>) -> usize {
         let mut removed = 0;
         let first = self.next_sweep.load(Ordering::Relaxed);
         for step in 0..self.shards.len() {
@@ -76,10 +75,10 @@ where
     /// Looks at the next slots of a shard; how many were removed, and whether the end was reached.
     fn sweep_chunk(
         &self,
-        table: &mut Writing<'_, K, V, M>,
+        table: &mut Writing<'_, K, V>,
         now: Moment,
         most: usize,
-        out: &mut Outbox<'_, K, V, M>,
+        out: &mut Outbox<'_, K, V>,
     ) -> (usize, bool) {
         let begin = table.expiry.cursor;
         let mut end = begin.saturating_add(CHUNK).min(table.used());

@@ -8,7 +8,6 @@ mod many;
 mod model;
 mod reads;
 mod room;
-mod split;
 mod strange_policy;
 mod threads;
 mod user_panics;

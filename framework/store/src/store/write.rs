@@ -7,7 +7,6 @@ use larder_core::backend::OnFull;
 use larder_core::clock::Moment;
 
 use super::Store;
-use crate::keep::Keep;
 use crate::life::{Life, NewLife};
 use crate::options::Insert;
 use crate::outbox::Outbox;
@@ -23,7 +22,7 @@ struct Arrival<K, V> {
     life: Option<NewLife>,
 }
 
-impl<K, V, M: Keep<V>> Store<K, V, M>
+impl<K, V> Store<K, V>
 where
     K: Hash + Eq + Send + Sync + 'static,
     V: Clone + Send + Sync + 'static,
@@ -62,7 +61,7 @@ where
     }
 
     #[inline(always)]
-    fn insert_evicting(&self, arrival: Arrival<K, V>, out: &mut Outbox<'_, K, V, M>) -> Inserted {
+    fn insert_evicting(&self, arrival: Arrival<K, V>, out: &mut Outbox<'_, K, V>) -> Inserted {
         let Arrival { hash, weight, .. } = arrival;
         let number = self.shard_number(hash);
         let mut table = self.shards[number].write();
@@ -98,7 +97,7 @@ where
     fn insert_if_room(
         &self,
         arrival: Arrival<K, V>,
-        out: &mut Outbox<'_, K, V, M>,
+        out: &mut Outbox<'_, K, V>,
     ) -> Result<Inserted, Full> {
         let arrival = match self.try_insert(arrival, out) {
             Ok(inserted) => return Ok(inserted),
@@ -116,7 +115,7 @@ where
     fn try_insert(
         &self,
         arrival: Arrival<K, V>,
-        out: &mut Outbox<'_, K, V, M>,
+        out: &mut Outbox<'_, K, V>,
     ) -> Result<Inserted, (Full, Arrival<K, V>)> {
         let weight = u64::from(arrival.weight);
         let mut table = self.shard(arrival.hash).write();
@@ -139,9 +138,9 @@ where
     #[inline(always)]
     fn find_alive(
         &self,
-        table: &mut Writing<'_, K, V, M>,
+        table: &mut Writing<'_, K, V>,
         arrival: &Arrival<K, V>,
-        out: &mut Outbox<'_, K, V, M>,
+        out: &mut Outbox<'_, K, V>,
     ) -> Option<u32> {
         let slot = table.find(arrival.hash, &arrival.entry.0)?.slot;
         if table.is_over(slot, || self.now()) {
@@ -152,7 +151,7 @@ where
     }
 
     #[inline(always)]
-    fn add(&self, table: &mut Writing<'_, K, V, M>, arrival: Arrival<K, V>) -> u32 {
+    fn add(&self, table: &mut Writing<'_, K, V>, arrival: Arrival<K, V>) -> u32 {
         table.tally.inserts += 1;
         let Arrival { hash, entry, weight, life } = arrival;
         table.insert(hash, entry, weight, life)
@@ -161,10 +160,10 @@ where
     /// Puts a value in the place of another; its slot.
     fn replace(
         &self,
-        table: &mut Writing<'_, K, V, M>,
+        table: &mut Writing<'_, K, V>,
         before: u32,
         arrival: Arrival<K, V>,
-        out: &mut Outbox<'_, K, V, M>,
+        out: &mut Outbox<'_, K, V>,
     ) -> u32 {
         let Arrival { hash, entry, weight, life } = arrival;
         let slot = table.replace(before, hash, entry, weight, life);
@@ -175,7 +174,7 @@ where
     }
 
     /// An update counts as a hit, in every mode: a policy that orders by deadline must hear of it.
-    fn note_use(&self, table: &mut Writing<'_, K, V, M>, slot: u32) {
+    fn note_use(&self, table: &mut Writing<'_, K, V>, slot: u32) {
         let mode = table.shard().mode();
         if mode < RECORD
             && let Some(found) = table.get(slot)
@@ -188,9 +187,9 @@ where
     /// Does not let an entry in, and takes out the one that it would have replaced.
     fn refuse(
         &self,
-        mut table: Writing<'_, K, V, M>,
+        mut table: Writing<'_, K, V>,
         arrival: Arrival<K, V>,
-        out: &mut Outbox<'_, K, V, M>,
+        out: &mut Outbox<'_, K, V>,
     ) {
         if let Some(slot) = table.find(arrival.hash, &arrival.entry.0).map(|found| found.slot) {
             self.detach(&mut table, slot, RemovalReason::Replaced, out);
@@ -244,7 +243,7 @@ where
         };
         let slot = found.slot;
         let over = table.is_over(slot, || self.now());
-        let value = (!over).then(|| M::to_value(found.value));
+        let value = (!over).then(|| found.value.clone());
         let reason = if over { RemovalReason::Expired } else { reason };
         self.detach(&mut table, slot, reason, &mut out);
         drop(table);
@@ -305,8 +304,7 @@ where
         let Some(before) = self.find_to_touch(&table, hash, key) else {
             return false;
         };
-        let Some((key, mut value)) =
-            table.get(before).map(|it| (it.key.clone(), M::to_value(it.value)))
+        let Some((key, mut value)) = table.get(before).map(|it| (it.key.clone(), it.value.clone()))
         else {
             return false;
         };
@@ -336,7 +334,7 @@ where
         true
     }
 
-    fn find_to_touch<Q>(&self, table: &Writing<'_, K, V, M>, hash: u64, key: &Q) -> Option<u32>
+    fn find_to_touch<Q>(&self, table: &Writing<'_, K, V>, hash: u64, key: &Q) -> Option<u32>
     where
         K: Borrow<Q>,
         Q: Eq + ?Sized,
