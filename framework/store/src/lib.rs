@@ -11,6 +11,7 @@
 //! | `store` | the public table: reads, writes, eviction, expiry, checks |
 //! | `shard`, `books` | what readers look into, and what only writers need, under their lock |
 //! | `index` | hash to slot: buckets of one cache line with tags and slot numbers |
+//! | `keep` | how a slot keeps a value, and two kinds of them without a tag |
 //! | `slot`, `life`, `chunks` | the place of an entry, how long it lives, arrays that never move |
 //! | `ids` | the numbers by which policies know entries |
 //! | `threads`, `epoch`, `barrier`, `grace` | who reads, and when what left can be seen no more |
@@ -23,7 +24,8 @@
 //! that shard's lock and never on a hit, unless its
 //! [`HitMode`](larder_core::HitMode) asks for it.
 //!
-//! All unsafe code is in `index`, `chunks`, `slot`, `life`, `shard`, `barrier` and `prefetch`. It
+//! All unsafe code is in `index`, `chunks`, `slot`, `keep`, `life`, `shard`, `barrier` and
+//! `prefetch`. It
 //! rests on one rule: **a slot number that comes out of the index within a read (a `Guard` of
 //! `threads`) or under the lock leads to an entry that stays until both are over.**
 
@@ -36,6 +38,7 @@ mod grace;
 mod handover;
 mod ids;
 mod index;
+mod keep;
 mod life;
 mod options;
 mod outbox;
@@ -52,6 +55,7 @@ mod stripes;
 mod sync;
 mod threads;
 
+pub use keep::{Held, Keep, Seen, Split, Untagged, Whole};
 pub use options::{Insert, StoreOptions};
 pub use outcome::{Full, Inserted, Lookup, MissCause, RemovalReason, Removed};
 pub use shadow::{Estimates, PolicyEstimate, SizeEstimate};

@@ -2,6 +2,8 @@
 
 use std::fmt;
 
+use crate::keep::{Keep, Whole};
+
 /// The answer to a look-up.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[expect(clippy::exhaustive_enums, reason = "a key is there or it is not")]
@@ -95,15 +97,23 @@ impl fmt::Display for Full {
 impl std::error::Error for Full {}
 
 /// An entry that left the store, as its listener sees it.
-#[derive(Debug)]
 #[non_exhaustive]
-pub struct Removed<'a, K, V> {
+pub struct Removed<'a, K, V: 'a, M: Keep<V> = Whole> {
     /// The key.
     pub key: &'a K,
     /// The value.
-    pub value: &'a V,
+    pub value: M::Seen<'a>,
     /// Why it left.
     pub reason: RemovalReason,
+}
+
+impl<K: fmt::Debug, V, M: Keep<V>> fmt::Debug for Removed<'_, K, V, M> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Removed")
+            .field("key", self.key)
+            .field("reason", &self.reason)
+            .finish_non_exhaustive()
+    }
 }
 
 /// Why an entry left the store.

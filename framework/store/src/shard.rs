@@ -21,7 +21,9 @@ use larder_core::policy::{HitMode, Policy};
 use crate::books::Books;
 use crate::chunks::Chunks;
 use crate::index::Index;
+use crate::keep::Keep;
 use crate::life::Life;
+use crate::outcome::{RemovalReason, Removed};
 use crate::recent::Recent;
 use crate::records::Records;
 use crate::slot::Slot;
@@ -37,10 +39,10 @@ mod policy;
 /// The lock may be poisoned by a panic of the user's code (`Eq`, `Clone`, a policy). All changes
 /// are ordered so that index and slots agree whenever such code runs; so poison is ignored.
 #[repr(align(128))]
-pub(crate) struct Shard<K, V> {
+pub(crate) struct Shard<K, V, M: Keep<V>> {
     index: Index,
     mode: Mode,
-    slots: Chunks<Slot<K, V>>,
+    slots: Chunks<Slot<K, V, M>>,
     lives: Chunks<Life>,
     pub(crate) recent: Recent,
     /// Written on hits, so apart from what hits read.
@@ -98,14 +100,14 @@ impl Mode {
 }
 
 /// An entry that was found. It stays where it is while `'a` lasts.
-pub(crate) struct Found<'a, K, V> {
+pub(crate) struct Found<'a, K, V, M: Keep<V>> {
     pub(crate) slot: u32,
-    pub(crate) place: &'a Slot<K, V>,
+    pub(crate) place: &'a Slot<K, V, M>,
     pub(crate) key: &'a K,
-    pub(crate) value: &'a V,
+    pub(crate) value: M::Seen<'a>,
 }
 
-impl<K, V> Shard<K, V> {
+impl<K, V, M: Keep<V>> Shard<K, V, M> {
     pub(crate) fn new(policy: Box<dyn Policy>, seed: u64, expected_entries: u64) -> Self {
         Self {
             index: Index::new(),
@@ -143,7 +145,7 @@ impl<K, V> Shard<K, V> {
         hash: u64,
         key: &Q,
         _guard: &'a Guard,
-    ) -> Option<Found<'a, K, V>>
+    ) -> Option<Found<'a, K, V, M>>
     where
         K: Borrow<Q>,
         Q: Eq + ?Sized,
@@ -156,7 +158,7 @@ impl<K, V> Shard<K, V> {
     ///
     /// The caller is in a read, or holds the lock, for as long as it uses what it finds.
     #[inline(always)]
-    unsafe fn search<'a, Q>(&'a self, hash: u64, key: &Q) -> Option<Found<'a, K, V>>
+    unsafe fn search<'a, Q>(&'a self, hash: u64, key: &Q) -> Option<Found<'a, K, V, M>>
     where
         K: Borrow<Q>,
         Q: Eq + ?Sized,
@@ -193,29 +195,34 @@ impl<K, V> Shard<K, V> {
 
     /// The life of an entry that has one.
     #[inline(always)]
-    pub(crate) fn life(&self, found: &Found<'_, K, V>) -> Option<&Life> {
+    pub(crate) fn life(&self, found: &Found<'_, K, V, M>) -> Option<&Life> {
         if found.place.is_mortal() { self.lives.get(found.slot) } else { None }
     }
 
     /// Whether the life of an entry is over. The clock is read only if it has one.
-    pub(crate) fn is_over(&self, found: &Found<'_, K, V>, now: impl FnOnce() -> Moment) -> bool {
+    pub(crate) fn is_over(&self, found: &Found<'_, K, V, M>, now: impl FnOnce() -> Moment) -> bool {
         self.life(found).is_some_and(|life| life.is_over(now()))
     }
 
     /// Shows the entry of a slot that is [out of reach](Writing::unlink) and was not retired yet.
     /// Whoever took it out of reach is the only one to call this, and the only one to retire it.
-    pub(crate) fn show_unlinked(&self, slot: u32, show: impl FnOnce(&K, &V)) {
+    pub(crate) fn show_unlinked(
+        &self,
+        slot: u32,
+        reason: RemovalReason,
+        tell: &dyn Fn(Removed<'_, K, V, M>),
+    ) {
         let Some(place) = self.slots.get(slot).filter(|place| place.is_retired()) else {
             return;
         };
         // SAFETY: the slot holds an entry until it was retired and its grace period is over, and
         // only the caller can retire it.
         let (key, value) = unsafe { place.entry() };
-        show(key, value);
+        tell(Removed { key, value, reason });
     }
 
     /// Locks the shard for changes, and tells the policy what was hit until now.
-    pub(crate) fn write(&self) -> Writing<'_, K, V> {
+    pub(crate) fn write(&self) -> Writing<'_, K, V, M> {
         self.writing(self.books())
     }
 
@@ -234,7 +241,7 @@ impl<K, V> Shard<K, V> {
         }
     }
 
-    fn writing<'a>(&'a self, books: MutexGuard<'a, Books>) -> Writing<'a, K, V> {
+    fn writing<'a>(&'a self, books: MutexGuard<'a, Books>) -> Writing<'a, K, V, M> {
         let mut writing = Writing { shard: self, books, dead: Vec::new() };
         if self.mode() == RECORD {
             self.records.drain(|hits| {
@@ -248,7 +255,7 @@ impl<K, V> Shard<K, V> {
     }
 }
 
-impl<K, V> Drop for Shard<K, V> {
+impl<K, V, M: Keep<V>> Drop for Shard<K, V, M> {
     fn drop(&mut self) {
         let used = self.books().used();
         for slot in 0..used {
@@ -263,14 +270,14 @@ impl<K, V> Drop for Shard<K, V> {
 
 /// A shard locked for changes. Publishes what it holds when it is dropped, however that comes
 /// about, and drops the user's keys and values after that, without the lock.
-pub(crate) struct Writing<'a, K, V> {
-    shard: &'a Shard<K, V>,
+pub(crate) struct Writing<'a, K, V, M: Keep<V>> {
+    shard: &'a Shard<K, V, M>,
     books: MutexGuard<'a, Books>,
     /// Entries that nobody sees any more. Below the lock, so that they are dropped after it.
     dead: Vec<(K, V)>,
 }
 
-impl<K, V> Deref for Writing<'_, K, V> {
+impl<K, V, M: Keep<V>> Deref for Writing<'_, K, V, M> {
     type Target = Books;
 
     fn deref(&self) -> &Books {
@@ -278,13 +285,13 @@ impl<K, V> Deref for Writing<'_, K, V> {
     }
 }
 
-impl<K, V> DerefMut for Writing<'_, K, V> {
+impl<K, V, M: Keep<V>> DerefMut for Writing<'_, K, V, M> {
     fn deref_mut(&mut self) -> &mut Books {
         &mut self.books
     }
 }
 
-impl<K, V> Drop for Writing<'_, K, V> {
+impl<K, V, M: Keep<V>> Drop for Writing<'_, K, V, M> {
     fn drop(&mut self) {
         let writers = &self.shard.writers;
         writers.entries.store(self.books.len() as u64, Ordering::Relaxed);
@@ -292,15 +299,15 @@ impl<K, V> Drop for Writing<'_, K, V> {
     }
 }
 
-impl<K, V> Writing<'_, K, V> {
+impl<K, V, M: Keep<V>> Writing<'_, K, V, M> {
     /// The shard that is locked.
-    pub(crate) const fn shard(&self) -> &Shard<K, V> {
+    pub(crate) const fn shard(&self) -> &Shard<K, V, M> {
         self.shard
     }
 
     /// The entry of a key, expired or not.
     #[inline]
-    pub(crate) fn find<Q>(&self, hash: u64, key: &Q) -> Option<Found<'_, K, V>>
+    pub(crate) fn find<Q>(&self, hash: u64, key: &Q) -> Option<Found<'_, K, V, M>>
     where
         K: Borrow<Q>,
         Q: Eq + ?Sized,
@@ -310,7 +317,7 @@ impl<K, V> Writing<'_, K, V> {
     }
 
     /// The entry of a slot.
-    pub(crate) fn get(&self, slot: u32) -> Option<Found<'_, K, V>> {
+    pub(crate) fn get(&self, slot: u32) -> Option<Found<'_, K, V, M>> {
         let place = self.shard.slots.get(slot)?;
         if !place.is_live() || self.books.is_cleared(slot) {
             return None;
@@ -322,7 +329,10 @@ impl<K, V> Writing<'_, K, V> {
 
     /// Every entry from the number `first` on, in the order of the numbers, which an entry keeps
     /// as long as it is there.
-    pub(crate) fn iter_from(&self, first: usize) -> impl Iterator<Item = (u32, Found<'_, K, V>)> {
+    pub(crate) fn iter_from(
+        &self,
+        first: usize,
+    ) -> impl Iterator<Item = (u32, Found<'_, K, V, M>)> {
         let first = u32::try_from(first).unwrap_or(u32::MAX);
         self.iter_within(first..self.books.used())
     }
@@ -331,7 +341,7 @@ impl<K, V> Writing<'_, K, V> {
     pub(crate) fn iter_within(
         &self,
         numbers: std::ops::Range<u32>,
-    ) -> impl Iterator<Item = (u32, Found<'_, K, V>)> {
+    ) -> impl Iterator<Item = (u32, Found<'_, K, V, M>)> {
         numbers.filter_map(|number| {
             let slot = self.books.ids.slot(larder_core::policy::SlotId::new(number));
             Some((number, self.get(slot)?))

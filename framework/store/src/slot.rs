@@ -7,6 +7,7 @@ use std::mem::MaybeUninit;
 use std::sync::atomic::{AtomicU8, Ordering};
 
 use crate::chunks::Zeroed;
+use crate::keep::Keep;
 
 /// Bits of the flags that say what the slot holds.
 const STATE: u8 = 0b11;
@@ -18,28 +19,33 @@ const RETIRED: u8 = 0b10;
 const MORTAL: u8 = 0b100;
 /// The entry must not be evicted.
 const PINNED: u8 = 0b1000;
+/// The spare bit of the value.
+const SPARE: u8 = 0b1_0000;
 
 /// The place of an entry. What a hit needs lies together here; the rest is in columns of the books.
 ///
 /// Key and value are written once, before the slot is published, and taken out when nobody can
 /// see it any more. In between they are only shared.
-pub(crate) struct Slot<K, V> {
+pub(crate) struct Slot<K, V, M: Keep<V>> {
     /// How often it was hit, as far as the policy wants to know. Written with plain stores: two
     /// hits at the same moment may count as one.
     hits: AtomicU8,
     /// A byte of its own, as a store into `hits` must not undo a change here. Changed only under
     /// the lock.
     flags: AtomicU8,
-    entry: UnsafeCell<MaybeUninit<(K, V)>>,
+    entry: UnsafeCell<MaybeUninit<(K, M::Kept)>>,
 }
 
 // SAFETY: a slot hands out shared references to key and value, and lets another thread take them.
-unsafe impl<K: Send + Sync, V: Send + Sync> Sync for Slot<K, V> {}
+unsafe impl<K: Send + Sync, V: Send + Sync, M: Keep<V>> Sync for Slot<K, V, M> {}
+
+// SAFETY: what is kept of a value is that value, whatever its type.
+unsafe impl<K: Send, V: Send, M: Keep<V>> Send for Slot<K, V, M> {}
 
 // SAFETY: zeros are two counters at 0 and an entry that is not there; nothing of it needs a drop.
-unsafe impl<K, V> Zeroed for Slot<K, V> {}
+unsafe impl<K, V, M: Keep<V>> Zeroed for Slot<K, V, M> {}
 
-impl<K, V> Slot<K, V> {
+impl<K, V, M: Keep<V>> Slot<K, V, M> {
     /// Counts a hit. A counter that has reached `max` is not written any more, so that its cache
     /// line can stay with all readers.
     #[inline(always)]
@@ -110,9 +116,10 @@ impl<K, V> Slot<K, V> {
     pub(crate) unsafe fn fill(&self, key: K, value: V, hits: u8) {
         // SAFETY: as the caller promises, nobody looks at the entry or writes it.
         let entry = unsafe { &mut *self.entry.get() };
-        entry.write((key, value));
+        let (kept, bit) = M::keep(value);
+        entry.write((key, kept));
         self.hits.store(hits, Ordering::Relaxed);
-        self.flags.store(LIVE, Ordering::Relaxed);
+        self.flags.store(if bit { LIVE | SPARE } else { LIVE }, Ordering::Relaxed);
     }
 
     /// Key and value.
@@ -123,11 +130,23 @@ impl<K, V> Slot<K, V> {
     /// [taken](Self::take): the caller found it in a read that goes on, or under the lock of the
     /// shard, or is the only one that may retire it.
     #[inline(always)]
-    pub(crate) unsafe fn entry(&self) -> &(K, V) {
+    pub(crate) unsafe fn entry(&self) -> (&K, M::Seen<'_>) {
         // SAFETY: as the caller promises, nobody writes the entry.
         let entry = unsafe { &*self.entry.get() };
         // SAFETY: as the caller promises, it was filled.
-        unsafe { entry.assume_init_ref() }
+        let (key, kept) = unsafe { entry.assume_init_ref() };
+        // SAFETY: the bit was noted when the slot was filled.
+        (key, unsafe { M::see(kept, self.spare_bit()) })
+    }
+
+    #[inline(always)]
+    fn spare_bit(&self) -> bool {
+        self.flags.load(Ordering::Relaxed) & SPARE != 0
+    }
+
+    /// Whether the entry has to be dropped before the slot is used again.
+    pub(crate) fn needs_drop(&self) -> bool {
+        std::mem::needs_drop::<K>() || M::NEEDS_DROP || self.spare_bit()
     }
 
     /// Takes the entry out, so that the slot is free.
@@ -136,19 +155,23 @@ impl<K, V> Slot<K, V> {
     ///
     /// The slot holds an entry, and nobody else can reach it.
     pub(crate) unsafe fn take(&self) -> (K, V) {
+        let bit = self.spare_bit();
         self.flags.store(0, Ordering::Relaxed);
         // SAFETY: as the caller promises, nobody looks at the entry.
         let entry = unsafe { &mut *self.entry.get() };
         // SAFETY: as the caller promises, there is one; the flags say that there is none now.
-        unsafe { entry.assume_init_read() }
+        let (key, kept) = unsafe { entry.assume_init_read() };
+        // SAFETY: the bit was noted when the slot was filled.
+        (key, unsafe { M::take(kept, bit) })
     }
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::keep::{Held, Split, Whole};
 
-    fn slot<K, V>() -> Slot<K, V> {
+    fn slot<K, V: 'static>() -> Slot<K, V, Whole> {
         Slot {
             hits: AtomicU8::new(0),
             flags: AtomicU8::new(0),
@@ -158,7 +181,8 @@ mod tests {
 
     #[test]
     fn a_small_entry_takes_a_word_more_than_key_and_value() {
-        assert_eq!(size_of::<Slot<u64, u64>>(), 24);
+        assert_eq!(size_of::<Slot<u64, u64, Whole>>(), 24);
+        assert_eq!(size_of::<Slot<u64, Held<u64, String>, Split>>(), 24, "nor does a second kind");
     }
 
     #[test]
@@ -180,7 +204,7 @@ mod tests {
         slot.set_pinned(true);
         assert!(slot.is_live() && slot.is_mortal() && slot.is_pinned());
         // SAFETY: it was filled and nobody takes it.
-        assert_eq!(unsafe { slot.entry() }, &("key".to_string(), 7));
+        assert_eq!(unsafe { slot.entry() }, (&"key".to_string(), &7));
         slot.retire();
         assert!(slot.is_retired() && !slot.is_live() && slot.is_mortal());
         // SAFETY: it holds an entry and nobody else has it.

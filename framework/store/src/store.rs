@@ -14,6 +14,7 @@ use larder_core::clock::{Clock, Moment};
 use larder_core::policy::{Capacity, PolicyFactory};
 
 use crate::budget::Budget;
+use crate::keep::{Keep, Whole};
 use crate::options::StoreOptions;
 use crate::outbox::Outbox;
 use crate::outcome::{Lookup, MissCause, Removed};
@@ -34,7 +35,7 @@ mod tests;
 mod write;
 
 /// Who is told about every entry that leaves a store.
-pub type Listener<K, V> = Arc<dyn Fn(Removed<'_, K, V>) + Send + Sync>;
+pub type Listener<K, V, M = Whole> = Arc<dyn Fn(Removed<'_, K, V, M>) + Send + Sync>;
 
 /// A concurrent table with a limit, lives and an eviction policy.
 ///
@@ -72,14 +73,14 @@ pub type Listener<K, V> = Arc<dyn Fn(Removed<'_, K, V>) + Send + Sync>;
 /// assert_eq!(users.get(&42), Lookup::Hit(Arc::from("Ada")));
 /// # Ok::<(), Box<dyn std::error::Error>>(())
 /// ```
-pub struct Store<K, V> {
-    shards: Box<[Shard<K, V>]>,
+pub struct Store<K, V, M: Keep<V> = Whole> {
+    shards: Box<[Shard<K, V, M>]>,
     seed: u64,
     shared_seed: SharedSeed,
     stripes: Stripes,
     clock: Arc<dyn Clock>,
     idle_ttl: Option<Duration>,
-    listener: Option<Listener<K, V>>,
+    listener: Option<Listener<K, V, M>>,
     budget: Budget,
     on_full: OnFull,
     policy: Arc<dyn PolicyFactory>,
@@ -93,7 +94,7 @@ pub struct Store<K, V> {
     baseline: Mutex<StoreStats>,
 }
 
-impl<K, V> fmt::Debug for Store<K, V> {
+impl<K, V, M: Keep<V>> fmt::Debug for Store<K, V, M> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("Store")
             .field("policy", &self.policy.kind())
@@ -103,7 +104,7 @@ impl<K, V> fmt::Debug for Store<K, V> {
     }
 }
 
-impl<K, V> Store<K, V> {
+impl<K, V, M: Keep<V>> Store<K, V, M> {
     /// An empty store.
     ///
     /// The number of shards is rounded up to a power of two. If none is asked for there are four
@@ -144,7 +145,7 @@ impl<K, V> Store<K, V> {
     /// it may use the store. Entries of a removal during which the user's code panics are dropped
     /// without a word. With a listener a [`clear`](Self::clear) takes as long as there are entries.
     #[must_use]
-    pub fn with_listener(mut self, listener: Listener<K, V>) -> Self {
+    pub fn with_listener(mut self, listener: Listener<K, V, M>) -> Self {
         self.listener = Some(listener);
         self
     }
@@ -171,7 +172,7 @@ impl<K, V> Store<K, V> {
     }
 
     #[inline]
-    fn shard(&self, hash: u64) -> &Shard<K, V> {
+    fn shard(&self, hash: u64) -> &Shard<K, V, M> {
         &self.shards[self.shard_number(hash)]
     }
 
@@ -180,7 +181,7 @@ impl<K, V> Store<K, V> {
     }
 }
 
-impl<K, V> Store<K, V>
+impl<K, V, M: Keep<V>> Store<K, V, M>
 where
     K: Hash + Eq + Send + Sync + 'static,
     V: Clone + Send + Sync + 'static,
@@ -196,7 +197,7 @@ where
         K: Borrow<Q>,
         Q: Hash + Eq + ?Sized,
     {
-        match self.get_with(key, V::clone) {
+        match self.get_with(key, M::to_value) {
             Ok(value) => Lookup::Hit(value),
             Err(cause) => Lookup::Miss(cause),
         }
@@ -209,7 +210,7 @@ where
     ///
     /// Why there is no value that may be served.
     #[inline]
-    pub fn get_with<Q, R>(&self, key: &Q, f: impl FnOnce(&V) -> R) -> Result<R, MissCause>
+    pub fn get_with<Q, R>(&self, key: &Q, f: impl FnOnce(M::Seen<'_>) -> R) -> Result<R, MissCause>
     where
         K: Borrow<Q>,
         Q: Hash + Eq + ?Sized,
@@ -224,7 +225,11 @@ where
     ///
     /// As [`get_with`](Self::get_with).
     #[inline]
-    pub fn get_counted<Q, R>(&self, key: &Q, f: impl FnOnce(&V, u64) -> R) -> Result<R, MissCause>
+    pub fn get_counted<Q, R>(
+        &self,
+        key: &Q,
+        f: impl FnOnce(M::Seen<'_>, u64) -> R,
+    ) -> Result<R, MissCause>
     where
         K: Borrow<Q>,
         Q: Hash + Eq + ?Sized,
@@ -238,7 +243,7 @@ where
         &self,
         hash: u64,
         key: &Q,
-        f: impl FnOnce(&V, u64) -> R,
+        f: impl FnOnce(M::Seen<'_>, u64) -> R,
         guard: &Guard,
     ) -> Result<R, MissCause>
     where
@@ -272,7 +277,7 @@ where
     }
 
     /// Counts a look-up that found nothing; why there is nothing.
-    fn miss(&self, hash: u64, shard: &Shard<K, V>, guard: &Guard) -> MissCause {
+    fn miss(&self, hash: u64, shard: &Shard<K, V, M>, guard: &Guard) -> MissCause {
         let cause = shard.recent.cause(hash as u32);
         self.stripes.miss(guard, cause);
         cause
@@ -283,7 +288,7 @@ where
         &self,
         hash: u64,
         key: &Q,
-        f: impl FnOnce(&V, u64) -> R,
+        f: impl FnOnce(M::Seen<'_>, u64) -> R,
         guard: &Guard,
     ) -> Result<R, MissCause>
     where
@@ -324,16 +329,16 @@ where
     }
 }
 
-impl<K, V> Store<K, V> {
+impl<K, V, M: Keep<V>> Store<K, V, M> {
     /// Where removals of one call are put down.
-    fn outbox(&self) -> Outbox<'_, K, V> {
+    fn outbox(&self) -> Outbox<'_, K, V, M> {
         Outbox::new(&self.shards, self.listener.is_some())
     }
 
     /// Tells the listener of what left. No lock may be held.
-    fn deliver(&self, out: Outbox<'_, K, V>) {
+    fn deliver(&self, out: Outbox<'_, K, V, M>) {
         if let Some(listener) = &self.listener {
-            out.deliver(|key, value, reason| listener(Removed { key, value, reason }));
+            out.deliver(&**listener);
         }
     }
 }

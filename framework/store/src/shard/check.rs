@@ -3,9 +3,10 @@
 use larder_core::policy::SlotId;
 
 use super::Writing;
+use crate::keep::Keep;
 use crate::life::NEVER;
 
-impl<K, V> Writing<'_, K, V> {
+impl<K, V, M: Keep<V>> Writing<'_, K, V, M> {
     /// Panics unless index, slots, columns and policy agree.
     pub(crate) fn check(&mut self) {
         let hash_of = |slot| self.books.hash(slot);

@@ -9,9 +9,10 @@ use larder_core::policy::Policy;
 
 use super::Writing;
 use crate::books::{Cleared, Expiry};
+use crate::keep::Keep;
 use crate::threads;
 
-impl<K, V> Writing<'_, K, V> {
+impl<K, V, M: Keep<V>> Writing<'_, K, V, M> {
     /// Takes everything out of reach; how many entries there were, and what they weighed. The
     /// policy goes too, with all that it remembers, and comes back to be dropped without the lock.
     pub(crate) fn clear(&mut self, policy: Box<dyn Policy>) -> (u64, u64, Box<dyn Policy>) {

@@ -6,6 +6,7 @@
 #![expect(unsafe_code, reason = "slots are filled and emptied here")]
 
 use super::Writing;
+use crate::keep::Keep;
 use crate::life::{Life, NewLife};
 
 /// The most retired slots of entries that need a drop, as a share of all: so many entries more
@@ -16,7 +17,7 @@ const MOST_RETIRED: u32 = 512;
 /// As many slots without a need to drop are reused together at least.
 const LEAST_PLAIN: u32 = 64;
 
-impl<K, V> Writing<'_, K, V> {
+impl<K, V, M: Keep<V>> Writing<'_, K, V, M> {
     /// Adds a key that is not there; its slot.
     #[inline(always)]
     pub(crate) fn insert(
@@ -149,7 +150,8 @@ impl<K, V> Writing<'_, K, V> {
     /// How many slots are retired before it is worth the barrier to have them back.
     fn most_retired(&self) -> usize {
         let share = u32::try_from(self.books.len()).unwrap_or(u32::MAX) / DROP_SHARE;
-        let least = if std::mem::needs_drop::<(K, V)>() { 1 } else { LEAST_PLAIN };
+        let plain = !std::mem::needs_drop::<K>() && !M::NEEDS_DROP;
+        let least = if plain { LEAST_PLAIN } else { 1 };
         share.clamp(least, MOST_RETIRED) as usize
     }
 
@@ -164,7 +166,7 @@ impl<K, V> Writing<'_, K, V> {
     /// Empties a slot that nobody can see any more.
     pub(super) fn empty(&mut self, slot: u32) {
         let Some(place) = self.shard.slots.get(slot) else { return };
-        if std::mem::needs_drop::<(K, V)>() {
+        if place.needs_drop() {
             // SAFETY: the slot holds an entry, it is in no index, and the grace period of those
             // who may have found it before is over.
             self.dead.push(unsafe { place.take() });

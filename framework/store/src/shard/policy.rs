@@ -6,8 +6,9 @@ use larder_core::policy::{Capacity, Policy, SlotId, Slots};
 use super::{Shard, Writing};
 use crate::books::BooksView;
 use crate::handover::hand_over;
+use crate::keep::Keep;
 
-impl<K, V> Writing<'_, K, V> {
+impl<K, V, M: Keep<V>> Writing<'_, K, V, M> {
     /// The slot whose entry should make room; never `spared`, nor a pinned one. A policy that names
     /// none, or one that is not there, is not believed while there are others.
     #[inline]
@@ -98,19 +99,19 @@ const fn spread(hash: u32) -> u64 {
 }
 
 /// What a policy sees.
-struct View<'a, K, V> {
-    shard: &'a Shard<K, V>,
+struct View<'a, K, V, M: Keep<V>> {
+    shard: &'a Shard<K, V, M>,
     books: BooksView<'a>,
     spared: Option<u32>,
 }
 
-impl<K, V> View<'_, K, V> {
+impl<K, V, M: Keep<V>> View<'_, K, V, M> {
     fn slot(&self, id: SlotId) -> u32 {
         self.books.ids.slot(id)
     }
 }
 
-impl<K, V> Slots for View<'_, K, V> {
+impl<K, V, M: Keep<V>> Slots for View<'_, K, V, M> {
     fn hits(&self, slot: SlotId) -> u8 {
         self.shard.slots.get(self.slot(slot)).map_or(0, super::Slot::hits)
     }

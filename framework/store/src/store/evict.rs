@@ -7,11 +7,12 @@ use std::hash::Hash;
 
 use super::Store;
 use crate::budget::Room;
+use crate::keep::Keep;
 use crate::outbox::Outbox;
 use crate::outcome::RemovalReason;
 use crate::shard::Writing;
 
-impl<K, V> Store<K, V>
+impl<K, V, M: Keep<V>> Store<K, V, M>
 where
     K: Hash + Eq + Send + Sync + 'static,
     V: Clone + Send + Sync + 'static,
@@ -19,10 +20,10 @@ where
     /// Takes the entry of a slot out of a locked shard, with all books.
     pub(super) fn detach(
         &self,
-        table: &mut Writing<'_, K, V>,
+        table: &mut Writing<'_, K, V, M>,
         slot: u32,
         reason: RemovalReason,
-        out: &mut Outbox<'_, K, V>,
+        out: &mut Outbox<'_, K, V, M>,
     ) {
         if let Some(weight) = self.take_off(table, slot, reason, out) {
             self.budget.give_back(1, u64::from(weight));
@@ -34,10 +35,10 @@ where
     #[inline(always)]
     fn take_off(
         &self,
-        table: &mut Writing<'_, K, V>,
+        table: &mut Writing<'_, K, V, M>,
         slot: u32,
         reason: RemovalReason,
-        out: &mut Outbox<'_, K, V>,
+        out: &mut Outbox<'_, K, V, M>,
     ) -> Option<u32> {
         let (hash, weight) = table.unlink(slot, reason == RemovalReason::Evicted)?;
         table.shard().recent.remember(hash, reason.miss_cause());
@@ -59,10 +60,10 @@ where
     #[inline(always)]
     pub(super) fn make_room(
         &self,
-        table: &mut Writing<'_, K, V>,
+        table: &mut Writing<'_, K, V, M>,
         hash: u64,
         weight: u32,
-        out: &mut Outbox<'_, K, V>,
+        out: &mut Outbox<'_, K, V, M>,
     ) -> Option<Room<'_>> {
         let mut room = Room::new(&self.budget);
         while room.is_short_of(weight) && self.has_its_part(table.len()) {
@@ -110,7 +111,7 @@ where
         number: usize,
         hash: u64,
         fresh: u32,
-        out: &mut Outbox<'_, K, V>,
+        out: &mut Outbox<'_, K, V, M>,
     ) -> bool {
         let mut choice = hash;
         while self.budget.is_over() {
@@ -138,14 +139,14 @@ where
         true
     }
 
-    fn evict(&self, table: &mut Writing<'_, K, V>, victim: u32, out: &mut Outbox<'_, K, V>) {
+    fn evict(&self, table: &mut Writing<'_, K, V, M>, victim: u32, out: &mut Outbox<'_, K, V, M>) {
         let reason = self.reason_to_evict(table, victim);
         self.detach(table, victim, reason, out);
     }
 
     /// An entry that has to make room may be over anyway.
     #[inline]
-    fn reason_to_evict(&self, table: &Writing<'_, K, V>, victim: u32) -> RemovalReason {
+    fn reason_to_evict(&self, table: &Writing<'_, K, V, M>, victim: u32) -> RemovalReason {
         let over = table.is_over(victim, || self.now());
         if over { RemovalReason::Expired } else { RemovalReason::Evicted }
     }

@@ -1,12 +1,13 @@
 //! What a store learns from its requests: which policy suits it, and what others would answer.
 
 use super::Store;
+use crate::keep::Keep;
 use crate::shadow::{Estimates, Full, Note, Use};
 use crate::shard::Writing;
 
 use larder_core::policy::Policy;
 
-impl<K, V> Store<K, V> {
+impl<K, V, M: Keep<V>> Store<K, V, M> {
     /// What this store would answer under other policies and with other capacities; `None` for one
     /// that was never full, and for one whose policy leaves no
     /// [choice](larder_core::policy::PolicyFactory::candidates).
@@ -71,7 +72,7 @@ impl<K, V> Store<K, V> {
 
     /// Gives a locked shard the policy that the shadows have chosen.
     #[inline]
-    pub(super) fn follow_choice(&self, table: &mut Writing<'_, K, V>) {
+    pub(super) fn follow_choice(&self, table: &mut Writing<'_, K, V, M>) {
         if let Some(shadows) = &self.shadows
             && shadows.choice() != table.choice
         {
@@ -80,7 +81,7 @@ impl<K, V> Store<K, V> {
     }
 
     #[cold]
-    fn change_policy(&self, table: &mut Writing<'_, K, V>) {
+    fn change_policy(&self, table: &mut Writing<'_, K, V, M>) {
         let (choice, policy) = self.present_policy();
         drop(table.change_policy(choice, policy));
     }

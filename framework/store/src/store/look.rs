@@ -6,10 +6,11 @@ use std::hash::Hash;
 use larder_core::clock::Moment;
 
 use super::Store;
+use crate::keep::Keep;
 use crate::shard::{Found, Shard};
 use crate::threads::Guard;
 
-impl<K, V> Store<K, V>
+impl<K, V, M: Keep<V>> Store<K, V, M>
 where
     K: Hash + Eq + Send + Sync + 'static,
     V: Clone + Send + Sync + 'static,
@@ -20,7 +21,7 @@ where
         K: Borrow<Q>,
         Q: Hash + Eq + ?Sized,
     {
-        self.look_at(key, |_, found| found.value.clone())
+        self.look_at(key, |_, found| M::to_value(found.value))
     }
 
     /// Whether there is an entry that may be served. Not counted.
@@ -45,7 +46,7 @@ where
     fn look_at<Q, R>(
         &self,
         key: &Q,
-        look: impl FnOnce(&Shard<K, V>, &Found<'_, K, V>) -> R,
+        look: impl FnOnce(&Shard<K, V, M>, &Found<'_, K, V, M>) -> R,
     ) -> Option<R>
     where
         K: Borrow<Q>,

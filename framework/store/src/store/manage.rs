@@ -6,6 +6,7 @@ use std::sync::PoisonError;
 use larder_core::policy::Capacity;
 
 use super::Store;
+use crate::keep::Keep;
 use crate::outcome::RemovalReason;
 use crate::shard::{Found, Shard, Writing};
 use crate::stats::StoreStats;
@@ -13,7 +14,7 @@ use crate::stats::StoreStats;
 /// How many entries of a shard a clear drops itself, so that little ones leave nothing behind.
 const CLEARED_AT_ONCE: u32 = 64;
 
-impl<K, V> Store<K, V>
+impl<K, V, M: Keep<V>> Store<K, V, M>
 where
     K: Hash + Eq + Send + Sync + 'static,
     V: Clone + Send + Sync + 'static,
@@ -76,7 +77,7 @@ where
     /// Removes the entries that may be served and for which `matches` is true, as invalidated; how
     /// many. It runs under the lock of one shard after the other and must not use the store.
     /// Entries that come in meanwhile may be passed over.
-    pub fn remove_if(&self, mut matches: impl FnMut(&K, &V) -> bool) -> u64 {
+    pub fn remove_if(&self, mut matches: impl FnMut(&K, M::Seen<'_>) -> bool) -> u64 {
         let mut removed = 0;
         for shard in &self.shards {
             let mut out = self.outbox();
@@ -108,7 +109,7 @@ where
 
     /// Shows every entry that may be served, in no order. `f` runs under the lock of one shard
     /// after the other and must not use the store.
-    pub fn for_each(&self, mut f: impl FnMut(&K, &V)) {
+    pub fn for_each(&self, mut f: impl FnMut(&K, M::Seen<'_>)) {
         for shard in &self.shards {
             let table = shard.write();
             self.alive(&table, 0, |_, found| {
@@ -151,9 +152,9 @@ where
     /// is enough.
     fn alive(
         &self,
-        table: &Writing<'_, K, V>,
+        table: &Writing<'_, K, V, M>,
         first: usize,
-        mut show: impl FnMut(u32, &Found<'_, K, V>) -> bool,
+        mut show: impl FnMut(u32, &Found<'_, K, V, M>) -> bool,
     ) {
         let mut now = None;
         for (number, found) in table.iter_from(first) {
@@ -166,7 +167,7 @@ where
     }
 }
 
-impl<K, V> Store<K, V> {
+impl<K, V, M: Keep<V>> Store<K, V, M> {
     /// What each shard holds if all hold the same.
     pub(super) fn share(&self) -> Capacity {
         super::share(self.budget.capacity(), self.shards.len())

@@ -4,6 +4,7 @@ use std::borrow::Borrow;
 use std::hash::Hash;
 
 use super::Store;
+use crate::keep::Keep;
 use crate::outcome::MissCause;
 use crate::threads::Guard;
 
@@ -11,7 +12,7 @@ use crate::threads::Guard;
 /// what was fetched to stay in the nearest cache.
 const WINDOW: usize = 16;
 
-impl<K, V> Store<K, V>
+impl<K, V, M: Keep<V>> Store<K, V, M>
 where
     K: Hash + Eq + Send + Sync + 'static,
     V: Clone + Send + Sync + 'static,
@@ -26,7 +27,7 @@ where
     pub fn get_many_with<Q>(
         &self,
         keys: &[&Q],
-        mut found: impl FnMut(usize, Result<(&V, u64), MissCause>),
+        mut found: impl FnMut(usize, Result<(M::Seen<'_>, u64), MissCause>),
     ) where
         K: Borrow<Q>,
         Q: Hash + Eq + ?Sized,

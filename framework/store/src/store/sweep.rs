@@ -6,6 +6,7 @@ use std::sync::atomic::Ordering;
 use larder_core::clock::Moment;
 
 use super::Store;
+use crate::keep::Keep;
 use crate::life::NEVER;
 use crate::outbox::Outbox;
 use crate::outcome::RemovalReason;
@@ -14,7 +15,7 @@ use crate::shard::Writing;
 /// How many slots are looked at before the lock is given back.
 const CHUNK: u32 = 1024;
 
-impl<K, V> Store<K, V>
+impl<K, V, M: Keep<V>> Store<K, V, M>
 where
     K: Hash + Eq + Send + Sync + 'static,
     V: Clone + Send + Sync + 'static,
@@ -41,7 +42,7 @@ where
         }
     }
 
-    pub(super) fn sweep_into(&self, budget: usize, out: &mut Outbox<'_, K, V>) -> usize {
+    pub(super) fn sweep_into(&self, budget: usize, out: &mut Outbox<'_, K, V, M>) -> usize {
         let mut removed = 0;
         let first = self.next_sweep.load(Ordering::Relaxed);
         for step in 0..self.shards.len() {
@@ -75,10 +76,10 @@ where
     /// Looks at the next slots of a shard; how many were removed, and whether the end was reached.
     fn sweep_chunk(
         &self,
-        table: &mut Writing<'_, K, V>,
+        table: &mut Writing<'_, K, V, M>,
         now: Moment,
         most: usize,
-        out: &mut Outbox<'_, K, V>,
+        out: &mut Outbox<'_, K, V, M>,
     ) -> (usize, bool) {
         let begin = table.expiry.cursor;
         let mut end = begin.saturating_add(CHUNK).min(table.used());

@@ -8,6 +8,7 @@ mod many;
 mod model;
 mod reads;
 mod room;
+mod split;
 mod strange_policy;
 mod threads;
 mod user_panics;

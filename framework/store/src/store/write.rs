@@ -7,6 +7,7 @@ use larder_core::backend::OnFull;
 use larder_core::clock::Moment;
 
 use super::Store;
+use crate::keep::Keep;
 use crate::life::{Life, NewLife};
 use crate::options::Insert;
 use crate::outbox::Outbox;
@@ -22,7 +23,7 @@ struct Arrival<K, V> {
     life: Option<NewLife>,
 }
 
-impl<K, V> Store<K, V>
+impl<K, V, M: Keep<V>> Store<K, V, M>
 where
     K: Hash + Eq + Send + Sync + 'static,
     V: Clone + Send + Sync + 'static,
@@ -61,7 +62,7 @@ where
     }
 
     #[inline(always)]
-    fn insert_evicting(&self, arrival: Arrival<K, V>, out: &mut Outbox<'_, K, V>) -> Inserted {
+    fn insert_evicting(&self, arrival: Arrival<K, V>, out: &mut Outbox<'_, K, V, M>) -> Inserted {
         let Arrival { hash, weight, .. } = arrival;
         let number = self.shard_number(hash);
         let mut table = self.shards[number].write();
@@ -97,7 +98,7 @@ where
     fn insert_if_room(
         &self,
         arrival: Arrival<K, V>,
-        out: &mut Outbox<'_, K, V>,
+        out: &mut Outbox<'_, K, V, M>,
     ) -> Result<Inserted, Full> {
         let arrival = match self.try_insert(arrival, out) {
             Ok(inserted) => return Ok(inserted),
@@ -115,7 +116,7 @@ where
     fn try_insert(
         &self,
         arrival: Arrival<K, V>,
-        out: &mut Outbox<'_, K, V>,
+        out: &mut Outbox<'_, K, V, M>,
     ) -> Result<Inserted, (Full, Arrival<K, V>)> {
         let weight = u64::from(arrival.weight);
         let mut table = self.shard(arrival.hash).write();
@@ -138,9 +139,9 @@ where
     #[inline(always)]
     fn find_alive(
         &self,
-        table: &mut Writing<'_, K, V>,
+        table: &mut Writing<'_, K, V, M>,
         arrival: &Arrival<K, V>,
-        out: &mut Outbox<'_, K, V>,
+        out: &mut Outbox<'_, K, V, M>,
     ) -> Option<u32> {
         let slot = table.find(arrival.hash, &arrival.entry.0)?.slot;
         if table.is_over(slot, || self.now()) {
@@ -151,7 +152,7 @@ where
     }
 
     #[inline(always)]
-    fn add(&self, table: &mut Writing<'_, K, V>, arrival: Arrival<K, V>) -> u32 {
+    fn add(&self, table: &mut Writing<'_, K, V, M>, arrival: Arrival<K, V>) -> u32 {
         table.tally.inserts += 1;
         let Arrival { hash, entry, weight, life } = arrival;
         table.insert(hash, entry, weight, life)
@@ -160,10 +161,10 @@ where
     /// Puts a value in the place of another; its slot.
     fn replace(
         &self,
-        table: &mut Writing<'_, K, V>,
+        table: &mut Writing<'_, K, V, M>,
         before: u32,
         arrival: Arrival<K, V>,
-        out: &mut Outbox<'_, K, V>,
+        out: &mut Outbox<'_, K, V, M>,
     ) -> u32 {
         let Arrival { hash, entry, weight, life } = arrival;
         let slot = table.replace(before, hash, entry, weight, life);
@@ -174,7 +175,7 @@ where
     }
 
     /// An update counts as a hit, in every mode: a policy that orders by deadline must hear of it.
-    fn note_use(&self, table: &mut Writing<'_, K, V>, slot: u32) {
+    fn note_use(&self, table: &mut Writing<'_, K, V, M>, slot: u32) {
         let mode = table.shard().mode();
         if mode < RECORD
             && let Some(found) = table.get(slot)
@@ -187,9 +188,9 @@ where
     /// Does not let an entry in, and takes out the one that it would have replaced.
     fn refuse(
         &self,
-        mut table: Writing<'_, K, V>,
+        mut table: Writing<'_, K, V, M>,
         arrival: Arrival<K, V>,
-        out: &mut Outbox<'_, K, V>,
+        out: &mut Outbox<'_, K, V, M>,
     ) {
         if let Some(slot) = table.find(arrival.hash, &arrival.entry.0).map(|found| found.slot) {
             self.detach(&mut table, slot, RemovalReason::Replaced, out);
@@ -243,7 +244,7 @@ where
         };
         let slot = found.slot;
         let over = table.is_over(slot, || self.now());
-        let value = (!over).then(|| found.value.clone());
+        let value = (!over).then(|| M::to_value(found.value));
         let reason = if over { RemovalReason::Expired } else { reason };
         self.detach(&mut table, slot, reason, &mut out);
         drop(table);
@@ -304,7 +305,8 @@ where
         let Some(before) = self.find_to_touch(&table, hash, key) else {
             return false;
         };
-        let Some((key, mut value)) = table.get(before).map(|it| (it.key.clone(), it.value.clone()))
+        let Some((key, mut value)) =
+            table.get(before).map(|it| (it.key.clone(), M::to_value(it.value)))
         else {
             return false;
         };
@@ -334,7 +336,7 @@ where
         true
     }
 
-    fn find_to_touch<Q>(&self, table: &Writing<'_, K, V>, hash: u64, key: &Q) -> Option<u32>
+    fn find_to_touch<Q>(&self, table: &Writing<'_, K, V, M>, hash: u64, key: &Q) -> Option<u32>
     where
         K: Borrow<Q>,
         Q: Eq + ?Sized,
