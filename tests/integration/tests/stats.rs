@@ -94,7 +94,7 @@ async fn a_hit_neither_allocates_nor_reads_the_clock() {
 #[tokio::test]
 async fn statistics_tell_what_happened() {
     let clock = ManualClock::new();
-    let text = "backend = { kind = \"memory\", capacity = 100 }\npolicy = \"lru\"";
+    let text = "backend = { kind = \"memory\", capacity = 100, shards = 1 }\npolicy = \"lru\"";
     let users = users(text, Arc::new(clock.clone())).await;
     for key in 0..110 {
         users.set(&key.to_string(), "x".into()).await.unwrap();
@@ -104,7 +104,7 @@ async fn statistics_tell_what_happened() {
             users.get(&key.to_string()).await.unwrap();
         }
     }
-    users.get("0").await.unwrap();
+    users.get("9").await.unwrap();
     users.get("never").await.unwrap();
     users.delete("50").await.unwrap();
     clock.advance(Duration::from_secs(5));
@@ -194,4 +194,36 @@ async fn what_is_refused_is_neither_a_miss_nor_a_set_nor_a_load() {
     let stats = users.stats().snapshot();
     assert_eq!((stats.hits, stats.misses, stats.sets, stats.loads), (0, 0, 2, 0));
     assert_eq!(stats.miss_causes.iter().map(|(_, misses)| misses).sum::<u64>(), 0);
+}
+
+#[tokio::test]
+async fn a_cache_that_chooses_its_policy_tells_what_others_would_answer() {
+    let text = "backend = { kind = \"memory\", capacity = 100 }";
+    let users = users(text, Arc::new(ManualClock::new())).await;
+    let blocking = users.blocking();
+    let ask = |key: u32| {
+        let key = key.to_string();
+        if blocking.get(&key).unwrap().is_none() {
+            blocking.set(&key, "x".into()).unwrap();
+        }
+    };
+    (0..100).for_each(ask);
+    let stats = users.stats();
+    assert_eq!(stats.snapshot().estimates, None, "it was never full");
+    assert!(!stats.to_string().contains("would hit"), "{stats}");
+    (0..110).cycle().take(10_000).for_each(ask);
+    let snapshot = stats.snapshot();
+    let estimates = snapshot.estimates.as_ref().expect("it has been full");
+    let policies: Vec<_> = estimates.policies.iter().map(|one| one.policy.as_str()).collect();
+    assert_eq!(policies, ["lirs", "clock-pro", "w-tinylfu", "lru"]);
+    assert!(estimates.policies[3].hit_ratio < 0.05, "lru and a loop: {estimates:?}");
+    let sizes: Vec<_> = estimates.sizes.iter().map(|one| (one.factor, one.entries)).collect();
+    assert_eq!(sizes, [(0.25, Some(25)), (0.5, Some(50)), (2.0, Some(200)), (4.0, Some(400))]);
+    assert!(estimates.sizes[2].hit_ratio > 0.95, "all keys fit: {estimates:?}");
+    let text = snapshot.to_string();
+    assert!(text.contains("  would hit   lirs "), "{text}");
+    assert!(text.contains(" (in use)"), "{text}");
+    assert!(text.contains("%, 2x "), "{text}");
+    let json = serde_json::to_value(&snapshot).unwrap();
+    assert_eq!(json["estimates"]["sizes"][3]["entries"], 400);
 }

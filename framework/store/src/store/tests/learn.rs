@@ -65,6 +65,30 @@ fn a_loop_that_does_not_fit_makes_the_store_leave_lru() {
 }
 
 #[test]
+fn auto_answers_about_as_much_as_the_best_of_its_candidates() {
+    let mut random = fastrand::Rng::with_seed(7);
+    // Popular keys are small numbers, as the product of chances is mostly small.
+    let mut popular = || (random.f64() * random.f64() * random.f64() * 20_000.0) as u64;
+    let popular: Vec<u64> = (0..60_000).map(|_| popular()).collect();
+    let scans = popular.chunks(500).zip(1..);
+    let scans = scans
+        .flat_map(|(keys, scan)| keys.iter().copied().chain(scan * 100_000..scan * 100_000 + 500));
+    let recent = (400..15_400_u64).flat_map(|key| [key, key - 5, key - 30, key - 50]);
+    let looping = (0..550_u64).cycle().take(60_000);
+    let works = [popular.clone(), scans.collect(), recent.collect(), looping.collect()];
+    for (number, work) in works.iter().enumerate() {
+        let hits = |candidates: &[&str]| {
+            let store = auto(candidates, 500, 1);
+            work.iter().filter(|key| ask(&store, **key)).count() as f64 / work.len() as f64
+        };
+        let names = ["lirs", "clock-pro", "w-tinylfu", "lru"];
+        let best = names.map(|name| hits(&[name])).into_iter().fold(0.0, f64::max);
+        let auto = hits(&names);
+        assert!(auto > best - 0.02, "{auto:.3} instead of {best:.3} in work {number}");
+    }
+}
+
+#[test]
 fn a_change_of_the_policy_keeps_all_entries() {
     let names = ["lru", "clock-pro", "s3-fifo", "fifo", "w-tinylfu", "lirs", "arc", "2q"];
     for first in names {
