@@ -166,7 +166,8 @@ pub trait PolicyFactory: Send + Sync + fmt::Debug + 'static {
     /// it trusts before it knows anything first. At most eight are looked at.
     ///
     /// Without any, which is the default, the store uses [`policy`](Self::policy) for ever. Else it
-    /// uses that one until it is full for the first time, and then one of these. It gives the
+    /// uses that one until it is full for the first time, unless the first of these is of the same
+    /// kind, and then one of these. It gives the
     /// entries of the one to the other, but not what the one remembers of keys that are gone.
     fn candidates(&self) -> &[Arc<dyn PolicyFactory>] {
         &[]

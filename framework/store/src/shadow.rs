@@ -102,7 +102,9 @@ impl Shadows {
     /// Shadows of a store whose policy has candidates; `None` if it has none.
     pub(crate) fn new(policy: &dyn PolicyFactory, seed: u64) -> Option<Box<Self>> {
         let candidates: Arc<[_]> = policy.candidates().into();
-        let (rest, choice) = (AtomicU64::new(0), AtomicUsize::new(0));
+        // A policy that is its own first candidate is in use from the start.
+        let is_first = candidates.first().is_some_and(|first| first.kind() == policy.kind());
+        let (rest, choice) = (AtomicU64::new(0), AtomicUsize::new(usize::from(is_first)));
         let panel = Mutex::new(None);
         let (notes, stage) = (Notes::new(), AtomicU8::new(FILLING));
         let shadows = Self { candidates, seed, notes, stage, panel, rest, choice };

@@ -227,3 +227,24 @@ async fn a_cache_that_chooses_its_policy_tells_what_others_would_answer() {
     let json = serde_json::to_value(&snapshot).unwrap();
     assert_eq!(json["estimates"]["sizes"][3]["entries"], 400);
 }
+
+#[tokio::test]
+async fn a_cache_with_a_policy_of_its_own_estimates_other_capacities_if_it_is_told_to() {
+    for (option, is_told) in [("", false), (", estimates = true", true)] {
+        let text =
+            format!("backend = {{ kind = \"memory\", capacity = 100{option} }}\npolicy = \"lru\"");
+        let users = users(&text, Arc::new(ManualClock::new())).await;
+        let blocking = users.blocking();
+        for key in (0..150).cycle().take(5000).map(|key| key.to_string()) {
+            if blocking.get(&key).unwrap().is_none() {
+                blocking.set(&key, "x".into()).unwrap();
+            }
+        }
+        let estimates = users.stats().snapshot().estimates;
+        assert_eq!(estimates.is_some(), is_told);
+        let Some(estimates) = estimates else { continue };
+        assert_eq!((estimates.policy.as_str(), estimates.policies.len()), ("lru", 1));
+        assert!(estimates.sizes[1].hit_ratio < 0.05, "{estimates:?}");
+        assert!(estimates.sizes[2].hit_ratio > 0.95, "{estimates:?}");
+    }
+}
