@@ -124,3 +124,47 @@ impl PolicyConfig for AutoConfig {
 pub const AUTO: Descriptor = descriptor!(policy: AutoConfig);
 
 register!(policy: AutoConfig);
+
+#[cfg(test)]
+mod tests {
+    use larder_core::plugin::Factory;
+    use larder_core::serde_json::json;
+
+    use super::*;
+
+    #[test]
+    fn every_candidate_is_the_policy_of_its_name() {
+        let names = [
+            "2q",
+            "arc",
+            "clock",
+            "clock-pro",
+            "fifo",
+            "lfu",
+            "lirs",
+            "lru",
+            "s3-fifo",
+            "sieve",
+            "slru",
+            "tinylfu",
+            "w-tinylfu",
+        ];
+        let Factory::Policy(auto) = AUTO.factory else {
+            panic!("`auto` is not a policy");
+        };
+        let auto = auto.build(json!({ "candidates": names })).expect("all are there");
+        let kinds: Vec<_> = auto.candidates().iter().map(|one| one.kind()).collect();
+        assert_eq!(kinds, names);
+        assert_eq!(auto.kind(), "auto");
+        let unknown = json!({ "candidates": ["ttl"] });
+        assert!(AUTO.factory.config().check(&unknown, &KeyPath::root()).is_err());
+    }
+
+    #[test]
+    fn a_choice_of_none_and_one_of_too_many_are_problems() {
+        for (count, is_good) in [(0, false), (1, true), (8, true), (9, false)] {
+            let config = AutoConfig { candidates: vec![Candidate::Lru; count] };
+            assert_eq!(config.validate(&KeyPath::root()).is_ok(), is_good, "{count}");
+        }
+    }
+}
