@@ -16,7 +16,7 @@ const MOST: u64 = 1024;
 /// The most bits by which the sample is thinned.
 const MOST_BITS: u32 = 12;
 /// How many requests for each entry the miniatures see before they rest.
-const AWAKE: u64 = 128;
+const AWAKE: u64 = 32;
 /// How many requests for each entry they see before they are believed.
 const WARM_UP: u64 = 2;
 /// One request in so many may be looked at for long.

@@ -149,7 +149,7 @@ fn rests_grow_until_few_requests_are_looked_at_and_large_stores_need_none() {
             break;
         }
     }
-    let first = 128 * 100;
+    let first = 32 * 100;
     assert_eq!(rests, [1, 2, 4, 8, 16, 32, 64, 128, 256, 383].map(|times| times * first));
     let mut large = Trial::new(&[&LRU], 1_000_000);
     (0..500_000).for_each(|key| large.ask(key));
