@@ -216,7 +216,7 @@ pub trait PolicyConfig: DeserializeOwned + JsonSchema + fmt::Debug + Send + Sync
     fn build(&self, capacity: Capacity) -> Self::Policy;
 
     /// The policies among which the store chooses; see
-    /// [`PolicyFactory::candidates`](crate::policy::PolicyFactory::candidates). Default: none.
+    /// [`PolicyFactory::candidates`]. Default: none.
     fn candidates(&self) -> Vec<Arc<dyn PolicyFactory>> {
         Vec::new()
     }
