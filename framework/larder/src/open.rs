@@ -58,8 +58,8 @@ impl<K, V> CacheOptions<K, V> {
     /// Says how long an entry lives that is set or loaded, from what is in it: a token until it
     /// expires, say. `None` is as the config says, [`Life::Never`] for ever, a life of zero stores
     /// nothing and removes what was there. What the call says itself, by
-    /// [`ttl`](crate::SetOptions::ttl), comes first, and a `ttl` of the tier is a limit for all. The
-    /// `ttl_jitter` of the config applies.
+    /// [`ttl`](crate::SetOptions::ttl), comes first, and a `ttl` of the tier is a limit for all.
+    /// The `ttl_jitter` of the config applies.
     ///
     /// It is called once for each value that is stored, without any lock held. A panic in it comes
     /// out of the `set`, and fails a load. A remembered "there is none" keeps its `negative_ttl`.
