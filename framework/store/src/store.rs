@@ -19,7 +19,7 @@ use crate::options::StoreOptions;
 use crate::outbox::Outbox;
 use crate::outcome::{Lookup, MissCause, Removed};
 use crate::shadow::{Sampling, Shadows, Use};
-use crate::shard::{AT_ONCE, RECORD, Shard};
+use crate::shard::{AT_ONCE, Found, RECORD, Shard};
 use crate::stats::StoreStats;
 use crate::stripes::Stripes;
 use crate::threads::Guard;
@@ -258,12 +258,8 @@ where
         let Some(found) = shard.find(hash, key, guard) else {
             return Err(self.miss(hash, shard, guard));
         };
-        if let Some(life) = shard.life(&found) {
-            let now = self.now();
-            if life.is_over(now) {
-                return Err(self.miss_expired(hash, key, guard));
-            }
-            life.hit(now);
+        if !self.lives_on(shard, &found) {
+            return Err(self.miss_expired(hash, key, guard));
         }
         if mode < RECORD {
             found.place.hit(mode);
@@ -274,6 +270,20 @@ where
             self.note(hash, Use::Hit, 0);
         }
         Ok(f(found.value, self.stripes.hit(guard)))
+    }
+
+    /// Whether an entry may be served. If so, its idle life begins anew.
+    #[inline(always)]
+    fn lives_on(&self, shard: &Shard<K, V, M>, found: &Found<'_, K, V, M>) -> bool {
+        let Some(life) = shard.life(found) else {
+            return true;
+        };
+        let now = self.now();
+        let is_over = life.is_over(now);
+        if !is_over {
+            life.hit(now);
+        }
+        !is_over
     }
 
     /// Counts a look-up that found nothing; why there is nothing.
@@ -300,13 +310,9 @@ where
         let Some(found) = shard.find(hash, key, guard) else {
             return Err(self.miss(hash, shard, guard));
         };
-        if let Some(life) = shard.life(&found) {
-            let now = self.now();
-            if life.is_over(now) {
-                drop(table);
-                return Err(self.miss_expired(hash, key, guard));
-            }
-            life.hit(now);
+        if !self.lives_on(shard, &found) {
+            drop(table);
+            return Err(self.miss_expired(hash, key, guard));
         }
         table.tell_use(found.slot);
         drop(table);
