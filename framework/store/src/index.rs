@@ -1,7 +1,7 @@
 //! [`Index`], from the hash of a key to the number of its slot.
 //!
 //! A bucket is one cache line with twelve one-byte tags and twelve slot numbers, so a look-up
-//! touches one line here and one in the slab; tables with control bytes apart touch two here. An
+//! touches one line here and one of the slot; tables with control bytes apart touch two here. An
 //! entry that finds its bucket full goes to the next one, and every bucket it passed counts it, so
 //! that a look-up knows where to stop and removals leave nothing behind. This is the idea of
 //! Folly's F14 ("Open-sourcing F14 for faster, more memory-efficient hash tables", 2019).

@@ -228,7 +228,7 @@ impl<K, V, M: Keep<V>> Store<K, V, M> {
     ///
     /// # Panics
     ///
-    /// When index, slab, policy, weights or counts do not agree; the message says which.
+    /// When index, slots, policy, weights or counts do not agree; the message says which.
     pub fn check(&self) {
         let (mut entries, mut weight) = (0, 0);
         for shard in &self.shards {
