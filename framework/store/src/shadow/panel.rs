@@ -89,10 +89,11 @@ impl Panel {
         (0..MOST_BITS).find(|bits| entries >> bits <= MOST).unwrap_or(MOST_BITS)
     }
 
-    /// Miniatures of a store that uses the candidate of the number `chosen`.
+    /// Miniatures of a store that uses the candidate of the number `chosen`, or, if there is none
+    /// yet, begins with one of them.
     pub(crate) fn new(
         candidates: Arc<[Arc<dyn PolicyFactory>]>,
-        chosen: usize,
+        chosen: Option<usize>,
         Full { capacity, entries, hits }: Full,
         seed: u64,
     ) -> Self {
@@ -102,7 +103,8 @@ impl Panel {
         let rivals = candidates.iter().take(contest::MOST);
         let rivals = rivals.map(|one| Miniature::new(one.policy(small), small, seed));
         let rivals: Vec<_> = rivals.collect();
-        let is_dear = rivals.iter().map(Miniature::is_dear).collect();
+        let is_dear: Vec<bool> = rivals.iter().map(Miniature::is_dear).collect();
+        let chosen = chosen.unwrap_or_else(|| first_choice(&is_dear, bits));
         let sizes = Sizes::new(&*candidates[chosen], capacity, bits, entries, seed);
         Self {
             contest: Contest::new(is_dear, chosen, entries),
@@ -224,6 +226,14 @@ impl Panel {
             sizes: self.sizes.estimates(requests),
         }
     }
+}
+
+/// The candidate to begin with. A store that is so large that not all keys are of the sample asks
+/// those that make hits dear to prove first that they are worth it: it takes long to find out, and
+/// until then every hit would pay.
+fn first_choice(is_dear: &[bool], bits: u32) -> usize {
+    let cheap = (bits > 0).then(|| is_dear.iter().position(|is_dear| !is_dear));
+    cheap.flatten().unwrap_or(0)
 }
 
 impl Average {
