@@ -92,6 +92,7 @@ impl Engine {
     }
 
     /// Refuses calls after the cache was closed.
+    #[inline]
     pub(crate) fn check_open(&self) -> Result<()> {
         if self.is_closed() {
             return Err(

@@ -74,6 +74,9 @@ struct Reality {
     hits_before: u64,
     /// Sampled inserts of the round.
     inserts: u64,
+    /// Sampled values of the round that were replaced. To ask only for those that the store does
+    /// not have would favour the policies that it does not use.
+    replaced: u64,
     /// Sampled requests of the round that were seen, and those that got lost.
     noted: u64,
     lost: u64,
@@ -147,18 +150,16 @@ impl Panel {
     pub(crate) fn note(&mut self, note: Note, hits: u64) {
         let hash = mixed(note.hash as u32);
         let weight = self.weight_of(note);
-        self.sizes.access(hash, weight, note.what != Use::Replace);
+        self.sizes.access(hash, weight, true);
         let mut answered = 0_u8;
         for (number, rival) in self.rivals.iter_mut().enumerate() {
             answered |= u8::from(rival.access(hash, weight)) << number;
-        }
-        if note.what == Use::Replace {
-            return;
         }
         self.seen += 1;
         self.awake.left = self.awake.left.saturating_sub(1);
         self.reality.noted += 1;
         self.reality.inserts += u64::from(note.what == Use::Insert);
+        self.reality.replaced += u64::from(note.what == Use::Replace);
         if self.warm_up > 0 {
             self.warm_up -= 1;
             if self.warm_up == 0 {
@@ -245,7 +246,8 @@ impl Average {
 
 impl Reality {
     fn begin(&mut self, hits: u64) {
-        (self.hits_before, self.inserts, self.noted, self.lost) = (hits, 0, 0, 0);
+        (self.hits_before, self.inserts, self.replaced) = (hits, 0, 0);
+        (self.noted, self.lost) = (0, 0);
     }
 
     /// A sample of keys may lack the most popular ones, or have too many of them. They are hits
@@ -254,7 +256,7 @@ impl Reality {
         let part = 0.5_f64.powi(bits.cast_signed());
         let kept = self.noted as f64 / (self.noted + self.lost).max(1) as f64;
         let hits_of_sample = hits.saturating_sub(self.hits_before) as f64 * part * kept;
-        let requests = hits_of_sample + self.inserts as f64;
+        let requests = hits_of_sample + (self.inserts + self.replaced) as f64;
         self.requests = self.requests * retention + requests;
         self.misses = self.misses * retention + self.inserts as f64;
         self.begin(hits);
