@@ -42,6 +42,7 @@
 //! | [`backend!`] | a [`Backend`] | an `async fn` that opens one in a [`Place`] |
 //! | [`policy!`] | a [`Policy`] | a `fn` that makes its factory |
 //! | [`serializer!`] | a [`Serializer`] | a `fn` that makes one, and what it carries |
+//! | [`wrapper!`] | a [`Wrapper`] | a `fn` that makes one, and its role |
 //! | [`plugin!`] | what a plugin says of itself | its [`Descriptor`] |
 //!
 //! Each contract is a test of its own, named after what must hold. Which ones matter follows from
@@ -53,6 +54,7 @@
 //! [`Descriptor`]: larder_core::Descriptor
 //! [`Policy`]: larder_core::Policy
 //! [`Serializer`]: larder_core::Serializer
+//! [`Wrapper`]: larder_core::Wrapper
 
 #![expect(clippy::missing_panics_doc, reason = "a case panics when the contract is broken")]
 
@@ -63,5 +65,6 @@ pub mod plugin;
 pub mod policy;
 mod seed;
 pub mod serializer;
+pub mod wrapper;
 
 pub use place::Place;
