@@ -4,6 +4,7 @@
 
 mod damage;
 mod entries;
+mod kills;
 mod limits;
 mod processes;
 mod root;
