@@ -26,8 +26,8 @@ use crate::sweeper::Sweeper;
 ///
 /// * A write is complete or not there, whenever the process ends. After a power loss the checksum
 ///   finds what is torn, and it is a miss.
-/// * A write that failed leaves no entry of its key. On a disk that refuses removals, too (it became
-///   read-only), the file stays, and this process does not return it; another one may.
+/// * A write that failed leaves no entry of its key. On a disk that refuses removals, too (it
+///   became read-only), the file stays, and this process does not return it; another one may.
 /// * A future that is dropped before its work reached the file has no effect, so it cannot undo
 ///   what the caller does next.
 /// * Several processes may use the directory. Each sees what the others wrote, removed or cleared

@@ -84,7 +84,8 @@ impl Directory {
             Err(_) => Meta::new(&self.cache),
         };
         next.epoch = next.epoch.wrapping_add(1);
-        meta::write(&home.version, &next).map_err(at)?;
+        // Power that is lost must not bring back what was cleared.
+        meta::write(&home.version, &next, true).map_err(at)?;
         drop(lock);
         self.reopen()?;
         Ok(())

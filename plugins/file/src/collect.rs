@@ -141,7 +141,8 @@ impl Collector {
             Goal::Expired => (Amount::UNLIMITED, Amount::UNLIMITED),
             Goal::Free(lack) => {
                 let left = |lack: u64| total.bytes.saturating_sub(lack);
-                let (limit, target) = (left(lack), left(lack.saturating_add(lack / 10)));
+                // More than is needed, so that the next write does not have to walk again.
+                let (limit, target) = (left(lack), left(lack.max(total.bytes / 20)));
                 let of = |bytes| Amount { bytes, ..Amount::UNLIMITED };
                 (of(limit), of(target))
             }
@@ -163,12 +164,17 @@ impl Collector {
         let (limit, target) = self.bounds(goal, home.usage.total());
         let mut visited = 0;
         while visited < 256 {
-            let shards = group(&home.usage.shards(), *next, 256 - visited);
+            let thought = home.usage.shards();
+            let shards = group(&thought, *next, 256 - visited);
             let mut files = Vec::new();
             for offset in 0..shards {
                 // 256 shards in a circle, so the number wraps as it should.
                 let shard = next.wrapping_add(u8::try_from(offset).unwrap_or_default());
-                count(home, shard, &mut files)?;
+                // Of a small cache most are empty. That they really are is seen when there is no
+                // hurry.
+                if goal == Goal::Expired || thought[usize::from(shard)].entries > 0 {
+                    count(home, shard, &mut files)?;
+                }
             }
             visited += shards;
             *next = next.wrapping_add(u8::try_from(shards % 256).unwrap_or_default());

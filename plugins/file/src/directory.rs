@@ -75,7 +75,7 @@ pub(crate) struct Opened {
 impl Directory {
     pub(crate) fn open(config: &FileConfig, context: &BuildContext) -> Result<Self> {
         let path = std::path::absolute(&config.dir).map_err(|e| failed("open", &config.dir, e))?;
-        let home = root::open(&path, &context.cache)?;
+        let home = root::open(&path, &context.cache, config.durability)?;
         Ok(Self {
             meta_path: path.join(VERSION).join(META),
             path,
@@ -111,7 +111,7 @@ impl Directory {
 
     /// Opens the directory again.
     pub(crate) fn reopen(&self) -> Result<Arc<Home>> {
-        let opened = root::open(&self.path, &self.cache).map_err(|error| {
+        let opened = root::open(&self.path, &self.cache, self.durability).map_err(|error| {
             let message = "the cache directory cannot be used any more";
             CacheError::new(ErrorKind::Connection, message).caused_by(error)
         })?;

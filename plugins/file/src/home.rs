@@ -37,7 +37,7 @@ impl Home {
     pub(crate) fn open(parts: Parts, meta: Meta, fingerprint: Fingerprint) -> io::Result<Self> {
         let Parts { version, temporary, locks, leases, usage: usages, epochs } = parts;
         let epoch = epoch_name(meta.epoch);
-        epochs.make(&epoch)?;
+        let is_empty = epochs.make(&epoch)?;
         let entries = epochs.child(&epoch)?;
         let (usage, is_new) = Usage::open(&usages, &epoch)?;
         let (writer, alive) = announce(&locks)?;
@@ -55,7 +55,7 @@ impl Home {
             writer,
             _alive: alive,
         };
-        if is_new {
+        if is_new && !is_empty {
             home.count()?;
         }
         Ok(home)

@@ -1,9 +1,9 @@
 //! `v1/meta.toml`: what all processes that use a directory must agree on.
 //!
-//! The file is replaced as a whole (written aside, forced to the disk, renamed) under the lock
-//! `v1/locks/meta`. Its time of modification is set to its epoch, in seconds: two clears within
-//! one tick of the file system's own clock would otherwise leave the same time behind, and another
-//! process could miss the second.
+//! The file is replaced as a whole (written aside, renamed) under the lock `v1/locks/meta`. Its
+//! time of modification is set to its epoch, in seconds: two clears within one tick of the file
+//! system's own clock would otherwise leave the same time behind, and another process could miss
+//! the second.
 
 use std::collections::hash_map::RandomState;
 use std::fmt::Write as _;
@@ -145,8 +145,9 @@ pub(crate) fn read(version: &Dir) -> Result<(Meta, Fingerprint), BadMeta> {
     }
 }
 
-/// Replaces `meta.toml`. The caller holds the [`lock`].
-pub(crate) fn write(version: &Dir, meta: &Meta) -> io::Result<()> {
+/// Replaces `meta.toml`. The caller holds the [`lock`]. Unless it is forced to the disk, power that
+/// is lost may bring back what was there before, or nothing.
+pub(crate) fn write(version: &Dir, meta: &Meta, is_forced: bool) -> io::Result<()> {
     // The name is fixed: whoever holds the lock may take over what another one left behind.
     const ASIDE: &str = "meta.new";
     match version.remove_file(ASIDE) {
@@ -157,11 +158,13 @@ pub(crate) fn write(version: &Dir, meta: &Meta) -> io::Result<()> {
     file.write_all(meta.to_text().as_bytes())?;
     let modified = SystemTime::UNIX_EPOCH + Duration::from_secs(meta.epoch.into());
     file.set_times(FileTimes::new().set_modified(modified))?;
-    file.sync_all()?;
+    if is_forced {
+        file.sync_all()?;
+    }
     // Not every system moves a file that is open.
     drop(file);
     version.rename(ASIDE, version, META)?;
-    version.sync()
+    if is_forced { version.sync() } else { Ok(()) }
 }
 
 /// Waits for the right to replace `meta.toml`. It ends when it is dropped.
@@ -211,7 +214,7 @@ mod tests {
         let mut meta = Meta::new("users");
         for _ in 0..3 {
             meta.epoch += 1;
-            write(&version, &meta).unwrap();
+            write(&version, &meta, true).unwrap();
             let modified = std::fs::metadata(&path).unwrap().modified().unwrap();
             let seconds = modified.duration_since(SystemTime::UNIX_EPOCH).unwrap();
             assert_eq!(seconds.as_secs(), u64::from(meta.epoch));

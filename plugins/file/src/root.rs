@@ -8,6 +8,7 @@ use std::path::{Path, PathBuf};
 
 use larder_core::{CacheError, Result};
 
+use crate::config::Durability;
 use crate::error::{failed, refused};
 use crate::home::Home;
 use crate::layout::{ENTRIES, LEASES, LOCKS, TAG, TEMPORARY, USAGE, VERSION};
@@ -34,7 +35,7 @@ pub(crate) struct Parts {
 }
 
 /// Opens a directory for a cache: makes what is missing, refuses what is not safe.
-pub(crate) fn open(path: &Path, cache: &str) -> Result<Home> {
+pub(crate) fn open(path: &Path, cache: &str, durability: Durability) -> Result<Home> {
     let at = |error| failed("open", path, error);
     if cache.len() > LONGEST_NAME {
         let hint = "give the cache a shorter name";
@@ -62,7 +63,7 @@ pub(crate) fn open(path: &Path, cache: &str) -> Result<Home> {
         version,
     };
     let lock = meta::lock(&parts.locks).map_err(at)?;
-    let (meta, fingerprint) = open_meta(&root, &parts, cache)?;
+    let (meta, fingerprint) = open_meta(&root, &parts, cache, durability)?;
     let home = Home::open(parts, meta, fingerprint).map_err(at);
     drop(lock);
     home
@@ -165,7 +166,12 @@ fn write_tag(root: &Dir) -> io::Result<()> {
 }
 
 /// Reads `meta.toml`, or writes it where there is none yet. The caller holds the lock of it.
-fn open_meta(root: &Dir, parts: &Parts, cache: &str) -> Result<(Meta, Fingerprint)> {
+fn open_meta(
+    root: &Dir,
+    parts: &Parts,
+    cache: &str,
+    durability: Durability,
+) -> Result<(Meta, Fingerprint)> {
     let at = |error| failed("open", root.path(), error);
     let found = match meta::read(&parts.version) {
         Err(BadMeta::Syntax) => None,
@@ -177,7 +183,8 @@ fn open_meta(root: &Dir, parts: &Parts, cache: &str) -> Result<(Meta, Fingerprin
     } else {
         // Entries that are here belong to a salt that nobody knows any more. The epoch is another
         // one, too, so they are garbage.
-        meta::write(&parts.version, &Meta::new(cache)).map_err(at)?;
+        let is_forced = durability != Durability::None;
+        meta::write(&parts.version, &Meta::new(cache), is_forced).map_err(at)?;
         meta::read(&parts.version).map_err(|error| bad_meta(root, error))?
     };
     if meta.cache != cache {

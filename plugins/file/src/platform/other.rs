@@ -41,11 +41,11 @@ impl Dir {
         self.child(name)
     }
 
-    /// Makes a directory, unless something has the name.
-    pub(crate) fn make(&self, name: &str) -> io::Result<()> {
+    /// Makes a directory, unless something has the name; whether it did.
+    pub(crate) fn make(&self, name: &str) -> io::Result<bool> {
         match fs::create_dir(self.path.join(name)) {
-            Err(error) if error.kind() == io::ErrorKind::AlreadyExists => Ok(()),
-            other => other,
+            Err(error) if error.kind() == io::ErrorKind::AlreadyExists => Ok(false),
+            other => other.map(|()| true),
         }
     }
 

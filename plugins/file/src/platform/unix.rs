@@ -66,11 +66,12 @@ impl Dir {
         Self::open_at(&self.descriptor, name, self.path.join(name), ENTER)
     }
 
-    /// Makes a directory that only its owner can enter, unless something has the name.
-    pub(crate) fn make(&self, name: &str) -> io::Result<()> {
+    /// Makes a directory that only its owner can enter, unless something has the name; whether it
+    /// did.
+    pub(crate) fn make(&self, name: &str) -> io::Result<bool> {
         match fs::mkdirat(&self.descriptor, name, Mode::RWXU) {
-            Err(Errno::EXIST) => Ok(()),
-            other => Ok(other?),
+            Err(Errno::EXIST) => Ok(false),
+            other => Ok(other.map(|()| true)?),
         }
     }
 

@@ -4,6 +4,7 @@
 
 mod damage;
 mod entries;
+mod faults;
 mod kills;
 mod limits;
 mod processes;
