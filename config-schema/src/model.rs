@@ -5,6 +5,7 @@
 
 use std::collections::BTreeMap;
 use std::fmt;
+use std::path::PathBuf;
 use std::time::Duration;
 
 use larder_core::{KeyPath, Life, Share, Slot, Tier};
@@ -30,11 +31,23 @@ pub struct CacheSpec {
     /// The greatest serialized value that is stored. Default: no limit.
     pub max_value_bytes: Option<u64>,
     /// How values become bytes in tiers that have no serializer of their own.
-    pub serializer: PluginNode,
+    pub serializer: SerializerSpec,
     /// The tiers in the order in which they are looked up; at least one.
     pub tiers: Vec<TierSpec>,
     /// What to do when things go wrong.
     pub resilience: ResilienceSpec,
+    /// Where the entries of the memory in front are over a restart. Default: nowhere.
+    pub persist: Option<PersistSpec>,
+}
+
+/// Where the entries of a memory tier are while no process holds them.
+#[derive(Clone, Debug, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct PersistSpec {
+    /// The file; absolute.
+    pub path: PathBuf,
+    /// How often it is written. Default: only when the cache is closed.
+    pub every: Option<Duration>,
 }
 
 /// A tier of a cache.
@@ -52,7 +65,7 @@ pub struct TierSpec {
     /// Which entry has to go. Default: the backend's.
     pub policy: Option<PluginNode>,
     /// How values become bytes in this tier. Default: the cache's.
-    pub serializer: Option<PluginNode>,
+    pub serializer: Option<SerializerSpec>,
 }
 
 /// What keeps the entries of a tier.
@@ -63,6 +76,35 @@ pub enum TierSource {
     Backend(PluginNode),
     /// Another named cache.
     Cache(String),
+}
+
+/// How values become bytes: a serializer, and what its output goes through, in the order of the
+/// fields.
+#[derive(Clone, Debug)]
+#[non_exhaustive]
+pub struct SerializerSpec {
+    /// The serializer.
+    pub node: PluginNode,
+    /// What compresses.
+    pub compress: Option<PluginNode>,
+    /// The least size of a serialized value that is compressed. Default 1 KiB.
+    pub compress_min_bytes: u64,
+    /// What encrypts.
+    pub encrypt: Option<PluginNode>,
+    /// What encodes.
+    pub encode: Option<PluginNode>,
+}
+
+impl SerializerSpec {
+    /// The wrappers, in the order in which they are applied.
+    pub fn wrappers(&self) -> impl Iterator<Item = &PluginNode> {
+        self.compress.iter().chain(&self.encrypt).chain(&self.encode)
+    }
+
+    /// The serializer and the wrappers.
+    pub fn plugins(&self) -> impl Iterator<Item = &PluginNode> {
+        std::iter::once(&self.node).chain(self.wrappers())
+    }
 }
 
 /// A plugin to build.

@@ -9,21 +9,21 @@ use std::borrow::Cow;
 use std::collections::BTreeMap;
 use std::sync::LazyLock;
 
-use larder_core::{ByteSize, HumanDuration, Life, Secret, Share};
+use larder_core::{ByteSize, Descriptor, HumanDuration, Life, Secret, Share, Slot};
 use schemars::generate::SchemaSettings;
 use schemars::{JsonSchema, Schema, SchemaGenerator, json_schema};
 use serde::Deserialize;
-use serde_json::Value;
+use serde_json::{Map, Value};
 
 use self::nodes::{
     BackendNode, ConnectionNode, InvalidatorNode, OneOrMany, OnePerSystem, PolicyNode,
     ReplicatorNode, SerializerNode, WarmerNode,
 };
-use crate::shape::normalise;
+use crate::shape::{normalise, properties};
 
 mod nodes;
 
-pub(crate) use nodes::Picked;
+pub(crate) use nodes::{Picked, PickedSerializer, WrapSection};
 
 /// The schema of a whole config file, without references.
 pub(crate) fn schema() -> &'static Value {
@@ -43,6 +43,27 @@ pub(crate) fn sections() -> &'static [(&'static str, Value)] {
         ]
     });
     &*SECTIONS
+}
+
+/// What every serializer takes beside its own options.
+pub(crate) fn wrapping() -> &'static Value {
+    static WRAPPING: LazyLock<Value> = LazyLock::new(schema_of::<WrapSection>);
+    &WRAPPING
+}
+
+/// The options that a plugin takes, without `kind` and `unset`. Those of wrapping win over options
+/// of a serializer with the same name, which then cannot be set.
+pub(crate) fn options_of(descriptor: &Descriptor) -> Value {
+    let mut schema = normalise(descriptor.factory.config().schema().to_value());
+    if descriptor.slot == Slot::Serializer
+        && let Some(object) = schema.as_object_mut()
+    {
+        let own = object.entry("properties").or_insert_with(|| Value::Object(Map::new()));
+        for (name, option) in properties(wrapping()) {
+            own[name] = option.clone();
+        }
+    }
+    schema
 }
 
 fn schema_of<T: JsonSchema>() -> Value {
@@ -140,6 +161,8 @@ pub(crate) struct CacheSection {
     pub(crate) serializer: Option<SerializerNode>,
     /// What to do when loading is slow or fails.
     pub(crate) resilience: Option<ResilienceSection>,
+    /// Keeps the entries of the memory in front over a restart, in a file.
+    pub(crate) persist: Option<PersistSection>,
     /// Short for `l1.backend`.
     pub(crate) backend: Option<BackendNode>,
     /// Short for `l1.policy`.
@@ -243,6 +266,24 @@ pub(crate) struct ResilienceSection {
     pub(crate) hard_timeout: Option<Life>,
     /// Inherited keys that are removed.
     pub(crate) unset: Vec<String>,
+}
+
+/// Where the entries of the memory tier are while no process holds them.
+#[derive(Debug, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub(crate) struct PersistSection {
+    /// The file, of this cache alone; made when absent, with its directory. It holds the values as
+    /// the serializer writes them, and only its owner may read it.
+    #[schemars(extend("x-path" = true))]
+    pub(crate) path: String,
+    /// How often it is written; in any case when the cache is closed. What changed after that is
+    /// lost if the process is killed.
+    #[schemars(extend("x-aliases" = ["interval", "save_interval"]))]
+    pub(crate) every: Option<HumanDuration>,
+    /// Inherited keys that are removed.
+    #[serde(default)]
+    #[expect(dead_code, reason = "the loader reads it from the tree")]
+    unset: Vec<String>,
 }
 
 /// How entries become unusable before their life is over.

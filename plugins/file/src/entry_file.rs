@@ -35,8 +35,7 @@ const MAGIC: [u8; 4] = *b"LDF\x01";
 
 /// How much of a file has all but the value: with the longest key and tags and a name of the cache
 /// as long as any sensible one.
-const LONGEST_START: u64 =
-    (PREFIX_LEN + 4096 + MAX_KEY_BYTES + envelope::HEADER_LEN + envelope::MAX_TAGS * 16) as u64;
+const LONGEST_START: u64 = (PREFIX_LEN + 4096 + MAX_KEY_BYTES + envelope::LONGEST_HEADER) as u64;
 
 /// Why a file is not an entry.
 #[derive(Debug)]

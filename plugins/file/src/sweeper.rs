@@ -1,6 +1,6 @@
 //! [`Sweeper`], which removes garbage in the background, a little at a time.
 
-use std::mem;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 
 use tokio::runtime::Handle;
@@ -16,6 +16,7 @@ const TURN: usize = 1000;
 /// with the runtime.
 #[derive(Debug, Default)]
 pub(crate) struct Sweeper {
+    is_stopped: Arc<AtomicBool>,
     task: Mutex<Option<JoinHandle<()>>>,
 }
 
@@ -28,40 +29,35 @@ impl Sweeper {
             return;
         };
         let directory = Arc::clone(directory);
-        let task = runtime.spawn(async move {
-            loop {
-                let directory = Arc::clone(&directory);
-                let is_more = off_thread(move || directory.sweep(TURN)).await;
-                if !is_more.unwrap_or(false) {
-                    break;
-                }
+        let is_stopped = Arc::clone(&self.is_stopped);
+        let mut task = self.task.lock().unwrap_or_else(PoisonError::into_inner);
+        let before = task.take();
+        *task = Some(runtime.spawn(async move {
+            if let Some(before) = before {
+                // Two at a time would do the same work. That it ended is all that matters.
+                before.await.ok();
             }
-        });
-        if let Some(before) = self.take(Some(task)) {
-            // It would only do the same work.
-            before.abort();
-        }
+            let mut is_more = true;
+            while is_more && !is_stopped.load(Ordering::Acquire) {
+                let directory = Arc::clone(&directory);
+                is_more = off_thread(move || directory.sweep(TURN)).await.unwrap_or(false);
+            }
+        }));
     }
 
     /// Ends the task, and waits for its last turn.
     pub(crate) async fn stop(&self) {
-        if let Some(task) = self.take(None) {
-            task.abort();
-            // Being aborted is what it should be.
+        self.is_stopped.store(true, Ordering::Release);
+        let task = self.task.lock().unwrap_or_else(PoisonError::into_inner).take();
+        if let Some(task) = task {
+            // That it ended is all that matters.
             task.await.ok();
         }
-    }
-
-    fn take(&self, next: Option<JoinHandle<()>>) -> Option<JoinHandle<()>> {
-        let mut task = self.task.lock().unwrap_or_else(PoisonError::into_inner);
-        mem::replace(&mut task, next)
     }
 }
 
 impl Drop for Sweeper {
     fn drop(&mut self) {
-        if let Some(task) = self.take(None) {
-            task.abort();
-        }
+        self.is_stopped.store(true, Ordering::Release);
     }
 }
