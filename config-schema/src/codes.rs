@@ -232,6 +232,17 @@ The parts of a cache do not fit together: a tier is left out above another one, 
 every cache of a pattern would use the one thing that only one cache can use.",
     ),
     (
+        "C0408",
+        "\
+Something that stands around a serializer is in the wrong place: a wrapper in the option of another
+role, a wrapper as the serializer, a serializer as a wrapper, or `compress_min` where nothing
+compresses.
+
+A wrapper has one role: it compresses, encrypts or encodes what the serializer wrote, and stands in
+the option of that name: `serializer = { kind = \"messagepack\", compress = \"zstd\" }`. The order
+is always compress, encrypt, encode, however they are written.",
+    ),
+    (
         "C0501",
         "\
 A connection cannot be reached.

@@ -92,8 +92,14 @@ fn any_plugin_option(
 ) -> Option<OptionDoc> {
     registry.of_slot(slot).find_map(|registered| {
         let descriptor = registered.descriptor;
-        let schema = shape::normalise(descriptor.factory.config().schema().to_value());
-        let option = parts.iter().try_fold(&schema, |schema, part| shape::child(schema, part))?;
+        let schema = grammar::options_of(&descriptor);
+        let mut option = &schema;
+        for (index, part) in parts.iter().enumerate() {
+            if let Some(slot) = shape::text(option, "x-plugin").and_then(crate::known::slot_of) {
+                return any_plugin_option(registry, slot, parts.get(index..)?, title);
+            }
+            option = shape::child(option, part)?;
+        }
         let title = format!("{title} (of {} `{}`)", slot_word(slot), descriptor.kind);
         Some(doc(title, option))
     })
@@ -109,7 +115,7 @@ fn plugin_doc(registry: &Registry, slot: Slot, path: &str) -> Option<OptionDoc> 
         .filter(|registered| fits(registered.descriptor.kind))
         .max_by_key(|registered| registered.descriptor.kind.len())?;
     let descriptor = registered.descriptor;
-    let schema = shape::normalise(descriptor.factory.config().schema().to_value());
+    let schema = grammar::options_of(&descriptor);
     let title = format!("{} `{}`", slot_word(slot), descriptor.kind);
     let rest = path[descriptor.kind.len()..].trim_start_matches('.');
     if rest.is_empty() {

@@ -1,7 +1,7 @@
 //! Plugin kinds that Larder knows of, linked into this program or not, for messages that say more
 //! than "unknown".
 
-use larder_core::{Registry, Slot};
+use larder_core::{Registry, Role, Slot};
 
 /// A plugin kind and the crate that has it.
 #[derive(Clone, Copy, Debug)]
@@ -66,11 +66,12 @@ const KNOWN: &[Known] = &[
     Known::released(Slot::Serializer, "raw", SERIALIZERS),
     Known::released(Slot::Serializer, "string", SERIALIZERS),
     Known::released(Slot::Serializer, "typed", SERIALIZERS),
-    Known::planned(Slot::Serializer, "base64", SERIALIZERS),
-    Known::planned(Slot::Serializer, "encrypt", SERIALIZERS),
-    Known::planned(Slot::Serializer, "lz4", SERIALIZERS),
-    Known::planned(Slot::Serializer, "zlib", SERIALIZERS),
-    Known::planned(Slot::Serializer, "zstd", SERIALIZERS),
+    Known::released(Slot::Wrapper, "aes-256-gcm", SERIALIZERS),
+    Known::released(Slot::Wrapper, "base64", SERIALIZERS),
+    Known::released(Slot::Wrapper, "lz4", SERIALIZERS),
+    Known::released(Slot::Wrapper, "xchacha20-poly1305", SERIALIZERS),
+    Known::released(Slot::Wrapper, "zlib", SERIALIZERS),
+    Known::released(Slot::Wrapper, "zstd", SERIALIZERS),
     Known::planned(Slot::Invalidator, "redis-pubsub", "larder-redis"),
     Known::planned(Slot::Invalidator, "redis-stream", "larder-redis"),
     Known::planned(Slot::Replicator, "redis-stream", "larder-redis"),
@@ -137,6 +138,7 @@ pub(crate) const fn slot_words(slot: Slot) -> &'static str {
         Slot::Replicator => "replicators",
         Slot::Serializer => "serializers",
         Slot::Warmer => "warmers",
+        Slot::Wrapper => "wrappers",
         _ => "plugins",
     }
 }
@@ -144,6 +146,11 @@ pub(crate) const fn slot_words(slot: Slot) -> &'static str {
 /// The slot of an `x-plugin` mark.
 pub(crate) fn slot_of(mark: &str) -> Option<Slot> {
     Slot::ALL.into_iter().find(|slot| slot.as_str() == mark)
+}
+
+/// The role of an `x-role` mark.
+pub(crate) fn role_of(mark: &str) -> Option<Role> {
+    Role::ALL.into_iter().find(|role| role.as_str() == mark)
 }
 
 /// Whether the sections that use plugins of a slot are checked and ignored in this release.

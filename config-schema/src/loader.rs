@@ -310,8 +310,10 @@ pub(crate) fn looks_secret(option: &str) -> bool {
     let name = option.to_lowercase();
     let words = ["credential", "passphrase", "passwd", "password", "secret", "token"];
     words.iter().any(|word| name.contains(word))
-        || ["auth", "key", "pass", "pwd"].contains(&name.as_str())
-        || ["_auth", "_key", "_pass", "_pwd", "apikey"].iter().any(|end| name.ends_with(end))
+        || ["auth", "key", "keys", "pass", "pwd"].contains(&name.as_str())
+        || ["_auth", "_key", "_keys", "_pass", "_pwd", "apikey"]
+            .iter()
+            .any(|end| name.ends_with(end))
         // A mistyped or foreign word, such as `paswd` and `passwort`.
         || closest(&name, words).is_some()
 }

@@ -30,7 +30,7 @@ pub struct CacheSpec {
     /// The greatest serialized value that is stored. Default: no limit.
     pub max_value_bytes: Option<u64>,
     /// How values become bytes in tiers that have no serializer of their own.
-    pub serializer: PluginNode,
+    pub serializer: SerializerSpec,
     /// The tiers in the order in which they are looked up; at least one.
     pub tiers: Vec<TierSpec>,
     /// What to do when things go wrong.
@@ -52,7 +52,7 @@ pub struct TierSpec {
     /// Which entry has to go. Default: the backend's.
     pub policy: Option<PluginNode>,
     /// How values become bytes in this tier. Default: the cache's.
-    pub serializer: Option<PluginNode>,
+    pub serializer: Option<SerializerSpec>,
 }
 
 /// What keeps the entries of a tier.
@@ -63,6 +63,35 @@ pub enum TierSource {
     Backend(PluginNode),
     /// Another named cache.
     Cache(String),
+}
+
+/// How values become bytes: a serializer, and what its output goes through, in the order of the
+/// fields.
+#[derive(Clone, Debug)]
+#[non_exhaustive]
+pub struct SerializerSpec {
+    /// The serializer.
+    pub node: PluginNode,
+    /// What compresses.
+    pub compress: Option<PluginNode>,
+    /// The least size of a serialized value that is compressed. Default 1 KiB.
+    pub compress_min_bytes: u64,
+    /// What encrypts.
+    pub encrypt: Option<PluginNode>,
+    /// What encodes.
+    pub encode: Option<PluginNode>,
+}
+
+impl SerializerSpec {
+    /// The wrappers, in the order in which they are applied.
+    pub fn wrappers(&self) -> impl Iterator<Item = &PluginNode> {
+        self.compress.iter().chain(&self.encrypt).chain(&self.encode)
+    }
+
+    /// The serializer and the wrappers.
+    pub fn plugins(&self) -> impl Iterator<Item = &PluginNode> {
+        std::iter::once(&self.node).chain(self.wrappers())
+    }
 }
 
 /// A plugin to build.

@@ -2,6 +2,7 @@
 
 use std::fmt::Write as _;
 
+use larder_core::plugin::Factory;
 use larder_core::{Registry, Slot};
 use serde_json::Value;
 
@@ -22,6 +23,11 @@ are numbers from 0 to 1 or strings such as `10%`. A plugin is a table with `kind
 or only its kind as a string. `${env:NAME}` and `${file:/path}` stand for variables and files.
 
 Options marked *not yet* are checked and then ignored with a warning (`W0201`).
+";
+
+const WRAPPERS: &str = "
+What the output of a serializer goes through; each stands in the option of its role. The order is
+always compress, encrypt, encode.
 ";
 
 /// The reference of a program with these plugins, as Markdown. The same plugins give the same
@@ -48,13 +54,26 @@ pub fn reference(registry: &Registry) -> String {
             None => format!("{word}s"),
         };
         push(&mut page, format_args!("\n## Plugins: {plural}\n"));
+        match slot {
+            Slot::Serializer => {
+                page.push_str("\nEvery serializer takes these options beside its own:\n");
+                table(&mut page, grammar::wrapping());
+            }
+            Slot::Wrapper => page.push_str(WRAPPERS),
+            _ => {}
+        }
         for registered in plugins {
             let descriptor = registered.descriptor;
             let schema = normalise(descriptor.factory.config().schema().to_value());
             let (kind, summary) = (descriptor.kind, descriptor.summary);
             push(&mut page, format_args!("\n### {word} `{kind}`\n"));
             let origin = descriptor.origin;
-            push(&mut page, format_args!("\n{} (crate `{origin}`)\n", capital(summary)));
+            let option = match descriptor.factory {
+                Factory::Wrapper(role, _) => format!("; for option `{role}`"),
+                _ => String::new(),
+            };
+            let summary = capital(summary);
+            push(&mut page, format_args!("\n{summary} (crate `{origin}`{option})\n"));
             table(&mut page, &schema);
         }
     }

@@ -5,12 +5,13 @@
 //! `x-required-after-merge`, and a plugin node may leave out `kind`. The checks enforce both on the
 //! resolved config.
 
-use larder_core::{Registry, Slot};
+use larder_core::plugin::Factory;
+use larder_core::{Descriptor, Registry, Role, Slot};
 use serde_json::{Map, Value, json};
 
 use crate::grammar;
 use crate::known;
-use crate::shape::{normalise, properties, text};
+use crate::shape::{properties, text};
 
 /// The schema. The same plugins give the same text: all objects are sorted.
 #[must_use]
@@ -20,7 +21,18 @@ pub fn schema(registry: &Registry) -> Value {
         definitions.insert((*name).to_owned(), compose(section, Some(*name)));
     }
     for slot in Slot::ALL {
-        add_slot(&mut definitions, slot, registry);
+        let plugins = registry.of_slot(slot).map(|registered| registered.descriptor);
+        match slot {
+            Slot::Wrapper => {
+                let wrappers: Vec<Descriptor> = plugins.collect();
+                for role in Role::ALL {
+                    let has_role = |one: &&Descriptor| role_of(one) == Some(role);
+                    let fitting = wrappers.iter().filter(has_role).copied();
+                    add_choice(&mut definitions, role.as_str(), slot, fitting);
+                }
+            }
+            _ => add_choice(&mut definitions, slot.as_str(), slot, plugins),
+        }
     }
     let mut root = compose(grammar::schema(), None);
     if let Some(root) = root.as_object_mut() {
@@ -38,7 +50,8 @@ fn compose(schema: &Value, own_name: Option<&str>) -> Value {
         return schema.clone();
     };
     if let Some(slot) = text(schema, "x-plugin") {
-        return reference(object, slot);
+        // A wrapper stands in the option of its role, and is one of those that have it.
+        return reference(object, text(schema, "x-role").unwrap_or(slot));
     }
     if let Some(own) = object.get("properties") {
         let sections = grammar::sections();
@@ -80,16 +93,27 @@ fn reference(object: &Map<String, Value>, name: &str) -> Value {
     Value::Object(composed)
 }
 
+fn role_of(descriptor: &Descriptor) -> Option<Role> {
+    match descriptor.factory {
+        Factory::Wrapper(role, _) => Some(role),
+        _ => None,
+    }
+}
+
 /// One definition per plugin, and one that is any of them.
-fn add_slot(definitions: &mut Map<String, Value>, slot: Slot, registry: &Registry) {
+fn add_choice(
+    definitions: &mut Map<String, Value>,
+    choice: &str,
+    slot: Slot,
+    plugins: impl Iterator<Item = Descriptor>,
+) {
     let mut kinds = Vec::new();
     let mut variants = Vec::new();
     let mut any_option: Map<String, Value> = Map::new();
-    for registered in registry.of_slot(slot) {
-        let descriptor = registered.descriptor;
-        let options = normalise(descriptor.factory.config().schema().to_value());
+    for descriptor in plugins {
+        let options = grammar::options_of(&descriptor);
         for (name, option) in properties(&options) {
-            add_alternative(&mut any_option, name, option);
+            add_alternative(&mut any_option, name, &compose(option, None));
         }
         let name = format!("{slot}.{}", descriptor.kind);
         variants.push(json!({ "$ref": format!("#/definitions/{name}") }));
@@ -125,7 +149,7 @@ fn add_slot(definitions: &mut Map<String, Value>, slot: Slot, registry: &Registr
         "properties": any_option,
         "additionalProperties": false,
     }));
-    definitions.insert(slot.to_string(), json!({ "anyOf": branches }));
+    definitions.insert(choice.to_owned(), json!({ "anyOf": branches }));
 }
 
 /// Options of the same name of several plugins: any of them fits an override without `kind`.
@@ -149,8 +173,9 @@ fn add_alternative(all: &mut Map<String, Value>, name: &str, option: &Value) {
 }
 
 fn plugin(kind: &str, summary: &str, options: &Value) -> Value {
-    let mut own: Map<String, Value> =
-        properties(options).map(|(name, option)| (name.to_owned(), option.clone())).collect();
+    let mut own: Map<String, Value> = properties(options)
+        .map(|(name, option)| (name.to_owned(), compose(option, None)))
+        .collect();
     own.insert("kind".to_owned(), json!({ "enum": [kind] }));
     let unset = json!({
         "description": "Inherited options that are removed.",

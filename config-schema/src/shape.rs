@@ -131,7 +131,8 @@ pub(crate) fn type_name(schema: &Value) -> String {
         return "path".to_owned();
     }
     if is_marked(schema, "x-secret") {
-        return "secret".to_owned();
+        let is_list = types(schema).contains(&"array");
+        return if is_list { "list of secrets" } else { "secret" }.to_owned();
     }
     if let Some(unit) = unit(schema) {
         return if unit == "life" { "duration" } else { unit }.to_owned();

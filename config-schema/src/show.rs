@@ -69,10 +69,7 @@ impl Walk<'_> {
             None => node.find(&["kind".to_owned()]).and_then(Node::as_str),
         };
         let registered = kind.and_then(|kind| self.registry.find(slot, kind));
-        let options = registered.map(|registered| {
-            let schema = registered.descriptor.factory.config().schema();
-            shape::normalise(schema.to_value())
-        });
+        let options = registered.map(|registered| grammar::options_of(&registered.descriptor));
         (options.unwrap_or(Json::Bool(true)), true)
     }
 

@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use larder_config::check::{CheckEnvironment, Checked, check};
 use larder_config::loader::Loader;
-use larder_config::model::TierSource;
+use larder_config::model::{SerializerSpec, TierSource};
 use larder_config::parse::Format;
 use larder_core::{Life, Tier};
 use serde_json::json;
@@ -214,7 +214,7 @@ fn the_model_holds_what_the_config_says_and_defaults_for_the_rest() {
     assert_eq!(cache.idle_ttl, Life::Never);
     assert_eq!(cache.negative_ttl, Some(Duration::from_secs(5)));
     assert_eq!(cache.max_value_bytes, Some(1 << 20));
-    assert_eq!(cache.serializer.kind, "messagepack");
+    assert_eq!(cache.serializer.node.kind, "messagepack");
     assert!(cache.resilience.single_flight);
     let tiers: Vec<Tier> = cache.tiers.iter().map(|tier| tier.tier).collect();
     assert_eq!(tiers, [Tier::L1, Tier::L2]);
@@ -326,4 +326,48 @@ fn the_error_prints_like_the_command_line() {
     let text = format!("{error:?}");
     assert!(text.starts_with("error[C0208]: cache `a` has no tier"), "{text}");
     assert!(text.ends_with("/etc/shop/caches.toml: 2 errors; nothing was changed"), "{text}");
+}
+
+/// The serializer of cache `a` with these defaults and this option.
+fn serializer(defaults: &str, own: &str) -> SerializerSpec {
+    let text = format!(
+        "[defaults]\nserializer = {defaults}\n\
+         [caches.a]\nbackend = {{ kind = 'memory', capacity = 5 }}\n{own}\n"
+    );
+    let checked = load(&text, &[("KEY", "hunter2")]);
+    let config = checked.config.unwrap_or_else(|| panic!("{}", checked.report));
+    config.caches["a"].serializer.clone()
+}
+
+#[test]
+fn wrappers_stand_at_the_serializer_by_role() {
+    let spec = serializer(
+        "'messagepack'",
+        "serializer = { kind = 'raw', encode = 'base64', compress_min = '4KiB',
+            compress = { kind = 'zstd', level = 3 },
+            encrypt = { kind = 'aes-256-gcm', keys = ['${env:KEY}'] } }",
+    );
+    let SerializerSpec { node, compress, compress_min_bytes, encrypt, encode, .. } = spec;
+    let compress = compress.expect("it compresses");
+    assert_eq!((node.kind.as_str(), node.options), ("raw", json!({})));
+    assert_eq!((compress.kind.as_str(), compress.options), ("zstd", json!({ "level": 3 })));
+    assert_eq!(compress.path.to_string(), "caches.a.serializer.compress");
+    assert_eq!(compress_min_bytes, 4096);
+    assert_eq!(encrypt.expect("it encrypts").options, json!({ "keys": ["hunter2"] }));
+    assert_eq!(encode.expect("it encodes").kind, "base64");
+    assert_eq!(serializer("'raw'", "").compress_min_bytes, 1024);
+}
+
+#[test]
+fn another_serializer_keeps_what_wraps_it_and_another_wrapper_drops_options() {
+    let encrypted = "{ kind = 'raw', compress = { kind = 'zstd', level = 3 }, \
+                     encrypt = { kind = 'aes-256-gcm', keys = ['${env:KEY}'] } }";
+    let spec = serializer(encrypted, "serializer = 'messagepack'");
+    assert_eq!(spec.node.kind, "messagepack");
+    assert!(spec.encrypt.is_some(), "an inherited encryption is not lost by the way");
+    assert_eq!(spec.compress.expect("inherited").options, json!({ "level": 3 }));
+    let spec = serializer(encrypted, "serializer = { compress = 'zstd' }");
+    assert_eq!(spec.compress.expect("named again").options, json!({ "level": 3 }));
+    let unset = "serializer = { kind = 'messagepack', unset = ['encrypt'] }";
+    assert!(serializer(encrypted, unset).encrypt.is_none());
 }

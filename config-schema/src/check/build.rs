@@ -3,13 +3,19 @@
 use larder_core::{KeyPath, Life, Slot, Tier};
 use serde_json::{Map, Value as Json};
 
-use crate::grammar::{CacheSection, Picked, ResilienceSection, Root, TierSection};
+use crate::grammar::{
+    CacheSection, Picked, PickedSerializer, ResilienceSection, Root, TierSection, WrapSection,
+};
 use crate::model::{
-    CacheSpec, Config, PatternSpec, PluginNode, ResilienceSpec, TierSource, TierSpec,
+    CacheSpec, Config, PatternSpec, PluginNode, ResilienceSpec, SerializerSpec, TierSource,
+    TierSpec,
 };
 
 /// The serializer of caches that name none.
 const DEFAULT_SERIALIZER: &str = "messagepack";
+
+/// From which size on values are compressed if nobody says.
+const DEFAULT_COMPRESS_MIN: u64 = 1024;
 
 /// Decodes checked options. JSON objects are sorted, so the order of patterns comes beside.
 pub(super) fn config(json: Json, patterns: &[String]) -> Result<Config, serde_json::Error> {
@@ -58,7 +64,10 @@ fn plugin(slot: Slot, picked: Picked, path: KeyPath) -> PluginNode {
 
 fn cache(name: String, path: KeyPath, section: CacheSection) -> CacheSpec {
     let serializer = section.serializer.map_or_else(
-        || Picked { kind: DEFAULT_SERIALIZER.to_owned(), options: Json::Null },
+        || PickedSerializer {
+            picked: Picked { kind: DEFAULT_SERIALIZER.to_owned(), options: Json::Null },
+            wrapping: WrapSection::default(),
+        },
         |node| node.0,
     );
     let short =
@@ -82,7 +91,7 @@ fn cache(name: String, path: KeyPath, section: CacheSection) -> CacheSpec {
         ttl_jitter: section.ttl_jitter.unwrap_or_default(),
         negative_ttl: section.negative_ttl.map(|ttl| ttl.0),
         max_value_bytes: section.max_value_size.map(|size| size.0),
-        serializer: plugin(Slot::Serializer, serializer, path.join("serializer")),
+        serializer: self::serializer(serializer, &path.join("serializer")),
         resilience: resilience(&section.resilience.unwrap_or_default()),
         path,
     }
@@ -97,16 +106,27 @@ fn tier(tier: Tier, path: KeyPath, section: TierSection) -> Option<TierSpec> {
         (None, None) => return None,
     };
     let policy = section.policy;
-    let serializer = section.serializer;
     Some(TierSpec {
         tier,
         source,
         ttl: section.ttl,
         policy: policy.map(|node| plugin(Slot::Policy, node.0, path.join("policy"))),
-        serializer: serializer
-            .map(|node| plugin(Slot::Serializer, node.0, path.join("serializer"))),
+        serializer: section.serializer.map(|node| serializer(node.0, &path.join("serializer"))),
         path,
     })
+}
+
+fn serializer(section: PickedSerializer, path: &KeyPath) -> SerializerSpec {
+    let PickedSerializer { picked, wrapping } = section;
+    let WrapSection { compress, compress_min, encrypt, encode } = wrapping;
+    let wrapper = |picked: Picked, option: &str| plugin(Slot::Wrapper, picked, path.join(option));
+    SerializerSpec {
+        node: plugin(Slot::Serializer, picked, path.clone()),
+        compress: compress.map(|node| wrapper(node.0, "compress")),
+        compress_min_bytes: compress_min.map_or(DEFAULT_COMPRESS_MIN, |size| size.0),
+        encrypt: encrypt.map(|node| wrapper(node.0, "encrypt")),
+        encode: encode.map(|node| wrapper(node.0, "encode")),
+    }
 }
 
 fn resilience(section: &ResilienceSection) -> ResilienceSpec {

@@ -36,6 +36,7 @@ mod tiers;
 mod unknown;
 mod view;
 mod wording;
+mod wrappers;
 
 pub use connection::connection_problem;
 pub use environment::CheckEnvironment;

@@ -86,7 +86,8 @@ impl<'a> Checker<'a> {
             return None;
         }
         if let Some(slot) = shape::text(schema, "x-plugin").and_then(crate::known::slot_of) {
-            return self.plugin(spot, slot);
+            let role = shape::text(schema, "x-role").and_then(crate::known::role_of);
+            return self.plugin(spot, slot, role);
         }
         if shape::is_marked(schema, "x-secret") {
             self.hide(spot.node);

@@ -1,13 +1,13 @@
 //! Plugin nodes: `kind` picks the plugin, then its own schema and its `validate` check the rest.
 
-use larder_core::{Descriptor, KeyPath, Slot};
+use larder_core::{Descriptor, KeyPath, Role, Slot};
 use serde_json::{Map, Value as Json, json};
 
 use super::options::{Checker, Owner, Spot, is_null};
 use super::scalars::{requote, type_word};
 use crate::diagnostic::{Diagnostic, Fix};
+use crate::grammar;
 use crate::known::{self, Known, slot_word};
-use crate::shape;
 use crate::suggest::closest;
 use crate::tree::{Item, Layer, Location, Node, Value};
 
@@ -24,8 +24,14 @@ pub(super) struct PluginUse<'a> {
 }
 
 impl<'a> Checker<'a> {
-    /// Checks a plugin node; the value is `{ kind, options }`.
-    pub(super) fn plugin(&mut self, spot: Spot<'a, '_>, slot: Slot) -> Option<Json> {
+    /// Checks a plugin node; the value is `{ kind, options }`, for a serializer with `wrapping`.
+    /// A wrapper must have this role.
+    pub(super) fn plugin(
+        &mut self,
+        spot: Spot<'a, '_>,
+        slot: Slot,
+        role: Option<Role>,
+    ) -> Option<Json> {
         let node = spot.node;
         let kind_node = match &node.value {
             Value::String(_) => node,
@@ -55,7 +61,13 @@ impl<'a> Checker<'a> {
             return Some(json!({ "kind": kind }));
         };
         let descriptor = registered.descriptor;
-        let options = self.plugin_options(spot, kind_node, descriptor);
+        if let Some(role) = role
+            && self.is_misplaced(spot, kind_node, &descriptor, role)
+        {
+            return None;
+        }
+        let checked = self.plugin_options(spot, kind_node, descriptor);
+        let (options, wrapping) = checked.unzip();
         self.plugins.push(PluginUse {
             path: spot.path.clone(),
             kind: kind.to_owned(),
@@ -64,17 +76,18 @@ impl<'a> Checker<'a> {
             descriptor,
             options: options.clone(),
         });
-        options.map(|options| json!({ "kind": kind, "options": options }))
+        options.map(|options| json!({ "kind": kind, "options": options, "wrapping": wrapping }))
     }
 
+    /// The options of a plugin, and for a serializer those of wrapping.
     fn plugin_options(
         &mut self,
         spot: Spot<'a, '_>,
         kind_node: &Node,
         descriptor: Descriptor,
-    ) -> Option<Json> {
+    ) -> Option<(Json, Json)> {
         let Descriptor { slot, kind, .. } = descriptor;
-        let schema = shape::normalise(descriptor.factory.config().schema().to_value());
+        let schema = grammar::options_of(&descriptor);
         let owner = Owner {
             label: format!("{} `{kind}`", slot_word(slot)),
             kind: Some((kind.to_owned(), kind_node.at.clone())),
@@ -84,11 +97,12 @@ impl<'a> Checker<'a> {
         let items: Vec<&Item> =
             items.filter(|item| item.key != "kind" && !is_null(&item.node)).collect();
         let options = self.entries(spot, &items, &schema, &owner)?;
+        let (options, wrapping) = self.split(spot, &items, slot, options)?;
         if self.is_partial {
-            return Some(options);
+            return Some((options, wrapping));
         }
         match descriptor.factory.config().check(&options, spot.path) {
-            Ok(()) => Some(options),
+            Ok(()) => Some((options, wrapping)),
             Err(problems) => {
                 for problem in &problems {
                     self.problem(spot, problem);
@@ -196,6 +210,9 @@ impl<'a> Checker<'a> {
         }
         if let Some(known) = known::find(slot, kind) {
             return self.known_but_missing(known, node);
+        }
+        if let Some(diagnostic) = self.of_other_slot(slot, kind, node) {
+            return diagnostic;
         }
         let message = match kind {
             "" => format!("the kind of a {word} is empty"),

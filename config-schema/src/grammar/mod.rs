@@ -9,21 +9,21 @@ use std::borrow::Cow;
 use std::collections::BTreeMap;
 use std::sync::LazyLock;
 
-use larder_core::{ByteSize, HumanDuration, Life, Secret, Share};
+use larder_core::{ByteSize, Descriptor, HumanDuration, Life, Secret, Share, Slot};
 use schemars::generate::SchemaSettings;
 use schemars::{JsonSchema, Schema, SchemaGenerator, json_schema};
 use serde::Deserialize;
-use serde_json::Value;
+use serde_json::{Map, Value};
 
 use self::nodes::{
     BackendNode, ConnectionNode, InvalidatorNode, OneOrMany, OnePerSystem, PolicyNode,
     ReplicatorNode, SerializerNode, WarmerNode,
 };
-use crate::shape::normalise;
+use crate::shape::{normalise, properties};
 
 mod nodes;
 
-pub(crate) use nodes::Picked;
+pub(crate) use nodes::{Picked, PickedSerializer, WrapSection};
 
 /// The schema of a whole config file, without references.
 pub(crate) fn schema() -> &'static Value {
@@ -43,6 +43,27 @@ pub(crate) fn sections() -> &'static [(&'static str, Value)] {
         ]
     });
     &*SECTIONS
+}
+
+/// What every serializer takes beside its own options.
+pub(crate) fn wrapping() -> &'static Value {
+    static WRAPPING: LazyLock<Value> = LazyLock::new(schema_of::<WrapSection>);
+    &WRAPPING
+}
+
+/// The options that a plugin takes, without `kind` and `unset`. Those of wrapping win over options
+/// of a serializer with the same name, which then cannot be set.
+pub(crate) fn options_of(descriptor: &Descriptor) -> Value {
+    let mut schema = normalise(descriptor.factory.config().schema().to_value());
+    if descriptor.slot == Slot::Serializer
+        && let Some(object) = schema.as_object_mut()
+    {
+        let own = object.entry("properties").or_insert_with(|| Value::Object(Map::new()));
+        for (name, option) in properties(wrapping()) {
+            own[name] = option.clone();
+        }
+    }
+    schema
 }
 
 fn schema_of<T: JsonSchema>() -> Value {

@@ -2,6 +2,7 @@
 
 use std::borrow::Cow;
 
+use larder_core::ByteSize;
 use schemars::{JsonSchema, Schema, SchemaGenerator, json_schema};
 use serde::Deserialize;
 use serde_json::Value;
@@ -14,11 +15,35 @@ pub(crate) struct Picked {
     pub(crate) options: Value,
 }
 
+/// A serializer as the config names it, after the checks.
+#[derive(Clone, Debug, Deserialize)]
+pub(crate) struct PickedSerializer {
+    #[serde(flatten)]
+    pub(crate) picked: Picked,
+    pub(crate) wrapping: WrapSection,
+}
+
+/// What every serializer takes beside its own options: where its output goes through.
+#[derive(Clone, Debug, Default, Deserialize, JsonSchema)]
+#[serde(default, deny_unknown_fields)]
+pub(crate) struct WrapSection {
+    /// What makes values smaller. A value that does not get smaller is stored as it is.
+    pub(crate) compress: Option<CompressNode>,
+    /// The least size of a serialized value that is compressed; `1KiB` when absent. Most shorter
+    /// values hardly get smaller, and all of them take time.
+    pub(crate) compress_min: Option<ByteSize>,
+    /// What makes values unreadable, and unchangeable, for who does not have the key. Keys of
+    /// entries, names of caches, times and sizes stay readable.
+    pub(crate) encrypt: Option<EncryptNode>,
+    /// What writes values in other characters, for stores that only take text.
+    pub(crate) encode: Option<EncodeNode>,
+}
+
 macro_rules! plugin_node {
-    ($($name:ident = $slot:literal),* $(,)?) => {$(
+    ($($name:ident($picked:ident) = $schema:tt),* $(,)?) => {$(
         #[derive(Clone, Debug, Deserialize)]
         #[serde(transparent)]
-        pub(crate) struct $name(pub(crate) Picked);
+        pub(crate) struct $name(pub(crate) $picked);
 
         impl JsonSchema for $name {
             fn inline_schema() -> bool {
@@ -30,17 +55,20 @@ macro_rules! plugin_node {
             }
 
             fn json_schema(_: &mut SchemaGenerator) -> Schema {
-                json_schema!({ "x-plugin": $slot })
+                json_schema!($schema)
             }
         }
     )*};
 }
 
 plugin_node! {
-    BackendNode = "backend",
-    ConnectionNode = "connection",
-    PolicyNode = "policy",
-    SerializerNode = "serializer",
+    BackendNode(Picked) = { "x-plugin": "backend" },
+    CompressNode(Picked) = { "x-plugin": "wrapper", "x-role": "compress" },
+    ConnectionNode(Picked) = { "x-plugin": "connection" },
+    EncodeNode(Picked) = { "x-plugin": "wrapper", "x-role": "encode" },
+    EncryptNode(Picked) = { "x-plugin": "wrapper", "x-role": "encrypt" },
+    PolicyNode(Picked) = { "x-plugin": "policy" },
+    SerializerNode(PickedSerializer) = { "x-plugin": "serializer" },
 }
 
 /// A backplane; ignored in this release.

@@ -2,6 +2,7 @@
 //!
 //! Tables merge key by key, everything else is replaced, and what was replaced is remembered. A
 //! plugin node whose kind changes loses what it inherited: those options belong to another plugin.
+//! A serializer keeps what wraps it: what `defaults` encrypt is encrypted whatever writes it.
 
 use crate::diagnostic::Diagnostic;
 use crate::tree::{Item, Layer, Node, Table, Value};
@@ -11,8 +12,12 @@ use crate::tree::{Item, Layer, Node, Table, Value};
 pub(super) fn is_slot(parent: &str, key: &str) -> bool {
     let names_plugins = ["connections", "warmers"].contains(&parent);
     let roles = ["backend", "backplane", "invalidator", "policy", "replication", "serializer"];
-    names_plugins || roles.contains(&key)
+    let is_wrapper = parent == "serializer" && WRAPPERS.contains(&key);
+    names_plugins || is_wrapper || roles.contains(&key)
 }
+
+/// The options of a serializer that name wrappers.
+const WRAPPERS: [&str; 3] = ["compress", "encode", "encrypt"];
 
 /// What is being merged, and where complaints go.
 pub(super) struct Merge<'a> {
@@ -28,7 +33,7 @@ impl Merge<'_> {
             (Some(old), Some(new)) => old != new,
             _ => false,
         };
-        if replaces_kind {
+        if replaces_kind && !(key == "serializer" && keep_wrapping(base)) {
             return self.replace(base, over);
         }
         let expanded = match over.value {
@@ -189,6 +194,20 @@ pub(super) fn expand(string: Node) -> Node {
     let item = Item::new("kind".to_owned(), string.at.clone(), string);
     table.value = Value::Table(std::iter::once(item).collect());
     table
+}
+
+/// Leaves of a serializer only its kind and what wraps it; whether anything does.
+fn keep_wrapping(serializer: &mut Node) -> bool {
+    let Some(table) = serializer.as_table_mut() else {
+        return false;
+    };
+    let stays = |key: &str| key == "kind" || key == "compress_min" || WRAPPERS.contains(&key);
+    let others: Vec<String> =
+        table.iter().map(|item| item.key.clone()).filter(|key| !stays(key)).collect();
+    for key in others {
+        table.remove(&key);
+    }
+    WRAPPERS.iter().any(|wrapper| table.get(wrapper).is_some())
 }
 
 fn inherit_history(new: &mut Node, old: &Node) {

@@ -220,4 +220,55 @@ pub(crate) const MISTAKES: &[Mistake] = &[
         )],
         &[],
     ),
+    Mistake::new(
+        "21-unknown-wrapper",
+        &["C0201"],
+        &[("compress = \"zstd\"", "compress = \"zstdd\"")],
+        &[("compress: zstd", "compress: zstdd")],
+    ),
+    Mistake::new(
+        "21-wrapper-not-linked",
+        &["C0202"],
+        &[("compress = \"zstd\"", "compress = \"lz4\"")],
+        &[("compress: zstd", "compress: lz4")],
+    ),
+    Mistake::new(
+        "22-wrapper-of-another-role",
+        &["C0408"],
+        &[("compress = \"zstd\", compress_min = \"4KiB\"", "compress = \"base64\"")],
+        &[("compress: zstd, compress_min: 4KiB", "compress: { kind: base64 }")],
+    ),
+    Mistake::new(
+        "22-nothing-compresses",
+        &["C0408"],
+        &[("compress = \"zstd\", ", "")],
+        &[("compress: zstd, ", "")],
+    ),
+    Mistake::new(
+        "22-wrapper-as-serializer",
+        &["C0408"],
+        &[("{ kind = \"raw\", compress = \"zstd\", compress_min = \"4KiB\" }", "\"zstd\"")],
+        &[("{ kind: raw, compress: zstd, compress_min: 4KiB }", "{ kind: zstd }")],
+    ),
+    Mistake::new(
+        "22-serializer-as-wrapper",
+        &["C0408"],
+        &[("compress = \"zstd\"", "compress = \"raw\"")],
+        &[("compress: zstd", "compress: raw")],
+    ),
+    Mistake::new(
+        "23-options-of-a-wrapper",
+        &["C0209", "C0203"],
+        &[("compress = \"zstd\"", "compress = { kind = \"zstd\", level = 23, levle = 3 }")],
+        &[("compress: zstd", "compress: { kind: zstd, level: 23, levle: 3 }")],
+    ),
+    Mistake::new(
+        "23-key-is-not-a-list",
+        &["C0204"],
+        &[(
+            "compress = \"zstd\"",
+            "compress = \"zstd\", encrypt = { kind = \"aes-256-gcm\", keys = \"hunter2\" }",
+        )],
+        &[("compress: zstd", "compress: zstd, encrypt: { kind: aes-256-gcm, keys: hunter2 }")],
+    ),
 ];

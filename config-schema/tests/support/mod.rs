@@ -9,7 +9,8 @@ use larder_core::serializer::Visit;
 use larder_core::{
     Backend, BuildContext, ByteSize, CacheError, Capabilities, Descriptor, ErrorKind, HitMode,
     HumanDuration, Invalidator, KeyPath, PluginConfig, Policy, PolicyConfig, Problem, Problems,
-    Registry, Resource, Result, Secret, Serializer, async_trait, erased_serde,
+    Registry, Resource, Result, Role, Secret, Serializer, WrapContext, Wrapper, WrapperConfig,
+    async_trait, erased_serde,
 };
 use std::path::PathBuf;
 use std::sync::Arc;
@@ -55,6 +56,20 @@ impl Serializer for Nothing {
     }
 
     fn deserialize(&self, _: &[u8], _: &mut Visit<'_>) -> Result<()> {
+        Err(nothing())
+    }
+}
+
+impl Wrapper for Nothing {
+    fn number(&self) -> u16 {
+        1
+    }
+
+    fn wrap(&self, _: &[u8], _: &WrapContext<'_>) -> Result<Vec<u8>> {
+        Err(nothing())
+    }
+
+    fn undo(&self, _: &[u8], _: &WrapContext<'_>) -> Result<Vec<u8>> {
         Err(nothing())
     }
 }
@@ -315,14 +330,56 @@ fake!(FakeMessagePack, "messagepack");
 #[derive(Clone, Debug, Default, Deserialize, JsonSchema)]
 #[serde(crate = "larder_core::serde", default, deny_unknown_fields)]
 #[schemars(crate = "larder_core::schemars")]
-pub(crate) struct FakeRaw {
-    /// How to compress.
-    compress: Option<String>,
-    /// From which size on to compress.
-    compress_min: Option<ByteSize>,
-}
+pub(crate) struct FakeRaw {}
 
 fake!(FakeRaw, "raw");
+
+/// Makes bytes fewer.
+#[derive(Clone, Debug, Default, Deserialize, JsonSchema)]
+#[serde(crate = "larder_core::serde", default, deny_unknown_fields)]
+#[schemars(crate = "larder_core::schemars")]
+pub(crate) struct FakeZstd {
+    /// How hard to try.
+    #[schemars(range(min = 1, max = 22))]
+    level: Option<u8>,
+}
+
+fake!(FakeZstd, "zstd");
+
+impl WrapperConfig for FakeZstd {
+    const ROLE: Role = Role::Compress;
+}
+
+/// Hides bytes.
+#[derive(Clone, Debug, Deserialize, JsonSchema)]
+#[serde(crate = "larder_core::serde", deny_unknown_fields)]
+#[schemars(crate = "larder_core::schemars")]
+pub(crate) struct FakeCipher {
+    /// The keys.
+    #[schemars(extend("x-secret" = true))]
+    keys: Vec<Secret>,
+}
+
+fake!(FakeCipher, "aes-256-gcm", , |_| Vec::new(), |config, at| match config.keys.as_slice() {
+    [] => Err(Problem::new(at.join("keys"), "there is no key").into()),
+    _ => Ok(()),
+});
+
+impl WrapperConfig for FakeCipher {
+    const ROLE: Role = Role::Encrypt;
+}
+
+/// Writes bytes as text.
+#[derive(Clone, Debug, Default, Deserialize, JsonSchema)]
+#[serde(crate = "larder_core::serde", default, deny_unknown_fields)]
+#[schemars(crate = "larder_core::schemars")]
+pub(crate) struct FakeBase64 {}
+
+fake!(FakeBase64, "base64");
+
+impl WrapperConfig for FakeBase64 {
+    const ROLE: Role = Role::Encode;
+}
 
 macro_rules! fake_policy {
     ($name:ident, $kind:literal) => {
@@ -365,5 +422,8 @@ pub(crate) fn registry() -> Registry {
         .with(Descriptor::policy::<FakeTinyLfu>(ORIGIN, VERSION))
         .with(Descriptor::serializer::<FakeMessagePack>(ORIGIN, VERSION))
         .with(Descriptor::serializer::<FakeRaw>(ORIGIN, VERSION))
+        .with(Descriptor::wrapper::<FakeBase64>(ORIGIN, VERSION))
+        .with(Descriptor::wrapper::<FakeCipher>(ORIGIN, VERSION))
+        .with(Descriptor::wrapper::<FakeZstd>(ORIGIN, VERSION))
         .with_loaded("acme-lmdb", [Descriptor::backend::<FakeLmdb>(ORIGIN, VERSION)])
 }

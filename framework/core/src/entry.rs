@@ -48,6 +48,8 @@ pub struct EntryMeta {
     pub tombstone: bool,
     /// Which serializer wrote the value; see [`Serializer::format`](crate::Serializer::format).
     pub format: u16,
+    /// What the value went through after its serializer.
+    pub wrappers: Wrappers,
 }
 
 impl EntryMeta {
@@ -64,10 +66,58 @@ impl EntryMeta {
     }
 }
 
+/// The numbers of the wrappers a stored value went through, the outermost first; see
+/// [`Wrapper::number`](crate::Wrapper::number). At most [`Wrappers::MAX`].
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
+pub struct Wrappers {
+    /// Unused places hold 0, which is no wrapper's number.
+    numbers: [u16; Self::MAX],
+}
+
+impl Wrappers {
+    /// How many there can be: one that compresses, one that encrypts, one that encodes.
+    pub const MAX: usize = 3;
+
+    /// The wrappers of these numbers, the outermost first; `None` when they are too many or one
+    /// is 0.
+    #[must_use]
+    pub fn new(outermost_first: &[u16]) -> Option<Self> {
+        if outermost_first.contains(&0) {
+            return None;
+        }
+        let mut numbers = [0; Self::MAX];
+        numbers.get_mut(..outermost_first.len())?.copy_from_slice(outermost_first);
+        Some(Self { numbers })
+    }
+
+    /// The numbers, the outermost first.
+    #[must_use]
+    pub fn numbers(&self) -> &[u16] {
+        &self.numbers[..self.count()]
+    }
+
+    /// How many there are.
+    #[must_use]
+    pub const fn count(&self) -> usize {
+        let mut count = 0;
+        while count < Self::MAX && self.numbers[count] != 0 {
+            count += 1;
+        }
+        count
+    }
+
+    /// Whether the value is stored as the serializer wrote it.
+    #[must_use]
+    pub const fn is_empty(&self) -> bool {
+        self.count() == 0
+    }
+}
+
 /// A value in bytes with all that is known about it.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Entry {
-    /// The serialized value; empty for negative entries and tombstones.
+    /// The serialized value, wrapped as `meta.wrappers` says; empty for negative entries and
+    /// tombstones.
     pub value: Bytes,
     /// Everything else.
     pub meta: EntryMeta,

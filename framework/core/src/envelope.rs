@@ -1,7 +1,7 @@
 //! How an entry looks in bytes, version 1: the same in files, on servers and between sites.
 //!
-//! A header of 48 bytes at fixed offsets, then the tags, then the value. All numbers are big
-//! endian:
+//! A header of 48 bytes at fixed offsets, then the tags, the wrappers and the value. All numbers
+//! are big endian:
 //!
 //! | offset | size | field |
 //! |---|---|---|
@@ -9,7 +9,7 @@
 //! | 2 | 1 | version of the layout: 1 |
 //! | 3 | 1 | flags: 1 tombstone, 2 negative; the others are reserved and refused |
 //! | 4 | 2 | number of the serializer |
-//! | 6 | 1 | codec: 0, for the value is stored as the serializer wrote it |
+//! | 6 | 1 | codec: how many wrappers the value went through, 0 to 3 |
 //! | 7 | 1 | length of header and tags, in units of 8 bytes |
 //! | 8 | 8 | stamp: time |
 //! | 16 | 4 | stamp: origin |
@@ -17,8 +17,9 @@
 //! | 24 | 8 | soft deadline in microseconds; 0 is never |
 //! | 32 | 8 | hard deadline in microseconds; 0 is never |
 //! | 40 | 4 | load cost in microseconds |
-//! | 44 | 4 | CRC-32C of bytes 0 to 24, bytes 40 to 44, the tags and the value |
+//! | 44 | 4 | CRC-32C of bytes 0 to 24, bytes 40 to 44, and all behind the header |
 //! | 48 | 16 each | tags: hash of the name, version |
+//! | | 2 each | numbers of the wrappers, the outermost first |
 //!
 //! The checksum leaves the deadlines out, so that [`patch_deadlines`] can move them in place. A
 //! reader that does not know a flag, codec or version refuses the entry, which makes it a miss:
@@ -32,13 +33,16 @@ use bytes::Bytes;
 
 use crate::backend::Deadlines;
 use crate::clock::Timestamp;
-use crate::entry::{Entry, EntryMeta, Stamp, TagStamp};
+use crate::entry::{Entry, EntryMeta, Stamp, TagStamp, Wrappers};
 
 /// The length of the fixed part of the header.
 pub const HEADER_LEN: usize = 48;
 
 /// The most tags an entry can carry.
 pub const MAX_TAGS: usize = 32;
+
+/// The most bytes that stand before a value: so many are always enough for [`decode_header`].
+pub const LONGEST_HEADER: usize = HEADER_LEN + MAX_TAGS * TAG_LEN + Wrappers::MAX * WRAPPER_LEN;
 
 /// Where the deadlines stand in the header: what [`patch_deadlines`] changes, and all that a
 /// backend has to rewrite for a `touch`.
@@ -49,6 +53,7 @@ const VERSION: u8 = 1;
 const FLAG_TOMBSTONE: u8 = 1;
 const FLAG_NEGATIVE: u8 = 2;
 const TAG_LEN: usize = 16;
+const WRAPPER_LEN: usize = 2;
 
 /// Why bytes are not an entry, or an entry does not fit into bytes.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -61,7 +66,7 @@ pub enum EnvelopeError {
         /// What the bytes have.
         found: u32,
     },
-    /// The value is stored in a way this version does not know.
+    /// The value went through more wrappers than this version knows of.
     Codec {
         /// The number of the codec.
         found: u8,
@@ -83,7 +88,7 @@ pub enum EnvelopeError {
     },
     /// There are fewer bytes than the header needs.
     TooShort {
-        /// How many are needed for the header and the tags.
+        /// How many are needed for the header, the tags and the wrappers.
         needed: usize,
         /// How many there are.
         found: usize,
@@ -98,6 +103,8 @@ pub enum EnvelopeError {
         /// The version of the entry.
         found: u8,
     },
+    /// A wrapper has the number 0, which none has.
+    Wrapper,
 }
 
 impl fmt::Display for EnvelopeError {
@@ -128,6 +135,7 @@ impl fmt::Display for EnvelopeError {
             Self::Version { found } => {
                 write!(f, "the entry has the layout version `{found}`, but only `1` is known")
             }
+            Self::Wrapper => f.write_str("the entry has a wrapper of number `0`, which none has"),
         }
     }
 }
@@ -137,7 +145,9 @@ impl std::error::Error for EnvelopeError {}
 /// How many bytes [`encode`] appends for an entry.
 #[must_use]
 pub const fn encoded_len(entry: &Entry) -> usize {
-    HEADER_LEN + entry.meta.tags.len() * TAG_LEN + entry.value.len()
+    let EntryMeta { tags, wrappers, .. } = &entry.meta;
+    let wrappers_len = wrappers.count() * WRAPPER_LEN;
+    HEADER_LEN + tags.len() * TAG_LEN + wrappers_len + entry.value.len()
 }
 
 /// Appends an entry to `out`.
@@ -154,16 +164,19 @@ pub fn encode(entry: &Entry, out: &mut Vec<u8>) -> Result<(), EnvelopeError> {
         return Err(EnvelopeError::TooManyTags { found: meta.tags.len() });
     }
     let mut header = fixed_header(meta);
-    let mut tags = Vec::with_capacity(meta.tags.len() * TAG_LEN);
+    let mut lists = Vec::with_capacity(encoded_len(entry) - HEADER_LEN - entry.value.len());
     for tag in &meta.tags {
-        tags.extend_from_slice(&tag.tag.to_be_bytes());
-        tags.extend_from_slice(&tag.version.to_be_bytes());
+        lists.extend_from_slice(&tag.tag.to_be_bytes());
+        lists.extend_from_slice(&tag.version.to_be_bytes());
     }
-    let crc = checksum(&header, &tags, &entry.value);
+    for number in meta.wrappers.numbers() {
+        lists.extend_from_slice(&number.to_be_bytes());
+    }
+    let crc = checksum(&header, &lists, &entry.value);
     header[44..48].copy_from_slice(&crc.to_be_bytes());
     out.reserve(encoded_len(entry));
     out.extend_from_slice(&header);
-    out.extend_from_slice(&tags);
+    out.extend_from_slice(&lists);
     out.extend_from_slice(&entry.value);
     Ok(())
 }
@@ -225,6 +238,7 @@ fn fixed_header(meta: &EntryMeta) -> [u8; HEADER_LEN] {
     header[3] = u8::from(meta.tombstone) * FLAG_TOMBSTONE + u8::from(meta.negative) * FLAG_NEGATIVE;
     header[4..6].copy_from_slice(&meta.format.to_be_bytes());
     let length = HEADER_LEN + meta.tags.len() * TAG_LEN;
+    header[6] = meta.wrappers.count() as u8;
     header[7] = u8::try_from(length / 8).expect("32 tags make a header of 560 bytes");
     header[8..16].copy_from_slice(&meta.stamp.time.as_micros().to_be_bytes());
     header[16..20].copy_from_slice(&meta.stamp.origin.to_be_bytes());
@@ -252,7 +266,8 @@ fn read_header(bytes: &[u8]) -> Result<(EntryMeta, usize), EnvelopeError> {
     if flags & !(FLAG_TOMBSTONE | FLAG_NEGATIVE) != 0 {
         return Err(EnvelopeError::Flags { found: flags });
     }
-    if bytes[6] != 0 {
+    let wrappers = usize::from(bytes[6]);
+    if wrappers > Wrappers::MAX {
         return Err(EnvelopeError::Codec { found: bytes[6] });
     }
     let length = usize::from(bytes[7]) * 8;
@@ -260,10 +275,12 @@ fn read_header(bytes: &[u8]) -> Result<(EntryMeta, usize), EnvelopeError> {
     if !(HEADER_LEN..=most).contains(&length) || !(length - HEADER_LEN).is_multiple_of(TAG_LEN) {
         return Err(EnvelopeError::HeaderLength { found: length });
     }
-    if bytes.len() < length {
-        return Err(too_short(length));
+    let value_at = length + wrappers * WRAPPER_LEN;
+    if bytes.len() < value_at {
+        return Err(too_short(value_at));
     }
     let tags = bytes[HEADER_LEN..length].chunks_exact(TAG_LEN);
+    let wrappers = read_wrappers(&bytes[length..value_at]).ok_or(EnvelopeError::Wrapper)?;
     let meta = EntryMeta {
         stamp: Stamp {
             time: Timestamp::from_micros(u64::from_be_bytes(array(bytes, 8))),
@@ -282,12 +299,23 @@ fn read_header(bytes: &[u8]) -> Result<(EntryMeta, usize), EnvelopeError> {
         negative: flags & FLAG_NEGATIVE != 0,
         tombstone: flags & FLAG_TOMBSTONE != 0,
         format: u16::from_be_bytes(array(bytes, 4)),
+        wrappers,
     };
-    Ok((meta, length))
+    Ok((meta, value_at))
 }
 
-fn checksum(header: &[u8], tags: &[u8], value: &[u8]) -> u32 {
-    let parts = [&header[40..44], tags, value];
+fn read_wrappers(bytes: &[u8]) -> Option<Wrappers> {
+    let (numbers, _) = bytes.as_chunks::<WRAPPER_LEN>();
+    let mut read = [0; Wrappers::MAX];
+    let read = read.get_mut(..numbers.len())?;
+    for (number, bytes) in read.iter_mut().zip(numbers) {
+        *number = u16::from_be_bytes(*bytes);
+    }
+    Wrappers::new(read)
+}
+
+fn checksum(header: &[u8], lists: &[u8], value: &[u8]) -> u32 {
+    let parts = [&header[40..44], lists, value];
     let start = crc32c::crc32c(&header[..DEADLINES.start]);
     parts.into_iter().fold(start, crc32c::crc32c_append)
 }

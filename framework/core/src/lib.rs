@@ -6,7 +6,7 @@
 //! | module | what |
 //! |---|---|
 //! | [`backend`], [`policy`], [`serializer`] | three extension traits |
-//! | [`invalidator`], [`warmer`], [`replicator`] | three more |
+//! | [`wrapper`], [`invalidator`], [`warmer`], [`replicator`] | four more |
 //! | [`plugin`] | [`PluginConfig`]: one struct that is factory, schema and manual of a plugin |
 //! | [`registry`] | how plugins are found: `inventory`, explicit, or a loaded table |
 //! | [`entry`], [`envelope`] | an entry and how it looks in bytes |
@@ -96,17 +96,20 @@ pub mod serializer;
 pub mod telemetry;
 pub mod units;
 pub mod warmer;
+pub mod wrapper;
 
 pub use async_trait::async_trait;
 pub use backend::Backend;
 pub use bytes::Bytes;
 pub use capabilities::Capabilities;
 pub use clock::{Clock, ManualClock, Moment, SystemClock, Timestamp};
-pub use entry::{Entry, EntryMeta, Stamp};
+pub use entry::{Entry, EntryMeta, Stamp, Wrappers};
 pub use error::{CacheError, ErrorKind, Result};
 pub use invalidator::Invalidator;
 pub use key::CacheKey;
-pub use plugin::{BuildContext, Descriptor, PluginConfig, PolicyConfig, Resource, Slot, Tier};
+pub use plugin::{
+    BuildContext, Descriptor, PluginConfig, PolicyConfig, Resource, Slot, Tier, WrapperConfig,
+};
 pub use policy::{HitMode, Policy, PolicyFactory};
 pub use problem::{KeyPath, Problem, Problems};
 pub use registry::{Registry, RegistryConflict, Source};
@@ -114,6 +117,7 @@ pub use replicator::Replicator;
 pub use serializer::Serializer;
 pub use units::{ByteSize, HumanDuration, Life, Secret, Share};
 pub use warmer::Warmer;
+pub use wrapper::{Role, WrapContext, Wrapper};
 
 #[doc(hidden)]
 pub use inventory as __inventory;

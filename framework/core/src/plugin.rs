@@ -16,6 +16,7 @@ use crate::clock::{Clock, SystemClock};
 use crate::error::{CacheError, ErrorKind, Result};
 use crate::policy::{Capacity, Policy, PolicyFactory};
 use crate::problem::{KeyPath, Problems};
+use crate::wrapper::Role;
 
 mod factory;
 
@@ -40,14 +41,17 @@ pub enum Slot {
     Serializer,
     /// Entries that are there before anybody asks.
     Warmer,
+    /// Bytes to other bytes and back, around a serializer.
+    Wrapper,
 }
 
 impl Slot {
     /// Every slot, in the order in which lists show them.
-    pub const ALL: [Self; 7] = [
+    pub const ALL: [Self; 8] = [
         Self::Backend,
         Self::Policy,
         Self::Serializer,
+        Self::Wrapper,
         Self::Invalidator,
         Self::Warmer,
         Self::Replicator,
@@ -65,6 +69,7 @@ impl Slot {
             Self::Replicator => "replicator",
             Self::Serializer => "serializer",
             Self::Warmer => "warmer",
+            Self::Wrapper => "wrapper",
         }
     }
 }
@@ -230,6 +235,12 @@ pub trait PolicyConfig: DeserializeOwned + JsonSchema + fmt::Debug + Send + Sync
     }
 }
 
+/// The options of a wrapper.
+pub trait WrapperConfig: PluginConfig {
+    /// What it does to bytes, and so which option of a serializer takes it.
+    const ROLE: Role;
+}
+
 /// What a plugin is told while it is built.
 #[derive(Clone, Debug)]
 #[non_exhaustive]
@@ -361,8 +372,9 @@ impl fmt::Debug for Descriptor {
 ///
 /// `register!(policy: SieveConfig);` is the last line of the plugin's file; the example at the top
 /// of this crate has one. The left side is the slot: `backend`, `policy`, `serializer`,
-/// `invalidator`, `warmer`, `replicator` or `connection`. A crate that no code of the program names
-/// is not linked, and then this does nothing: write `use the_crate as _;` in the program.
+/// `wrapper`, `invalidator`, `warmer`, `replicator` or `connection`. A crate that no code of the
+/// program names is not linked, and then this does nothing: write `use the_crate as _;` in the
+/// program.
 #[macro_export]
 macro_rules! register {
     ($slot:ident: $config:ty) => {

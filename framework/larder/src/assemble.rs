@@ -164,7 +164,7 @@ impl Assembler {
         );
         async {
             let name: Arc<str> = spec.name.as_str().into();
-            let serializer = self.serializer(&spec.serializer).await?;
+            let serializer = self.serializer(&spec.serializer.node).await?;
             let (mut front, mut tiers) = (None, Vec::new());
             for tier in &spec.tiers {
                 let backend = self.backend(spec, tier, others).await?;
@@ -176,7 +176,7 @@ impl Assembler {
                     }
                     _ => {
                         let serializer = match &tier.serializer {
-                            Some(node) => self.serializer(node).await?,
+                            Some(own) => self.serializer(&own.node).await?,
                             None => Arc::clone(&serializer),
                         };
                         tiers.push(ByteTier {

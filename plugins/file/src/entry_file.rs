@@ -30,7 +30,7 @@ const PREFIX_LEN: usize = 28;
 const MAGIC: [u8; 4] = *b"LDF\x01";
 
 /// The longest envelope header, tags included.
-const LONGEST_HEADER: u64 = (envelope::HEADER_LEN + envelope::MAX_TAGS * 16) as u64;
+const LONGEST_HEADER: u64 = envelope::LONGEST_HEADER as u64;
 
 /// Why a file is not an entry.
 #[derive(Debug)]

@@ -3,7 +3,7 @@
 use larder::config::check::Checked;
 use larder::config::diagnostic::Severity;
 use larder::config::loader::Resolved;
-use larder::config::model::{CacheSpec, Config, PluginNode, TierSource};
+use larder::config::model::{CacheSpec, Config, PluginNode, SerializerSpec, TierSource};
 use larder::config::render::Report;
 use larder::config::tree::SourceKind;
 
@@ -127,7 +127,8 @@ fn plugins(cache: &CacheSpec) -> impl Iterator<Item = &PluginNode> {
             TierSource::Backend(backend) => Some(backend),
             TierSource::Cache(_) => None,
         };
-        backend.into_iter().chain(&tier.policy).chain(&tier.serializer)
+        let serializer = tier.serializer.iter().flat_map(SerializerSpec::plugins);
+        backend.into_iter().chain(&tier.policy).chain(serializer)
     });
-    tiers.chain([&cache.serializer])
+    tiers.chain(cache.serializer.plugins())
 }

@@ -31,8 +31,20 @@ fn full_entry() -> Entry {
             negative: false,
             tombstone: false,
             format: 2,
+            wrappers: Wrappers::default(),
         },
     }
+}
+
+/// The same after two wrappers.
+fn wrapped_entry() -> Entry {
+    let mut entry = full_entry();
+    entry.meta.wrappers = wrappers(&[4, 0x8001]);
+    entry
+}
+
+fn wrappers(numbers: &[u16]) -> Wrappers {
+    Wrappers::new(numbers).unwrap()
 }
 
 fn encoded(entry: &Entry) -> Vec<u8> {
@@ -75,6 +87,42 @@ fn frozen_bytes_of_an_empty_tombstone() {
 }
 
 #[test]
+fn frozen_bytes_of_a_wrapped_entry() {
+    let mut expected = hex(FULL);
+    expected[6] = 2;
+    let lists_and_value = hex("000000000000000100000000000000020004800176616c7565");
+    let covered = [&expected[..24], &expected[40..44], &lists_and_value].concat();
+    expected.extend_from_slice(&crc32c::crc32c(&covered).to_be_bytes());
+    expected.extend_from_slice(&lists_and_value);
+    assert_eq!(encoded(&wrapped_entry()), expected);
+    assert_eq!(expected[44..48], hex("a33e5e05")[..]);
+    assert_eq!(decode_anything(&expected), Some(wrapped_entry()));
+}
+
+#[test]
+fn frozen_bytes_of_a_wrapped_tombstone_without_tags() {
+    let meta =
+        EntryMeta { tombstone: true, wrappers: wrappers(&[4, 6, 1]), ..EntryMeta::default() };
+    let entry = Entry { value: Bytes::new(), meta };
+    let mut expected = hex("c45e010100000306");
+    expected.resize(44, 0);
+    expected.extend_from_slice(&hex("878a1e26000400060001"));
+    assert_eq!(encoded(&entry), expected);
+    assert_eq!(decode_anything(&expected), Some(entry));
+}
+
+#[test]
+fn three_wrappers_fit_and_none_has_the_number_zero() {
+    assert!(Wrappers::new(&[1, 2, 3]).is_some_and(|wrappers| wrappers.numbers() == [1, 2, 3]));
+    assert!(Wrappers::new(&[]).is_some_and(|wrappers| wrappers.is_empty()));
+    assert_eq!(Wrappers::new(&[1, 2, 3, 4]), None);
+    assert_eq!(Wrappers::new(&[1, 0]), None);
+    let mut bytes = encoded(&wrapped_entry());
+    bytes[64..66].fill(0);
+    assert_eq!(decode(&Bytes::from(bytes)).unwrap_err(), EnvelopeError::Wrapper);
+}
+
+#[test]
 fn every_field_survives_a_round_trip() {
     let mut entry = full_entry();
     for (negative, tombstone) in [(false, true), (true, false), (true, true)] {
@@ -83,6 +131,7 @@ fn every_field_survives_a_round_trip() {
         entry.meta.tags.push(TagStamp { tag: u64::MAX, version: u64::MAX - 1 });
         entry.meta.soft_deadline = None;
         entry.meta.format = u16::MAX;
+        entry.meta.wrappers = wrappers(&[u16::MAX, 1, 2]);
         assert_eq!(decode_anything(&encoded(&entry)), Some(entry.clone()));
     }
 }
@@ -92,6 +141,9 @@ fn the_value_is_not_copied() {
     let bytes = Bytes::from(encoded(&full_entry()));
     let entry = decode(&bytes).unwrap();
     assert_eq!(entry.value.as_ptr(), bytes[64..].as_ptr());
+    let bytes = Bytes::from(encoded(&wrapped_entry()));
+    let entry = decode(&bytes).unwrap();
+    assert_eq!(entry.value.as_ptr(), bytes[68..].as_ptr());
 }
 
 #[test]
@@ -108,6 +160,8 @@ fn what_does_not_fit_is_cut_to_the_nearest_that_does() {
 fn thirty_two_tags_fit_and_thirty_three_do_not() {
     let mut entry = full_entry();
     entry.meta.tags = vec![TagStamp { tag: 3, version: 4 }; MAX_TAGS];
+    entry.meta.wrappers = wrappers(&[1, 2, 3]);
+    assert_eq!(encoded_len(&entry), LONGEST_HEADER + entry.value.len());
     assert_eq!(decode_anything(&encoded(&entry)), Some(entry.clone()));
     entry.meta.tags.push(TagStamp { tag: 5, version: 6 });
     let mut out = b"before".to_vec();
@@ -118,25 +172,26 @@ fn thirty_two_tags_fit_and_thirty_three_do_not() {
 
 #[test]
 fn a_truncated_entry_is_refused_at_every_length() {
-    let bytes = encoded(&full_entry());
-    for length in 0..bytes.len() {
-        let found = decode(&Bytes::copy_from_slice(&bytes[..length]));
-        match found {
-            Err(EnvelopeError::TooShort { needed, found }) => {
-                assert!(found == length && length < needed && needed <= 64);
+    for (entry, value_at) in [(full_entry(), 64), (wrapped_entry(), 68)] {
+        let bytes = encoded(&entry);
+        for length in 0..bytes.len() {
+            let found = decode(&Bytes::copy_from_slice(&bytes[..length]));
+            match found {
+                Err(EnvelopeError::TooShort { needed, found }) => {
+                    assert!(found == length && length < needed && needed <= value_at);
+                }
+                Err(EnvelopeError::Checksum { .. }) => assert!(length >= value_at),
+                other => panic!("{length}: {other:?}"),
             }
-            Err(EnvelopeError::Checksum { .. }) => assert!(length >= 64),
-            other => panic!("{length}: {other:?}"),
         }
     }
 }
 
 #[test]
 fn a_flipped_bit_is_found_everywhere_but_in_the_deadlines() {
-    let entry = full_entry();
-    let bytes = encoded(&entry);
-    for index in 0..bytes.len() {
-        for bit in 0..8 {
+    for entry in [full_entry(), wrapped_entry()] {
+        let bytes = encoded(&entry);
+        for (index, bit) in (0..bytes.len()).flat_map(|index| (0..8).map(move |bit| (index, bit))) {
             let mut flipped = bytes.clone();
             flipped[index] ^= 1 << bit;
             let found = decode_anything(&flipped);
@@ -162,7 +217,7 @@ fn each_way_to_be_foreign_has_its_own_error() {
     assert_eq!(changed(0, b'{').to_string(), "the bytes start with `7b 5e`, which no entry does");
     assert_eq!(changed(2, 2), EnvelopeError::Version { found: 2 });
     assert_eq!(changed(3, 32), EnvelopeError::Flags { found: 32 });
-    assert_eq!(changed(6, 1), EnvelopeError::Codec { found: 1 });
+    assert_eq!(changed(6, 4), EnvelopeError::Codec { found: 4 });
     for (units, found) in [(0, 0), (5, 40), (7, 56), (72, 576), (255, 2040)] {
         assert_eq!(changed(7, units), EnvelopeError::HeaderLength { found });
     }
@@ -194,7 +249,7 @@ fn random_bytes_never_panic() {
         // Half of the rounds get past the first checks.
         if round % 2 == 0 && bytes.len() > 8 {
             bytes[..4].copy_from_slice(&[0xc4, 0x5e, 1, random.u8(..4)]);
-            bytes[6] = 0;
+            bytes[6] = random.u8(..4);
         }
         assert_eq!(decode_anything(&bytes), None);
     }

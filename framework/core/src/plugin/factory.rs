@@ -10,7 +10,7 @@ use schemars::Schema;
 use schemars::generate::SchemaSettings;
 use serde_json::Value;
 
-use super::{BuildContext, Descriptor, PluginConfig, PolicyConfig, Resource, Slot};
+use super::{BuildContext, Descriptor, PluginConfig, PolicyConfig, Resource, Slot, WrapperConfig};
 use crate::backend::Backend;
 use crate::capabilities::Capabilities;
 use crate::error::{CacheError, ErrorKind, Result};
@@ -20,6 +20,7 @@ use crate::problem::{KeyPath, Problem, Problems};
 use crate::replicator::Replicator;
 use crate::serializer::Serializer;
 use crate::warmer::Warmer;
+use crate::wrapper::{Role, Wrapper};
 
 /// What every plugin can do with its options before anything is built.
 pub trait ConfigCheck: Send + Sync {
@@ -55,6 +56,8 @@ pub enum Factory {
     Serializer(&'static dyn BoxFactory<dyn Serializer>),
     /// Builds a [`Warmer`].
     Warmer(&'static dyn BoxFactory<dyn Warmer>),
+    /// Builds a [`Wrapper`] that does this to bytes.
+    Wrapper(Role, &'static dyn BoxFactory<dyn Wrapper>),
 }
 
 impl Factory {
@@ -69,6 +72,7 @@ impl Factory {
             Self::Replicator(factory) => factory.config(),
             Self::Serializer(factory) => factory.config(),
             Self::Warmer(factory) => factory.config(),
+            Self::Wrapper(_, factory) => factory.config(),
         }
     }
 }
@@ -224,7 +228,7 @@ impl<C: PolicyConfig> BuildPolicy for TypedPolicy<C> {
 
 /// A plugin that can be stored as `Arc<T>`: lets one impl serve all slots.
 macro_rules! box_factory {
-    ($($slot:ident: $name:ident => $object:ty where [$($bound:tt)+];)*) => {$(
+    ($($slot:ident => $object:ty where [$($bound:tt)+];)*) => {$(
         #[async_trait]
         impl<C: PluginConfig> BoxFactory<$object> for Typed<C>
         where
@@ -240,7 +244,22 @@ macro_rules! box_factory {
                 Ok(Arc::new(config.build(context).await?))
             }
         }
+    )*};
+}
 
+box_factory! {
+    Backend => dyn Backend where [Backend];
+    Connection => dyn Any + Send + Sync where [Any + Send + Sync];
+    Invalidator => dyn Invalidator where [Invalidator];
+    Replicator => dyn Replicator where [Replicator];
+    Serializer => dyn Serializer where [Serializer];
+    Warmer => dyn Warmer where [Warmer];
+    Wrapper => dyn Wrapper where [Wrapper];
+}
+
+/// The constructors of descriptors whose config is a [`PluginConfig`] and nothing more.
+macro_rules! descriptors {
+    ($($slot:ident: $name:ident where [$($bound:tt)+];)*) => {$(
         impl Descriptor {
             #[doc = concat!("Describes the ", stringify!($name), " that a config type builds.")]
             #[must_use]
@@ -265,16 +284,33 @@ macro_rules! box_factory {
     )*};
 }
 
-box_factory! {
-    Backend: backend => dyn Backend where [Backend];
-    Connection: connection => dyn Any + Send + Sync where [Any + Send + Sync];
-    Invalidator: invalidator => dyn Invalidator where [Invalidator];
-    Replicator: replicator => dyn Replicator where [Replicator];
-    Serializer: serializer => dyn Serializer where [Serializer];
-    Warmer: warmer => dyn Warmer where [Warmer];
+descriptors! {
+    Backend: backend where [Backend];
+    Connection: connection where [Any + Send + Sync];
+    Invalidator: invalidator where [Invalidator];
+    Replicator: replicator where [Replicator];
+    Serializer: serializer where [Serializer];
+    Warmer: warmer where [Warmer];
 }
 
 impl Descriptor {
+    /// Describes the wrapper that a config type builds.
+    #[must_use]
+    pub const fn wrapper<C: WrapperConfig>(origin: &'static str, version: &'static str) -> Self
+    where
+        C::Plugin: Wrapper,
+    {
+        Self {
+            slot: Slot::Wrapper,
+            kind: C::KIND,
+            summary: C::SUMMARY,
+            origin,
+            version,
+            capabilities: C::CAPABILITIES,
+            factory: Factory::Wrapper(C::ROLE, const { &Typed::<C>(PhantomData) }),
+        }
+    }
+
     /// Describes the policy that a config type builds.
     #[must_use]
     pub const fn policy<C: PolicyConfig>(origin: &'static str, version: &'static str) -> Self {

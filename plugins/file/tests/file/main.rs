@@ -19,6 +19,7 @@ use larder_core::backend::Backend;
 use larder_core::entry::TagStamp;
 use larder_core::{
     BuildContext, Bytes, Clock, Entry, EntryMeta, ManualClock, PluginConfig, Result, Stamp,
+    Wrappers,
 };
 use larder_file::{FileBackend, FileConfig};
 use tempfile::TempDir;
@@ -63,6 +64,7 @@ fn full_entry(clock: &ManualClock) -> Entry {
             negative: true,
             tombstone: true,
             format: 2,
+            wrappers: Wrappers::new(&[4, 1]).unwrap(),
         },
     }
 }
