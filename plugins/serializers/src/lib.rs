@@ -83,5 +83,6 @@ fn not_read(serializer: &'static str, cause: impl Error + Send + Sync + 'static)
         .caused_by(cause)
 }
 
-#[cfg(all(test, feature = "cbor", feature = "pickle", feature = "postcard"))]
+#[cfg(test)]
+#[cfg(all(feature = "cbor", feature = "pickle", feature = "postcard"))]
 mod tests;

@@ -110,8 +110,9 @@ impl Pickle {
     /// A serializer with these options. A protocol that cannot be written is taken for the nearest
     /// one that can.
     #[must_use]
-    pub fn new(config: PickleConfig) -> Self {
-        Self { config: PickleConfig { protocol: config.protocol.clamp(2, 5) } }
+    pub fn new(mut config: PickleConfig) -> Self {
+        config.protocol = config.protocol.clamp(2, 5);
+        Self { config }
     }
 }
 

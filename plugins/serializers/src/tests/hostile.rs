@@ -101,20 +101,6 @@ fn a_byte_that_is_wrong_does_no_harm_in_a_large_value() {
 }
 
 #[test]
-fn random_bytes_do_no_harm() {
-    let seed = fastrand::u64(..);
-    println!("seed {seed}");
-    let mut random = fastrand::Rng::with_seed(seed);
-    for (_, serializer) in readers() {
-        for _ in 0..2_000 {
-            let mut bytes = vec![0; random.usize(..64)];
-            random.fill(&mut bytes);
-            read_as_anything(&*serializer, &bytes);
-        }
-    }
-}
-
-#[test]
 fn depth_bombs_do_not_overflow_the_stack() {
     let bombs: [&[u8]; 16] = [
         b"[",
