@@ -41,10 +41,22 @@ names! {
     /// event, warn: a stored value could not be decoded and counts as a miss.
     /// Fields: `cache`, `tier`, `error`.
     DECODE_FAILED = "decode.failed";
+    /// event, warn: the clock of another writer of the tier is ahead of ours, or ours is behind.
+    /// Said once for each writer in a row. Fields: `cache`, `tier`, `error`.
+    CLOCK_DRIFT = "clock.drift";
     /// event, warn: a value could not be stored in a tier. Fields: `cache`, `tier`, `error`.
     STORE_FAILED = "store.failed";
     /// event, warn: a plugin could not be closed in order. Fields: `cache`, `tier`, `error`.
     CLOSE_FAILED = "close.failed";
+    /// event, debug: the entries of an earlier process are in memory again.
+    /// Fields: `cache`, `path`, `restored`.
+    CACHE_RESTORED = "cache.restored";
+    /// event, warn: the file of `persist` could not be read, or not to its end: the cache starts
+    /// with what was read before. Fields: `cache`, `path`, `restored`, `error`.
+    RESTORE_FAILED = "restore.failed";
+    /// event, warn: the file of `persist` could not be written: the old one is still there.
+    /// Fields: `cache`, `path`, `error`.
+    SAVE_FAILED = "save.failed";
     /// event, warn: a file of the file backend was unreadable and was removed.
     /// Fields: `cache`, `reason`.
     FILE_CORRUPT = "file.corrupt";

@@ -6,7 +6,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
-use larder_config::model::{CacheSpec, PatternSpec, PluginNode, TierSource, TierSpec};
+use larder_config::model::{CacheSpec, PatternSpec, PersistSpec, PluginNode, TierSource, TierSpec};
 use larder_core::backend::InProcess;
 use larder_core::plugin::Factory;
 use larder_core::{
@@ -50,6 +50,7 @@ pub(crate) struct Assembler {
 pub(crate) struct Assembled {
     pub(crate) engine: Arc<Engine>,
     pub(crate) description: Option<String>,
+    pub(crate) persist: Option<PersistSpec>,
     /// The caches that it uses as tiers.
     pub(crate) below: Vec<String>,
     front: Option<Front>,
@@ -195,11 +196,10 @@ impl Assembler {
             }
             let readers = Arc::clone(&self.readers);
             let clock = Arc::clone(&self.clock);
-            let engine = Engine::new(name, Settings::new(spec), tiers, readers, clock);
-            let engine = Arc::new(engine);
-            let description = spec.description.clone();
+            let engine = Arc::new(Engine::new(name, Settings::new(spec), tiers, readers, clock));
+            let (description, persist) = (spec.description.clone(), spec.persist.clone());
             let below = caches_below(spec).map(str::to_owned).collect();
-            Ok(Assembled { engine, description, below, front, serializer })
+            Ok(Assembled { engine, description, persist, below, front, serializer })
         }
         .instrument(span)
         .await

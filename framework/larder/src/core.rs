@@ -21,6 +21,7 @@ use crate::engine::Engine;
 use crate::fence::{Fence, Tally};
 use crate::flight::Flights;
 use crate::open::TtlBy;
+use crate::snapshot::Exported;
 use crate::stats::{CacheStats, Counters, Heat, MissCause, StatsSnapshot, StatsSource, TierStats};
 use crate::stored::{Content, Stored, StoredRef};
 use crate::tier::count;
@@ -29,10 +30,11 @@ mod change;
 mod load;
 mod local;
 mod lookup;
+mod snapshot;
 mod weigh;
 
 pub(crate) use load::{BoxError, Loader, boxed};
-pub(crate) use local::Flight;
+pub(crate) use local::{Flight, can_read, read_key};
 pub(crate) use weigh::Weigh;
 
 /// What a type must be to serve as the key of a cache.
@@ -312,6 +314,8 @@ pub(crate) trait AnyCache: Send + Sync {
     fn clear(self: Arc<Self>) -> BoxFuture<'static, Result<()>>;
     /// Lets go of all values that are held in the process.
     fn empty_store(&self);
+    /// Writes all values that are held in the process.
+    fn save(&self, writer: &mut dyn std::io::Write) -> Result<Exported>;
 }
 
 impl<K: Key, V: CacheValue> AnyCache for Core<K, V> {
@@ -341,5 +345,9 @@ impl<K: Key, V: CacheValue> AnyCache for Core<K, V> {
             (None, Some(store)) => self.engine.fence.change_all(|| store.table.clear()),
             (None, None) => {}
         }
+    }
+
+    fn save(&self, writer: &mut dyn std::io::Write) -> Result<Exported> {
+        self.write_store("*", writer)
     }
 }

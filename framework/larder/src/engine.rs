@@ -9,7 +9,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 
 use larder_core::{
-    CacheError, Capabilities, Clock, Entry, ErrorKind, Result, Serializer, Stamp, Timestamp,
+    CacheError, Capabilities, Clock, Entry, ErrorKind, Result, Serializer, Stamp, StampClock,
     telemetry,
 };
 use tokio::sync::{Mutex, MutexGuard, RwLock, RwLockReadGuard};
@@ -55,8 +55,11 @@ pub(crate) struct Engine {
     writes: Box<[Mutex<()>]>,
     /// Held together by all who write single keys, alone by who clears the tiers.
     clearing: RwLock<()>,
-    origin: u32,
-    last_stamp: AtomicU64,
+    stamps: StampClock,
+    /// The last writer whose clock was reported to be ahead.
+    drifted: AtomicU64,
+    /// No call is let in any more, and those that were go on.
+    closing: AtomicBool,
     closed: AtomicBool,
 }
 
@@ -80,8 +83,9 @@ impl Engine {
             tags: TagTable::default(),
             writes: (0..stripes).map(|_| Mutex::new(())).collect(),
             clearing: RwLock::new(()),
-            origin: fastrand::u32(..),
-            last_stamp: AtomicU64::new(0),
+            stamps: StampClock::new(fastrand::u32(..)),
+            drifted: AtomicU64::new(u64::MAX),
+            closing: AtomicBool::new(false),
             closed: AtomicBool::new(false),
             tiers,
         }
@@ -93,7 +97,7 @@ impl Engine {
 
     /// Refuses calls after the cache was closed.
     pub(crate) fn check_open(&self) -> Result<()> {
-        if self.is_closed() {
+        if self.closing.load(Ordering::Acquire) {
             return Err(
                 CacheError::new(ErrorKind::Closed, "the cache is closed").with("cache", &self.name)
             );
@@ -101,9 +105,16 @@ impl Engine {
         Ok(())
     }
 
+    /// Refuses calls from now on, so that what the cache holds can be saved as it is; whether it
+    /// did not before.
+    pub(crate) fn begin_close(&self) -> bool {
+        !self.closing.swap(true, Ordering::AcqRel)
+    }
+
     /// Flushes and closes the backends that belong to this cache. The first error is returned,
     /// after all were tried.
     pub(crate) async fn close(&self) -> Result<()> {
+        self.begin_close();
         if self.closed.swap(true, Ordering::AcqRel) {
             return Ok(());
         }
@@ -120,15 +131,21 @@ impl Engine {
         outcome
     }
 
-    /// A version greater than any this process gave out before.
+    /// A version greater than any that this cache gave out or saw before.
     pub(crate) fn stamp(&self) -> Stamp {
-        let now = self.clock.wall().as_micros();
-        let next = |last: u64| Some(now.max(last + 1));
-        let last = self
-            .last_stamp
-            .fetch_update(Ordering::AcqRel, Ordering::Acquire, next)
-            .unwrap_or_else(|last| last);
-        Stamp { time: Timestamp::from_micros(now.max(last + 1)), origin: self.origin }
+        self.stamps.next(self.clock.wall())
+    }
+
+    /// Takes notice of the version of an entry that another writer may have stored.
+    fn follow(&self, tier: &ByteTier, seen: Stamp) {
+        let Err(error) = self.stamps.follow(seen, self.clock.wall()) else { return };
+        let writer = u64::from(seen.origin);
+        if self.drifted.swap(writer, Ordering::Relaxed) != writer {
+            tracing::warn!(
+                target: telemetry::TARGET,
+                cache = %self.name, tier = %tier.tier, %error, "{}", telemetry::CLOCK_DRIFT
+            );
+        }
     }
 
     /// Holds back other writes of the same key to the byte tiers, and clears of all.
@@ -153,10 +170,27 @@ impl Engine {
         if tier.serializer.format() == format {
             return Ok(&*tier.serializer);
         }
+        self.linked_reader(format)
+    }
+
+    /// The linked serializer of a format.
+    pub(crate) fn linked_reader(&self, format: u16) -> Result<&dyn Serializer> {
         self.readers.get(&format).map(|serializer| &**serializer).ok_or_else(|| {
             CacheError::new(ErrorKind::Serialization, "no linked serializer wrote this entry")
                 .with("format", format)
         })
+    }
+
+    /// Refuses a tier that cannot list its keys.
+    pub(crate) fn check_scan(&self, tier: &ByteTier) -> Result<()> {
+        if tier.can(Capabilities::SCAN) {
+            return Ok(());
+        }
+        Err(CacheError::new(ErrorKind::Unsupported, "the tier cannot list its keys")
+            .with("cache", &self.name)
+            .with("tier", tier.tier)
+            .with("backend", &tier.kind)
+            .hint("use a backend that can `scan` (see `larder plugins list`), or tags"))
     }
 
     /// The keys of the entries in the byte tiers that match, without those of Larder itself.
@@ -167,16 +201,7 @@ impl Engine {
     ) -> Result<Vec<String>> {
         let mut keys = Vec::new();
         for tier in &self.tiers {
-            if !tier.can(Capabilities::SCAN) {
-                return Err(CacheError::new(
-                    ErrorKind::Unsupported,
-                    "the tier cannot list its keys",
-                )
-                .with("cache", &self.name)
-                .with("tier", tier.tier)
-                .with("backend", &tier.kind)
-                .hint("use a backend that can `scan` (see `larder plugins list`), or tags"));
-            }
+            self.check_scan(tier)?;
             let mut request = larder_core::backend::ScanRequest::all().prefix(prefix);
             loop {
                 let page = tier.bounded("scan", tier.backend.scan(request.clone())).await?;

@@ -20,7 +20,7 @@ use std::time::Duration;
 
 use futures_util::future::BoxFuture;
 use larder_core::entry::TagStamp;
-use larder_core::{Backend, Bytes, Capabilities, Entry, EntryMeta, Result, Stamp};
+use larder_core::{Backend, Bytes, Capabilities, Entry, EntryMeta, Result, Stamp, Wrappers};
 
 use crate::Place;
 
@@ -162,7 +162,9 @@ impl Subject {
         entry.meta.load_cost = Duration::from_micros(1234);
         entry.meta.tags =
             vec![TagStamp { tag: 1, version: u64::MAX }, TagStamp { tag: u64::MAX, version: 0 }];
+        entry.meta.epoch = 9;
         entry.meta.format = 0x8001;
+        entry.meta.wrappers = Wrappers::new(&[2, 5]).expect("two are few enough");
         entry
     }
 }

@@ -5,6 +5,7 @@
 use std::collections::BTreeSet;
 use std::sync::atomic::Ordering::SeqCst;
 use std::sync::{Arc, Mutex};
+use std::time::Duration;
 
 use larder::{CacheManager, Format};
 use larder_core::telemetry;
@@ -130,6 +131,59 @@ fn what_cannot_be_kept_or_read_is_heard_of() {
     }
     assert_eq!(texts.get(&2).unwrap(), None);
     assert_eq!(names.take(), set(&["file.corrupt"]));
+}
+
+#[test]
+fn what_becomes_of_the_file_of_a_cache_is_heard_of() {
+    let names = Names::default();
+    let subscriber = tracing_subscriber::registry().with(names.clone());
+    let _guard = tracing::subscriber::set_default(subscriber);
+    let dir = tempfile::tempdir().unwrap();
+    let path = dir.path().join("users.snapshot");
+    let text =
+        format!("[caches.users]\nbackend = \"memory\"\npersist.path = '{}'\n", path.display());
+    let builder = CacheManager::builder().text("caches.toml", Format::Toml, text.as_str());
+    let caches = builder.build_blocking().unwrap();
+    names.take();
+    caches.cache::<u64, u64>("users").unwrap();
+    assert_eq!(names.take(), set(&["cache.restored"]), "nothing, as there is no file yet");
+    std::fs::create_dir(&path).unwrap();
+    let runtime = tokio::runtime::Builder::new_current_thread().build().unwrap();
+    runtime.block_on(caches.save("users")).unwrap_err();
+    assert_eq!(names.take(), set(&["save.failed"]));
+
+    std::fs::remove_dir(&path).unwrap();
+    std::fs::write(&path, b"damaged").unwrap();
+    let builder = CacheManager::builder().text("caches.toml", Format::Toml, text.as_str());
+    let caches = builder.build_blocking().unwrap();
+    names.take();
+    caches.cache::<u64, u64>("users").unwrap();
+    caches.cache::<u64, u64>("users").unwrap();
+    let heard: Vec<String> = names.0.lock().unwrap().drain(..).collect();
+    assert_eq!(heard, ["restore.failed"], "once");
+}
+
+#[test]
+fn a_clock_that_is_ahead_is_heard_of_once() {
+    let names = Names::default();
+    let subscriber = tracing_subscriber::registry().with(names.clone());
+    let _guard = tracing::subscriber::set_default(subscriber);
+    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
+    runtime.block_on(async {
+        let text = "[caches.users]\nbackend = { kind = \"test.puppet\", name = \"ahead\" }\n";
+        let manager = CacheManager::from_str(Format::Toml, text).await.unwrap();
+        let users = manager.cache::<u64, String>("users").unwrap();
+        users.set(&1, "Ada".into()).await.unwrap();
+        let puppet = strings("ahead");
+        for entry in puppet.entries.lock().unwrap().values_mut() {
+            entry.meta.stamp.time = entry.meta.stamp.time.after(Duration::from_secs(3600));
+        }
+        names.take();
+        users.get(&1).await.unwrap().unwrap();
+        assert_eq!(names.take(), set(&["clock.drift"]));
+        users.get(&1).await.unwrap().unwrap();
+        assert_eq!(names.take(), set(&[]), "the same writer is not reported again");
+    });
 }
 
 #[test]

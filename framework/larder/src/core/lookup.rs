@@ -177,7 +177,7 @@ impl<K: Key, V: CacheValue> Core<K, V> {
         Ok(answer)
     }
 
-    fn decode(&self, found: &Found) -> Result<Option<V>> {
+    pub(super) fn decode(&self, found: &Found) -> Result<Option<V>> {
         if found.entry.meta.negative {
             return Ok(None);
         }

@@ -147,7 +147,7 @@ impl Engine {
     }
 
     /// A deadline, or the end of the longest life of a tier if that comes first.
-    pub(super) fn hard_deadline(
+    pub(crate) fn hard_deadline(
         &self,
         tier: &ByteTier,
         deadline: Option<Timestamp>,
