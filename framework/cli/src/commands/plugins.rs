@@ -69,7 +69,7 @@ fn object(registered: &Registered) -> Value {
     })
 }
 
-/// `backend foyer, memcached; policy arc`, for those of this release with the feature or crate that has
+/// `backend foyer, memcached; policy arc`, those of this release with the feature or crate that has
 /// them. `None` when there are none.
 fn names(missing: &[Unlinked], is_released: bool) -> Option<String> {
     let mut names = String::new();
