@@ -217,3 +217,17 @@ fn an_unknown_protocol_is_an_error_of_the_config() {
     }
     assert_eq!(PickleConfig::default().protocol, 4);
 }
+
+#[test]
+fn memory_grows_with_the_bytes() {
+    for piece in
+        [&b"]"[..], b"}", b"\x8f", b"(", b"N", b"2", b"K\x01", b")\x85", b"N\x94", b"]a", b"(t"]
+    {
+        let bytes = [b"]", &piece.repeat((1 << 20) / piece.len())[..], b"."].concat();
+        let used = allocation_counter::measure(|| drop(load::<IgnoredAny>(&bytes)));
+        let most = 128 * bytes.len() as u64;
+        let (piece, used) = (piece.escape_ascii(), used.bytes_max);
+        println!("{piece}: {} bytes for each", used / bytes.len() as u64);
+        assert!(used <= most, "{piece} took {used}");
+    }
+}
