@@ -57,8 +57,8 @@ fn a_clear_is_done_before_its_files_are_gone_and_close_waits_for_the_turn() {
         backend.set_many(entries.collect()).await.unwrap();
         let files = entry_files(&dir);
         backend.clear().await.unwrap();
-        assert_eq!(backend.get("7").await.unwrap(), None);
         backend.close().await.unwrap();
+        assert_eq!(backend.get("7").await.unwrap(), None);
         let left = files.iter().filter(|file| file.exists()).count();
         assert!(left >= 500, "a closed backend removes no more than a turn: {left}");
         drop(backend);
