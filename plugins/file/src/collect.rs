@@ -51,6 +51,8 @@ pub(crate) struct Collector {
     wants_uses: bool,
     limits: Amount,
     min_free: u64,
+    /// How many files a group has, about.
+    group: u64,
     /// How many bytes may be written before the free space is looked at again.
     allowance: AtomicI64,
     /// How many writes are left until the next group is looked at.
@@ -71,6 +73,7 @@ impl Collector {
                 bytes: config.max_bytes.map_or(u64::MAX, |size| size.0),
             },
             min_free: config.min_free.map_or(0, |size| size.0),
+            group: GROUP,
             allowance: AtomicI64::new(0),
             writes_left: AtomicI64::new(FEWEST_WRITES.cast_signed()),
             // Processes that start together should not all look at the same files first.
@@ -165,7 +168,7 @@ impl Collector {
         let mut visited = 0;
         while visited < 256 {
             let thought = home.usage.shards();
-            let shards = group(&thought, *next, 256 - visited);
+            let shards = group(&thought, *next, 256 - visited, self.group);
             let mut files = Vec::new();
             for offset in 0..shards {
                 // 256 shards in a circle, so the number wraps as it should.
@@ -228,13 +231,13 @@ impl Directory {
 }
 
 /// How many shards from this one on have a group of files together.
-fn group(shards: &[Amount; 256], first: u8, most: usize) -> usize {
+fn group(shards: &[Amount; 256], first: u8, most: usize, size: u64) -> usize {
     let mut files = 0;
     let mut count = 0;
     let order = (first..=u8::MAX).chain(0..first);
     for shard in order.take(most) {
         files += shards[usize::from(shard)].entries;
-        if files > GROUP && count > 0 {
+        if files > size && count > 0 {
             break;
         }
         count += 1;
@@ -258,6 +261,11 @@ fn count(home: &Home, shard: u8, files: &mut Vec<Candidate>) -> io::Result<()> {
 
 #[cfg(test)]
 mod tests {
+    use std::sync::atomic::AtomicBool;
+    use std::time::Duration;
+
+    use larder_core::{Bytes, Entry, EntryMeta, ManualClock};
+
     use super::*;
 
     fn shards(entries: u64) -> [Amount; 256] {
@@ -266,10 +274,34 @@ mod tests {
 
     #[test]
     fn a_small_cache_is_one_group_and_a_large_one_many() {
-        assert_eq!(group(&shards(0), 7, 256), 256);
-        assert_eq!(group(&shards(GROUP / 256), 255, 256), 256);
-        assert_eq!(group(&shards(4000), 255, 256), 2);
-        assert_eq!(group(&shards(4000), 0, 1), 1);
-        assert_eq!(group(&shards(1_000_000), 0, 256), 1, "never none");
+        assert_eq!(group(&shards(0), 7, 256, 8192), 256);
+        assert_eq!(group(&shards(32), 255, 256, 8192), 256);
+        assert_eq!(group(&shards(4000), 255, 256, 8192), 2);
+        assert_eq!(group(&shards(4000), 0, 1, 8192), 1);
+        assert_eq!(group(&shards(1_000_000), 0, 256, 8192), 1, "never none");
+    }
+
+    #[test]
+    fn a_large_cache_loses_its_share_group_by_group_and_the_oldest_of_each() {
+        let outer = tempfile::tempdir().unwrap();
+        let mut config = FileConfig::new(outer.path().join("cache"));
+        config.max_entries = Some(400);
+        let clock = ManualClock::new();
+        let context = BuildContext::new("users").clock(Arc::new(clock.clone()));
+        let mut directory = Directory::open(&config, &context).unwrap();
+        directory.collector.group = 50;
+        let entry = Entry { value: Bytes::from_static(b"value"), meta: EntryMeta::default() };
+        for number in 0..1000 {
+            clock.advance(Duration::from_secs(1));
+            directory.set(&number.to_string(), &entry, &AtomicBool::new(false)).unwrap();
+            let entries = directory.health().unwrap().entries.unwrap();
+            assert!(entries <= 400);
+            // Each time one group of eight goes down to nine tenths.
+            assert!(number < 400 || entries >= 380, "{entries} after {number}");
+        }
+        let is_there = |number: &u64| directory.get(&number.to_string()).unwrap().is_some();
+        let old = (0..500).filter(is_there).count();
+        let young = (800..1000).filter(is_there).count();
+        assert!(old <= 30 && young >= 190, "{old} of the oldest and {young} of the youngest");
     }
 }
