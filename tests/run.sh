@@ -6,7 +6,8 @@
 #                                the fuzzing and the documentation
 #   bash tests/run.sh --soak     with the long versions of the randomised tests
 #
-# Needs cargo and C and C++ compilers; installs compilers and missing rustup components where it may.
+# Needs cargo, C and C++ compilers and Python 3; installs the latter and missing rustup components
+# where it may.
 set -euo pipefail
 
 cd "$(dirname "${BASH_SOURCE[0]}")/.."
@@ -17,7 +18,7 @@ for argument in "$@"; do
         --quick) quick=true ;;
         --soak) export LARDER_SOAK=1 ;;
         -h | --help)
-            sed -n '2,9s/^# \{0,1\}//p' "${BASH_SOURCE[0]}"
+            sed -n '2,10s/^# \{0,1\}//p' "${BASH_SOURCE[0]}"
             exit 0
             ;;
         *)
@@ -67,6 +68,19 @@ need_compilers() {
     die "a C or C++ compiler (cc, c++) is missing. Install gcc or clang; on Debian: sudo apt-get install g++"
 }
 
+# The serializer `pickle` is compared with a real Python.
+need_python() {
+    if command -v "${PYTHON:-python3}" >/dev/null; then
+        return
+    fi
+    if [ -z "${PYTHON:-}" ] && command -v apt-get >/dev/null && [ "$(id -u)" = 0 ]; then
+        apt-get update && DEBIAN_FRONTEND=noninteractive apt-get install -y python3 ||
+            die "python3 is missing and could not be installed. Run: apt-get install python3"
+        return
+    fi
+    die "${PYTHON:-python3} is missing. Install Python 3.8 or later; on Debian: sudo apt-get install python3"
+}
+
 # ── sections ──
 
 sections=0
@@ -108,6 +122,12 @@ lint_other_feature_sets() {
         echo "$crate: all features"
         lint -p "$crate" --all-features
     done
+}
+
+# The engines are features that no other test turns on. With the workspace, so that only `larder` is
+# built again.
+test_disk_engines() {
+    cargo test --workspace --locked --features larder/foyer,larder/redb --test disk_engines
 }
 
 # Loom tries every order in which readers and writers can meet.
@@ -166,6 +186,7 @@ expect_file_tier() {
 
 need_cargo
 need_compilers
+need_python
 need_component fmt
 need_component clippy
 
@@ -175,6 +196,7 @@ if ! $quick; then
     section "lints of other feature sets" lint_other_feature_sets
 fi
 section "tests and doc tests" cargo test --workspace --locked
+section "disk engines through a config" test_disk_engines
 if ! $quick; then
     section "every order of readers and writers" try_every_order
     section "memory accesses of the store" check_memory

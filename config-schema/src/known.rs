@@ -9,17 +9,24 @@ pub(crate) struct Known {
     pub(crate) slot: Slot,
     pub(crate) kind: &'static str,
     pub(crate) crate_name: &'static str,
+    /// The feature of `larder` that has to be on; of that crate, too, if it has several kinds.
+    pub(crate) feature: Option<&'static str>,
     /// Whether that crate is part of this release.
     pub(crate) is_released: bool,
 }
 
 impl Known {
     const fn released(slot: Slot, kind: &'static str, crate_name: &'static str) -> Self {
-        Self { slot, kind, crate_name, is_released: true }
+        Self { slot, kind, crate_name, feature: None, is_released: true }
     }
 
     const fn planned(slot: Slot, kind: &'static str, crate_name: &'static str) -> Self {
-        Self { slot, kind, crate_name, is_released: false }
+        Self { slot, kind, crate_name, feature: None, is_released: false }
+    }
+
+    /// The kind is only there with a feature of the same name.
+    const fn with_feature(self) -> Self {
+        Self { feature: Some(self.kind), ..self }
     }
 }
 
@@ -29,10 +36,10 @@ const SERIALIZERS: &str = "larder-serializers";
 /// Sorted by slot, released before planned, then by kind.
 const KNOWN: &[Known] = &[
     Known::released(Slot::Backend, "file", "larder-file"),
+    Known::released(Slot::Backend, "foyer", "larder-foyer").with_feature(),
     Known::released(Slot::Backend, "memory", "larder-memory"),
-    Known::planned(Slot::Backend, "foyer", "larder-foyer"),
+    Known::released(Slot::Backend, "redb", "larder-redb").with_feature(),
     Known::planned(Slot::Backend, "memcached", "larder-memcached"),
-    Known::planned(Slot::Backend, "redb", "larder-redb"),
     Known::planned(Slot::Backend, "redis", "larder-redis"),
     Known::released(Slot::Policy, "2q", POLICIES),
     Known::released(Slot::Policy, "arc", POLICIES),
@@ -51,14 +58,14 @@ const KNOWN: &[Known] = &[
     Known::released(Slot::Policy, "tinylfu", POLICIES),
     Known::released(Slot::Policy, "ttl", POLICIES),
     Known::released(Slot::Policy, "w-tinylfu", POLICIES),
+    Known::released(Slot::Serializer, "cbor", SERIALIZERS).with_feature(),
     Known::released(Slot::Serializer, "json", SERIALIZERS),
     Known::released(Slot::Serializer, "messagepack", SERIALIZERS),
-    Known::planned(Slot::Serializer, "cbor", SERIALIZERS),
-    Known::planned(Slot::Serializer, "pickle", SERIALIZERS),
-    Known::planned(Slot::Serializer, "postcard", SERIALIZERS),
-    Known::planned(Slot::Serializer, "raw", SERIALIZERS),
-    Known::planned(Slot::Serializer, "string", SERIALIZERS),
-    Known::planned(Slot::Serializer, "typed", SERIALIZERS),
+    Known::released(Slot::Serializer, "pickle", SERIALIZERS).with_feature(),
+    Known::released(Slot::Serializer, "postcard", SERIALIZERS).with_feature(),
+    Known::released(Slot::Serializer, "raw", SERIALIZERS),
+    Known::released(Slot::Serializer, "string", SERIALIZERS),
+    Known::released(Slot::Serializer, "typed", SERIALIZERS),
     Known::released(Slot::Wrapper, "aes-256-gcm", SERIALIZERS),
     Known::released(Slot::Wrapper, "base64", SERIALIZERS),
     Known::released(Slot::Wrapper, "lz4", SERIALIZERS),
@@ -83,6 +90,8 @@ pub struct Unlinked {
     pub kind: &'static str,
     /// The crate that has it.
     pub crate_name: &'static str,
+    /// The feature of that crate, and of `larder`, which has to be on; `None` if it needs none.
+    pub feature: Option<&'static str>,
     /// Whether that crate is part of this release.
     pub is_released: bool,
 }
@@ -94,6 +103,7 @@ pub fn unlinked(registry: &Registry) -> impl Iterator<Item = Unlinked> {
         slot: known.slot,
         kind: known.kind,
         crate_name: known.crate_name,
+        feature: known.feature,
         is_released: known.is_released,
     })
 }

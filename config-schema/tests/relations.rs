@@ -85,6 +85,19 @@ fn advice(option: &str) -> String {
 }
 
 #[test]
+fn a_backend_behind_a_feature_comes_with_the_name_of_the_feature() {
+    for kind in ["foyer", "redb"] {
+        let report = load(&format!("[caches.a]\nbackend = {{ kind = '{kind}' }}\n"), &[]).report;
+        let [one] = report.diagnostics() else {
+            panic!("one mistake: {report}");
+        };
+        assert_eq!(one.code, "C0202");
+        let command = format!("cargo add larder --features {kind}");
+        assert!(one.help.iter().any(|help| help.contains(&command)), "{report}");
+    }
+}
+
+#[test]
 fn a_refused_value_comes_with_what_to_write_instead() {
     for (option, expected) in [
         (
@@ -130,6 +143,10 @@ fn a_refused_value_comes_with_what_to_write_instead() {
         (
             "serializer = 'json'",
             "C0202 serializer `json` is known, but this program was built without it; add the crate and link it:\n    cargo add larder-serializers\n    use larder_serializers as _;      // in main.rs: an unused crate is not linked",
+        ),
+        (
+            "serializer = 'pickle'",
+            "C0202 serializer `pickle` is known, but this program was built without it; turn the feature on:\n    cargo add larder --features pickle",
         ),
         (
             "serializer = 'jsn'",

@@ -4,9 +4,12 @@
 
 mod damage;
 mod entries;
+mod faults;
+mod kills;
 mod limits;
 mod processes;
 mod root;
+mod runtime;
 
 use std::future::Future;
 use std::path::{Path, PathBuf};
