@@ -97,5 +97,10 @@ pub fn registry() -> Registry {
         ]
     };
     let serializers = [larder_serializers::JSON, larder_serializers::MESSAGEPACK];
-    policies.into_iter().chain(serializers).fold(registry, Registry::with)
+    let wrappers = {
+        use larder_serializers::wrap::{AES_256_GCM, BASE64, LZ4, XCHACHA20_POLY1305, ZLIB, ZSTD};
+        [AES_256_GCM, BASE64, LZ4, XCHACHA20_POLY1305, ZLIB, ZSTD]
+    };
+    let plugins = policies.into_iter().chain(serializers).chain(wrappers);
+    plugins.fold(registry, Registry::with)
 }

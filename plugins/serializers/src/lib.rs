@@ -5,6 +5,8 @@
 //! | `json` | [`json`] | entries that people or other languages read |
 //! | `messagepack` | [`messagepack`] | everything else: smaller, quicker, and no value is bent |
 //!
+//! What their output goes through before it is stored is in [`wrap`].
+//!
 //! Both write structs with the names of their fields, so that a field can be added (with a serde
 //! default) or removed without losing what is stored. Both refuse bytes that are left over and
 //! values nested deeper than [`MAX_DEPTH`]: a longer nest in stored bytes could only be there to
@@ -15,6 +17,7 @@
 
 pub mod json;
 pub mod messagepack;
+pub mod wrap;
 
 pub use json::{JSON, Json, JsonConfig};
 pub use messagepack::{MESSAGEPACK, MessagePack, MessagePackConfig};
