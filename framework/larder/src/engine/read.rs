@@ -3,13 +3,13 @@
 use std::sync::Arc;
 
 use larder_core::backend::Deadlines;
-use larder_core::{Capabilities, Entry, EntryMeta, Life, telemetry};
+use larder_core::{Bytes, CacheError, Capabilities, Entry, EntryMeta, Life, Result, telemetry};
 
 use super::Engine;
 use crate::fence::Ticket;
 use crate::stats::MissCause;
 use crate::tags::Tags;
-use crate::tier::count;
+use crate::tier::{ByteTier, count};
 
 /// A valid entry and where it was.
 #[derive(Debug)]
@@ -113,8 +113,8 @@ impl Engine {
     }
 
     /// Copies an entry into the byte tiers above the one it was found in, unless its key changed
-    /// or is being written.
-    pub(crate) async fn back_fill(&self, key: &str, found: &Found, ticket: &Ticket) {
+    /// or is being written. `plain` is its value without what wraps it.
+    pub(crate) async fn back_fill(&self, key: &str, found: &Found, plain: &Bytes, ticket: &Ticket) {
         if found.tier == 0 {
             return;
         }
@@ -122,10 +122,9 @@ impl Engine {
             return;
         };
         for tier in &self.tiers[..found.tier] {
-            if tier.serializer.format() != found.entry.meta.format {
+            let Some(mut entry) = self.copy_for(tier, key, found, plain) else {
                 continue;
-            }
-            let mut entry = found.entry.clone();
+            };
             entry.meta.hard_deadline = self.hard_deadline(tier, entry.meta.hard_deadline);
             if tier.bounded("set", tier.backend.set(key, entry)).await.is_ok() && !ticket.holds() {
                 // A pattern came in between, and may have passed this tier before the copy.
@@ -134,13 +133,45 @@ impl Engine {
         }
     }
 
+    /// The serialized value of an entry, without what wraps it.
+    pub(crate) fn plain(&self, key: &str, found: &Found) -> Result<Bytes> {
+        let tier = &self.tiers[found.tier];
+        let limit = self.settings.max_value_bytes.unwrap_or(u64::MAX);
+        let limit = usize::try_from(limit).unwrap_or(usize::MAX);
+        tier.format.unpack(&self.linked, &found.entry, tier.place(key), limit)
+    }
+
+    /// An entry as a tier above would have written it, or `None` when it has another serializer.
+    fn copy_for(&self, tier: &ByteTier, key: &str, found: &Found, plain: &Bytes) -> Option<Entry> {
+        let mut entry = found.entry.clone();
+        if tier.format.serializer.format() != entry.meta.format {
+            return None;
+        }
+        let is_same =
+            tier.writes_like(&self.tiers[found.tier]) && tier.format.would_write(&entry.meta);
+        if !is_same && !entry.meta.negative {
+            let packed = tier.format.pack(plain.clone(), tier.place(key));
+            let packed = packed.inspect_err(|error| self.warn_unstored(tier, error)).ok()?;
+            (entry.value, entry.meta.wrappers) = (packed.bytes, packed.wrappers);
+        }
+        Some(entry)
+    }
+
+    /// Reports that an entry could not be stored in a tier.
+    pub(super) fn warn_unstored(&self, tier: &ByteTier, error: &CacheError) {
+        tracing::warn!(
+            target: telemetry::TARGET,
+            cache = %self.name, tier = %tier.tier, %error, "{}", telemetry::STORE_FAILED
+        );
+    }
+
     /// Forgets an entry whose bytes make no value, unless there is another one by now.
     pub(crate) async fn drop_undecodable(
         &self,
         key: &str,
         found: &Found,
         ticket: &Ticket,
-        error: &larder_core::CacheError,
+        error: &CacheError,
     ) {
         let tier = &self.tiers[found.tier];
         count(&tier.counters.undecodable);

@@ -162,7 +162,7 @@ impl CacheManagerBuilder {
         if let Some(names) = self.only {
             keep_only(&mut config.caches, names);
         }
-        let assembler = Assembler::new(self.registry, self.clock).await?;
+        let assembler = Assembler::new(self.registry, self.clock).await;
         CacheManager::assemble(assembler, config.caches, config.patterns).instrument(span).await
     }
 }
