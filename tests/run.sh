@@ -2,11 +2,11 @@
 # The one test command: everything that must hold before a change is finished.
 #
 #   bash tests/run.sh            formatting, lints, tests, documentation, the quick start
-#   bash tests/run.sh --quick    without the lints of other feature sets, the checks of unsafe code
-#                                and the documentation
+#   bash tests/run.sh --quick    without the lints of other feature sets, the checks of unsafe code,
+#                                the fuzzing and the documentation
 #   bash tests/run.sh --soak     with the long versions of the randomised tests
 #
-# Needs cargo and a C linker; installs the linker and missing rustup components where it may.
+# Needs cargo and C and C++ compilers; installs compilers and missing rustup components where it may.
 set -euo pipefail
 
 cd "$(dirname "${BASH_SOURCE[0]}")/.."
@@ -54,16 +54,17 @@ need_component() {
         die "cargo $1 is missing and could not be installed. Run: rustup component add $1"
 }
 
-need_linker() {
-    if command -v cc >/dev/null; then
+# cc links; c++ builds libFuzzer.
+need_compilers() {
+    if command -v cc >/dev/null && command -v c++ >/dev/null; then
         return
     fi
     if command -v apt-get >/dev/null && [ "$(id -u)" = 0 ]; then
-        apt-get update && DEBIAN_FRONTEND=noninteractive apt-get install -y gcc libc6-dev ||
-            die "a C linker is missing and could not be installed. Run: apt-get install gcc libc6-dev"
+        apt-get update && DEBIAN_FRONTEND=noninteractive apt-get install -y g++ libc6-dev ||
+            die "a C++ compiler is missing and could not be installed. Run: apt-get install g++"
         return
     fi
-    die "a C linker (cc) is missing. Install gcc or clang; on Debian: sudo apt-get install gcc libc6-dev"
+    die "a C or C++ compiler (cc, c++) is missing. Install gcc or clang; on Debian: sudo apt-get install g++"
 }
 
 # ── sections ──
@@ -164,7 +165,7 @@ expect_file_tier() {
 }
 
 need_cargo
-need_linker
+need_compilers
 need_component fmt
 need_component clippy
 
@@ -177,6 +178,7 @@ section "tests and doc tests" cargo test --workspace --locked
 if ! $quick; then
     section "every order of readers and writers" try_every_order
     section "memory accesses of the store" check_memory
+    section "fuzzing, briefly" bash tests/fuzz.sh
     section "documentation" build_documentation
 fi
 if cargo deny --version >/dev/null 2>&1; then

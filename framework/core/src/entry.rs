@@ -1,22 +1,11 @@
-//! An entry as the byte tiers see it: [`Entry`], its [`EntryMeta`] and its [`Stamp`].
+//! An entry as the byte tiers see it: [`Entry`] and its [`EntryMeta`].
 
 use std::time::Duration;
 
 use bytes::Bytes;
 
 use crate::clock::Timestamp;
-
-/// The version of an entry: write time in microseconds, made strictly increasing per writer, and
-/// the writer that breaks ties.
-///
-/// Greater wins, for puts and deletes alike.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Hash)]
-pub struct Stamp {
-    /// When it was written; see [`Timestamp`].
-    pub time: Timestamp,
-    /// Who wrote it: random per process start.
-    pub origin: u32,
-}
+use crate::stamp::Stamp;
 
 /// A tag of an entry together with the version the tag had before the value was loaded.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]

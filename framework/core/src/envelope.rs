@@ -33,7 +33,8 @@ use bytes::Bytes;
 
 use crate::backend::Deadlines;
 use crate::clock::Timestamp;
-use crate::entry::{Entry, EntryMeta, Stamp, TagStamp, Wrappers};
+use crate::entry::{Entry, EntryMeta, TagStamp, Wrappers};
+use crate::stamp::Stamp;
 
 /// The length of the fixed part of the header.
 pub const HEADER_LEN: usize = 48;

@@ -5,8 +5,8 @@ use std::sync::Arc;
 
 use async_trait::async_trait;
 
-use crate::entry::Stamp;
 use crate::error::Result;
+use crate::stamp::Stamp;
 
 /// What an invalidation makes unusable.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]

@@ -6,9 +6,10 @@ use std::time::Duration;
 
 use async_trait::async_trait;
 
-use crate::entry::{Entry, Stamp};
+use crate::entry::Entry;
 use crate::error::Result;
 use crate::invalidator::Scope;
+use crate::stamp::Stamp;
 
 /// One change of a cache. The greater [`Stamp`] wins, for puts and deletes alike.
 #[derive(Clone, Debug, PartialEq, Eq)]

@@ -41,6 +41,9 @@ names! {
     /// event, warn: a stored value could not be decoded and counts as a miss.
     /// Fields: `cache`, `tier`, `error`.
     DECODE_FAILED = "decode.failed";
+    /// event, warn: the clock of another writer of the tier is ahead of ours, or ours is behind.
+    /// Said once for each writer in a row. Fields: `cache`, `tier`, `error`.
+    CLOCK_DRIFT = "clock.drift";
     /// event, warn: a value could not be stored in a tier. Fields: `cache`, `tier`, `error`.
     STORE_FAILED = "store.failed";
     /// event, warn: a plugin could not be closed in order. Fields: `cache`, `tier`, `error`.

@@ -8,7 +8,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 
 use larder_core::{
-    CacheError, Capabilities, Clock, Entry, ErrorKind, Result, Serializer, Stamp, Timestamp,
+    CacheError, Capabilities, Clock, Entry, ErrorKind, Result, Serializer, Stamp, StampClock,
     telemetry,
 };
 use tokio::sync::{Mutex, MutexGuard, RwLock, RwLockReadGuard};
@@ -52,8 +52,9 @@ pub(crate) struct Engine {
     writes: Box<[Mutex<()>]>,
     /// Held together by all who write single keys, alone by who clears the tiers.
     clearing: RwLock<()>,
-    origin: u32,
-    last_stamp: AtomicU64,
+    stamps: StampClock,
+    /// The last writer whose clock was reported to be ahead.
+    drifted: AtomicU64,
     closed: AtomicBool,
 }
 
@@ -77,8 +78,8 @@ impl Engine {
             tags: TagTable::default(),
             writes: (0..stripes).map(|_| Mutex::new(())).collect(),
             clearing: RwLock::new(()),
-            origin: fastrand::u32(..),
-            last_stamp: AtomicU64::new(0),
+            stamps: StampClock::new(fastrand::u32(..)),
+            drifted: AtomicU64::new(u64::MAX),
             closed: AtomicBool::new(false),
             tiers,
         }
@@ -117,15 +118,21 @@ impl Engine {
         outcome
     }
 
-    /// A version greater than any this process gave out before.
+    /// A version greater than any that this cache gave out or saw before.
     pub(crate) fn stamp(&self) -> Stamp {
-        let now = self.clock.wall().as_micros();
-        let next = |last: u64| Some(now.max(last + 1));
-        let last = self
-            .last_stamp
-            .fetch_update(Ordering::AcqRel, Ordering::Acquire, next)
-            .unwrap_or_else(|last| last);
-        Stamp { time: Timestamp::from_micros(now.max(last + 1)), origin: self.origin }
+        self.stamps.next(self.clock.wall())
+    }
+
+    /// Takes notice of the version of an entry that another writer may have stored.
+    fn follow(&self, tier: &ByteTier, seen: Stamp) {
+        let Err(error) = self.stamps.follow(seen, self.clock.wall()) else { return };
+        let writer = u64::from(seen.origin);
+        if self.drifted.swap(writer, Ordering::Relaxed) != writer {
+            tracing::warn!(
+                target: telemetry::TARGET,
+                cache = %self.name, tier = %tier.tier, %error, "{}", telemetry::CLOCK_DRIFT
+            );
+        }
     }
 
     /// Holds back other writes of the same key to the byte tiers, and clears of all.

@@ -5,6 +5,7 @@
 use std::collections::BTreeSet;
 use std::sync::atomic::Ordering::SeqCst;
 use std::sync::{Arc, Mutex};
+use std::time::Duration;
 
 use larder::{CacheManager, Format};
 use larder_core::telemetry;
@@ -130,6 +131,29 @@ fn what_cannot_be_kept_or_read_is_heard_of() {
     }
     assert_eq!(texts.get(&2).unwrap(), None);
     assert_eq!(names.take(), set(&["file.corrupt"]));
+}
+
+#[test]
+fn a_clock_that_is_ahead_is_heard_of_once() {
+    let names = Names::default();
+    let subscriber = tracing_subscriber::registry().with(names.clone());
+    let _guard = tracing::subscriber::set_default(subscriber);
+    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
+    runtime.block_on(async {
+        let text = "[caches.users]\nbackend = { kind = \"test.puppet\", name = \"ahead\" }\n";
+        let manager = CacheManager::from_str(Format::Toml, text).await.unwrap();
+        let users = manager.cache::<u64, String>("users").unwrap();
+        users.set(&1, "Ada".into()).await.unwrap();
+        let puppet = strings("ahead");
+        for entry in puppet.entries.lock().unwrap().values_mut() {
+            entry.meta.stamp.time = entry.meta.stamp.time.after(Duration::from_secs(3600));
+        }
+        names.take();
+        users.get(&1).await.unwrap().unwrap();
+        assert_eq!(names.take(), set(&["clock.drift"]));
+        users.get(&1).await.unwrap().unwrap();
+        assert_eq!(names.take(), set(&[]), "the same writer is not reported again");
+    });
 }
 
 #[test]

@@ -69,6 +69,9 @@ impl Engine {
     /// Whether what a tier returned may be served.
     async fn validate(&self, index: usize, entry: Option<Entry>) -> Result<Found, MissCause> {
         let tier = &self.tiers[index];
+        if let Some(entry) = &entry {
+            self.follow(tier, entry.meta.stamp);
+        }
         let found = match entry.filter(|entry| !entry.meta.tombstone) {
             Some(entry) => match self.restore_tags(&entry).await {
                 Ok(tags) => self.still_valid(Found { entry, tier: index, tags }),

@@ -1,0 +1,4 @@
+//! The targets, one file for each part of Larder.
+
+pub mod envelope;
+pub mod serializers;
