@@ -4,7 +4,7 @@
 //! |---|---|---|---|
 //! | `zstd` | [`zstd`] | compress | most values: small, and quick to read |
 //! | `lz4` | [`lz4`] | compress | when time matters more than room |
-//! | `zlib` | [`zlib`] | compress | a format that everything can read |
+//! | `zlib` | [`zlib`] | compress | where others read the store, too |
 //! | `xchacha20-poly1305` | [`encrypt`] | encrypt | any number of entries under one key |
 //! | `aes-256-gcm` | [`encrypt`] | encrypt | where AES is asked for, below 2³² entries per key |
 //! | `base64` | [`base64`] | encode | stores that only take text |

@@ -52,7 +52,10 @@ const TAG_LEN: usize = 16;
 const DOMAIN: &[u8] = b"larder entry 1\0";
 
 macro_rules! cipher {
-    ($config:ident, $cipher:ty, $nonce_len:literal, $kind:literal, $number:ident, $summary:literal) => {
+    (
+        $config:ident, $cipher:ty, $nonce_len:literal, $kind:literal, $number:ident,
+        $summary:literal
+    ) => {
         #[doc = concat!("Options of the `", $kind, "` wrapper.")]
         #[derive(Clone, Debug, Deserialize, JsonSchema)]
         #[serde(deny_unknown_fields)]
@@ -107,7 +110,7 @@ macro_rules! cipher {
 
 cipher! {
     Aes256GcmConfig, Aes256Gcm, 12, "aes-256-gcm", AES_256_GCM,
-    "encrypts; for less than 2^32 entries per key"
+    "encrypts; for fewer than 2^32 entries per key"
 }
 
 cipher! {

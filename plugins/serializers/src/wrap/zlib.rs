@@ -1,4 +1,4 @@
-//! zlib: older and slower than `zstd`, and readable by everything.
+//! zlib: older and slower than `zstd`, and known to everything.
 
 use flate2::{Compress, Compression, Decompress, FlushCompress, FlushDecompress, Status};
 use larder_core::wrapper::numbers;
@@ -42,7 +42,7 @@ impl Default for ZlibConfig {
 #[async_trait]
 impl PluginConfig for ZlibConfig {
     const KIND: &'static str = "zlib";
-    const SUMMARY: &'static str = "compresses in a format that everything can read";
+    const SUMMARY: &'static str = "compresses with the DEFLATE that everything knows";
     type Plugin = Zlib;
 
     async fn build(self, _context: &BuildContext) -> Result<Zlib> {

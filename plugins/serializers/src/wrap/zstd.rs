@@ -20,8 +20,8 @@ const GROWTH: usize = (128 << 10) / 4;
 #[serde(deny_unknown_fields)]
 #[non_exhaustive]
 pub struct ZstdConfig {
-    /// How hard to try: 1 is quick, 19 is small and takes a hundred times as long. Entries of any
-    /// level are read equally fast.
+    /// How hard to try: 1 is quick, 19 is small and takes many times as long. Entries of any level
+    /// can be read, and reading takes about as long for all.
     #[serde(default = "default_level")]
     #[schemars(range(min = 1, max = 19))]
     pub level: i32,
