@@ -242,6 +242,15 @@ the option of that name: `serializer = { kind = \"messagepack\", compress = \"zs
 is always compress, encrypt, encode, however they are written.",
     ),
     (
+        "C0409",
+        "\
+`persist` cannot work here. It saves the values that memory holds in front of a cache, to a file of
+that cache alone.
+
+Files and servers keep their entries by themselves. A cache that another one uses as a tier holds
+bytes for both, and a pattern would save all of its caches to one file.",
+    ),
+    (
         "C0501",
         "\
 A connection cannot be reached.

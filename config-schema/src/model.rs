@@ -5,6 +5,7 @@
 
 use std::collections::BTreeMap;
 use std::fmt;
+use std::path::PathBuf;
 use std::time::Duration;
 
 use larder_core::{KeyPath, Life, Share, Slot, Tier};
@@ -35,6 +36,18 @@ pub struct CacheSpec {
     pub tiers: Vec<TierSpec>,
     /// What to do when things go wrong.
     pub resilience: ResilienceSpec,
+    /// Where the entries of the memory in front are over a restart. Default: nowhere.
+    pub persist: Option<PersistSpec>,
+}
+
+/// Where the entries of a memory tier are while no process holds them.
+#[derive(Clone, Debug, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct PersistSpec {
+    /// The file; absolute.
+    pub path: PathBuf,
+    /// How often it is written. Default: only when the cache is closed.
+    pub every: Option<Duration>,
 }
 
 /// A tier of a cache.

@@ -84,6 +84,7 @@ const SECTIONS: &[(&str, &[&str])] = &[
     ("Caches: `[caches.NAME]`, `[templates.NAME]`, `[defaults]`", &["caches", "NAME"]),
     ("Tiers: `l1`, `l2`, `l3`", &["caches", "NAME", "l1"]),
     ("Resilience: `resilience`", &["caches", "NAME", "resilience"]),
+    ("Saving: `persist`", &["caches", "NAME", "persist"]),
     ("Invalidation: `invalidation`", &["caches", "NAME", "invalidation"]),
     ("Patterns: `[patterns.\"GLOB\"]`", &["patterns", "GLOB"]),
     ("Libraries: `[plugins.NAME]`", &["plugins", "NAME"]),

@@ -324,6 +324,63 @@ fn the_error_prints_like_the_command_line() {
     assert!(text.ends_with("/etc/shop/caches.toml: 2 errors; nothing was changed"), "{text}");
 }
 
+#[test]
+fn only_memory_in_front_is_saved_and_each_cache_to_a_file_of_its_own() {
+    let memory = "backend = { kind = 'memory', capacity = 5 }\n";
+    for (text, expected) in [
+        (
+            format!(
+                "[caches.a]\n{memory}persist.path = 'x/../a'\n\
+                     [caches.b]\n{memory}persist.path = '/etc/shop/a'\n"
+            ),
+            "C0409 two caches are saved to the same file `/etc/shop/a` @ '/etc/shop/a'",
+        ),
+        (
+            format!("[defaults]\npersist.path = 'a'\n[caches.a]\n{memory}[caches.b]\n{memory}"),
+            "C0409 two caches are saved to the same file `/etc/shop/a` @ 'a'",
+        ),
+        (
+            "[caches.a]\nbackend = { kind = 'file', dir = '/var/t' }\npersist = { path = 'a' }\n"
+                .to_owned(),
+            "C0409 cache `a` has no memory in front to save @ { path = 'a' }",
+        ),
+        (
+            format!("[caches.a]\nl1.cache = 'b'\npersist = {{ path = 'a' }}\n[caches.b]\n{memory}"),
+            "C0409 cache `a` has no memory of its own to save @ { path = 'a' }",
+        ),
+        (
+            format!("[caches.a]\nl1.cache = 'b'\n[caches.b]\n{memory}persist = {{ path = 'a' }}\n"),
+            "C0409 cache `b` cannot be saved, as cache `a` uses it as a tier @ { path = 'a' }",
+        ),
+        (
+            format!("[patterns.'t-*']\n{memory}persist = {{ path = 'a' }}\n"),
+            "C0409 all caches of pattern `t-*` would be saved to the same file @ { path = 'a' }",
+        ),
+        (
+            format!("[caches.a]\n{memory}persist = {{ every = '5m' }}\n"),
+            "C0208 `caches.a.persist` needs option `path` @ persist",
+        ),
+        (
+            format!("[caches.a]\n{memory}persist = {{ path = 'a', every = 5 }}\n"),
+            "C0205 duration without a unit @ 5",
+        ),
+    ] {
+        assert_eq!(found(&text), [expected], "{text}");
+    }
+}
+
+#[test]
+fn a_file_to_save_to_is_relative_to_the_config_and_its_interval_may_be_absent() {
+    let memory = "backend = { kind = 'memory', capacity = 5 }\n";
+    for (persist, every) in [("", None), (", every = '90s'", Some(90)), (", every = '0s'", None)] {
+        let text = format!("[caches.a]\n{memory}persist = {{ path = 'x/a'{persist} }}\n");
+        let config = load(&text, &[]).config.unwrap();
+        let persist = config.caches["a"].persist.clone().unwrap();
+        assert_eq!(persist.path, std::path::Path::new("/etc/shop/x/a"));
+        assert_eq!(persist.every, every.map(Duration::from_secs));
+    }
+}
+
 /// The serializer of cache `a` with these defaults and this option.
 fn serializer(defaults: &str, own: &str) -> SerializerSpec {
     let text = format!(

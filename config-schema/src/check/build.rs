@@ -7,8 +7,8 @@ use crate::grammar::{
     CacheSection, Picked, PickedSerializer, ResilienceSection, Root, TierSection, WrapSection,
 };
 use crate::model::{
-    CacheSpec, Config, PatternSpec, PluginNode, ResilienceSpec, SerializerSpec, TierSource,
-    TierSpec,
+    CacheSpec, Config, PatternSpec, PersistSpec, PluginNode, ResilienceSpec, SerializerSpec,
+    TierSource, TierSpec,
 };
 
 /// The serializer of caches that name none.
@@ -93,6 +93,10 @@ fn cache(name: String, path: KeyPath, section: CacheSection) -> CacheSpec {
         max_value_bytes: section.max_value_size.map(|size| size.0),
         serializer: self::serializer(serializer, &path.join("serializer")),
         resilience: resilience(&section.resilience.unwrap_or_default()),
+        persist: section.persist.map(|section| PersistSpec {
+            path: section.path.into(),
+            every: section.every.map(|every| every.0).filter(|every| !every.is_zero()),
+        }),
         path,
     }
 }

@@ -26,6 +26,7 @@ mod environment;
 mod library;
 mod missing;
 mod options;
+mod persist;
 mod plugins;
 mod policies;
 mod resources;
@@ -174,6 +175,7 @@ impl<'a> Checker<'a> {
         self.connections(root, has_loader_errors);
         self.policies(&views);
         self.resources(&views);
+        self.persist(&views);
         self.staleness(&views);
         self.budget(&views);
         self.libraries(root);

@@ -88,7 +88,7 @@ fn claims_of<'v, 'a>(
 }
 
 /// The path without `.`, `..` and symlinks; parts that do not exist yet are taken as written.
-fn resolved(path: &Path) -> PathBuf {
+pub(super) fn resolved(path: &Path) -> PathBuf {
     let path = std::path::absolute(path).unwrap_or_else(|_| path.to_owned());
     let mut resolved = PathBuf::new();
     for component in path.components() {

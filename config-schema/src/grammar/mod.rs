@@ -161,6 +161,8 @@ pub(crate) struct CacheSection {
     pub(crate) serializer: Option<SerializerNode>,
     /// What to do when loading is slow or fails.
     pub(crate) resilience: Option<ResilienceSection>,
+    /// Keeps the entries of the memory in front over a restart, in a file.
+    pub(crate) persist: Option<PersistSection>,
     /// Short for `l1.backend`.
     pub(crate) backend: Option<BackendNode>,
     /// Short for `l1.policy`.
@@ -264,6 +266,24 @@ pub(crate) struct ResilienceSection {
     pub(crate) hard_timeout: Option<Life>,
     /// Inherited keys that are removed.
     pub(crate) unset: Vec<String>,
+}
+
+/// Where the entries of the memory tier are while no process holds them.
+#[derive(Debug, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub(crate) struct PersistSection {
+    /// The file, of this cache alone; made when absent, with its directory. It holds the values as
+    /// the serializer writes them, and only its owner may read it.
+    #[schemars(extend("x-path" = true))]
+    pub(crate) path: String,
+    /// How often it is written; in any case when the cache is closed. What changed after that is
+    /// lost if the process is killed.
+    #[schemars(extend("x-aliases" = ["interval", "save_interval"]))]
+    pub(crate) every: Option<HumanDuration>,
+    /// Inherited keys that are removed.
+    #[serde(default)]
+    #[expect(dead_code, reason = "the loader reads it from the tree")]
+    unset: Vec<String>,
 }
 
 /// How entries become unusable before their life is over.

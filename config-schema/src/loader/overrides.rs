@@ -227,7 +227,7 @@ fn is_optional_table(keys: &[String], key: &str) -> bool {
         [] => ["admin", "defaults", "reload"].contains(&key),
         [section] if section == "defaults" => ["invalidation", "resilience"].contains(&key),
         [section, _] if ["caches", "patterns", "templates"].contains(&section.as_str()) => {
-            ["invalidation", "resilience"].contains(&key)
+            ["invalidation", "persist", "resilience"].contains(&key)
         }
         _ => false,
     }

@@ -1,6 +1,7 @@
 //! Keys: [`CacheKey`], the text form that every tier below the store uses.
 
 use std::borrow::Cow;
+use std::str::FromStr;
 use std::sync::Arc;
 
 use crate::error::{CacheError, ErrorKind, Result};
@@ -50,6 +51,52 @@ pub trait CacheKey {
         check_text(&text)?;
         check_reserved(&text)
     }
+
+    /// The key that reads like this; `None` when keys of this type cannot be made from text, which
+    /// is the default and must not depend on the text.
+    ///
+    /// Snapshots hold keys as text, so a cache with `persist` needs it. Integers, `bool`, `char`,
+    /// owned strings and pairs and triples of those can.
+    ///
+    /// ```
+    /// use std::borrow::Cow;
+    /// use larder_core::{CacheError, CacheKey, ErrorKind, Result};
+    ///
+    /// #[derive(Clone, Debug, PartialEq, Eq, Hash)]
+    /// struct UserId(u64);
+    ///
+    /// impl CacheKey for UserId {
+    ///     fn text(&self) -> Cow<'_, str> {
+    ///         format!("u{}", self.0).into()
+    ///     }
+    ///
+    ///     fn from_text(text: &str) -> Option<Result<Self>> {
+    ///         let number = text.strip_prefix('u').and_then(|number| number.parse().ok());
+    ///         let unreadable = || CacheError::new(ErrorKind::Key, "the text is no user id");
+    ///         Some(number.map(Self).ok_or_else(unreadable))
+    ///     }
+    /// }
+    /// assert_eq!(UserId::from_text("u42").unwrap()?, UserId(42));
+    /// # larder_core::Result::Ok(())
+    /// ```
+    ///
+    /// # Errors
+    ///
+    /// [`ErrorKind::Key`] when no key reads like this.
+    #[must_use]
+    fn from_text(text: &str) -> Option<Result<Self>>
+    where
+        Self: Sized,
+    {
+        let _ = text;
+        None
+    }
+}
+
+/// A text of which there is no key of this type.
+fn unreadable<K: ?Sized>() -> CacheError {
+    CacheError::new(ErrorKind::Key, "the text is not that of a key")
+        .with("key_type", std::any::type_name::<K>())
 }
 
 /// Whether a text may be used as a key.
@@ -115,17 +162,33 @@ pub fn glob_matches(pattern: &str, key: &str) -> bool {
     pattern[p..].iter().all(|c| *c == '*')
 }
 
+impl CacheKey for str {
+    fn text(&self) -> Cow<'_, str> {
+        Cow::Borrowed(self)
+    }
+}
+
 macro_rules! text_keys {
     ($($type:ty),*) => {$(
         impl CacheKey for $type {
             fn text(&self) -> Cow<'_, str> {
                 Cow::Borrowed(self.as_ref())
             }
+
+            fn from_text(text: &str) -> Option<Result<Self>> {
+                Some(Ok(text.to_owned().into()))
+            }
         }
     )*};
 }
 
-text_keys!(str, String, Box<str>, Arc<str>, Cow<'_, str>);
+text_keys!(String, Box<str>, Arc<str>, Cow<'_, str>);
+
+/// Reads a key that has only one text, such as `42` and not `+42`.
+fn parsed<K: FromStr + CacheKey>(text: &str) -> Result<K> {
+    let key = K::from_str(text).ok().filter(|key| key.text() == text);
+    key.ok_or_else(unreadable::<K>)
+}
 
 macro_rules! display_keys {
     ($($type:ty),*) => {$(
@@ -136,6 +199,10 @@ macro_rules! display_keys {
 
             fn check(&self) -> Result<()> {
                 Ok(())
+            }
+
+            fn from_text(text: &str) -> Option<Result<Self>> {
+                Some(parsed(text))
             }
         }
     )*};
@@ -150,6 +217,10 @@ impl CacheKey for char {
 
     fn check(&self) -> Result<()> {
         check_reserved(self.encode_utf8(&mut [0; 4]))
+    }
+
+    fn from_text(text: &str) -> Option<Result<Self>> {
+        Some(parsed(text))
     }
 }
 
@@ -182,15 +253,39 @@ fn join(parts: &[Cow<'_, str>]) -> String {
     text
 }
 
+/// The parts of a text that [`join`] made; `None` if it did not.
+fn split<const N: usize>(text: &str) -> Option<[String; N]> {
+    let part = |part: &str| {
+        let plain = part.replace("%3A", ":").replace("%25", "%");
+        (join(&[Cow::Borrowed(plain.as_str())]) == part).then_some(plain)
+    };
+    let parts: Option<Vec<String>> = text.split(':').map(part).collect();
+    parts?.try_into().ok()
+}
+
 impl<A: CacheKey, B: CacheKey> CacheKey for (A, B) {
     fn text(&self) -> Cow<'_, str> {
         Cow::Owned(join(&[self.0.text(), self.1.text()]))
+    }
+
+    fn from_text(text: &str) -> Option<Result<Self>> {
+        let parts = split::<2>(text);
+        let [a, b] = parts.clone().unwrap_or_default();
+        let (a, b) = (A::from_text(&a)?, B::from_text(&b)?);
+        Some(parts.ok_or_else(unreadable::<Self>).and_then(|_| Ok((a?, b?))))
     }
 }
 
 impl<A: CacheKey, B: CacheKey, C: CacheKey> CacheKey for (A, B, C) {
     fn text(&self) -> Cow<'_, str> {
         Cow::Owned(join(&[self.0.text(), self.1.text(), self.2.text()]))
+    }
+
+    fn from_text(text: &str) -> Option<Result<Self>> {
+        let parts = split::<3>(text);
+        let [a, b, c] = parts.clone().unwrap_or_default();
+        let (a, b, c) = (A::from_text(&a)?, B::from_text(&b)?, C::from_text(&c)?);
+        Some(parts.ok_or_else(unreadable::<Self>).and_then(|_| Ok((a?, b?, c?))))
     }
 }
 
@@ -203,6 +298,44 @@ mod tests {
         assert_ne!(("a:b", "c").text(), ("a", "b:c").text());
         assert_ne!(("a%3Ab", "c").text(), ("a:b", "c").text());
         assert_eq!(("a", 1_u8, 'x').text(), "a:1:x");
+    }
+
+    /// Whether a key is read back from its text.
+    fn comes_back<K: CacheKey + PartialEq>(key: &K) -> bool {
+        K::from_text(&key.text()).is_some_and(|read| read.is_ok_and(|read| read == *key))
+    }
+
+    #[test]
+    fn keys_are_read_back_from_their_text() {
+        assert!(comes_back(&u64::MAX) && comes_back(&i8::MIN) && comes_back(&true));
+        assert!(
+            comes_back(&'ß')
+                && comes_back(&"%3A:".to_owned())
+                && comes_back::<Arc<str>>(&"".into())
+        );
+        for part in ["", ":", "%", "%3A", "%253A", "a:b%", "é"] {
+            let part = part.to_owned();
+            assert!(comes_back(&(part.clone(), 7_u8)), "{part}");
+            assert!(comes_back(&((1_u8, part.clone()), part.clone(), 'x')), "{part}");
+        }
+    }
+
+    #[test]
+    fn a_text_that_no_key_has_is_refused() {
+        for text in ["", "+1", "01", "256", "-0", "1 ", "x"] {
+            assert_eq!(u8::from_text(text).unwrap().unwrap_err().kind(), ErrorKind::Key, "{text}");
+        }
+        for text in ["", "1", "1:2:3", "%3a:1", "%:1", "1:%2525%:"] {
+            assert!(<(String, String)>::from_text(text).unwrap().is_err(), "{text}");
+        }
+    }
+
+    #[test]
+    fn whether_keys_can_be_read_does_not_depend_on_the_text() {
+        for text in ["", "a:b", "a:b:c"] {
+            assert!(<(String, &str)>::from_text(text).is_none(), "{text}");
+            assert!(<(&str, u8, u8)>::from_text(text).is_none(), "{text}");
+        }
     }
 
     #[test]

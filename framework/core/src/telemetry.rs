@@ -48,6 +48,15 @@ names! {
     STORE_FAILED = "store.failed";
     /// event, warn: a plugin could not be closed in order. Fields: `cache`, `tier`, `error`.
     CLOSE_FAILED = "close.failed";
+    /// event, debug: the entries of an earlier process are in memory again.
+    /// Fields: `cache`, `path`, `restored`.
+    CACHE_RESTORED = "cache.restored";
+    /// event, warn: the file of `persist` could not be read, or not to its end: the cache starts
+    /// with what was read before. Fields: `cache`, `path`, `restored`, `error`.
+    RESTORE_FAILED = "restore.failed";
+    /// event, warn: the file of `persist` could not be written: the old one is still there.
+    /// Fields: `cache`, `path`, `error`.
+    SAVE_FAILED = "save.failed";
     /// event, warn: a file of the file backend was unreadable and was removed.
     /// Fields: `cache`, `reason`.
     FILE_CORRUPT = "file.corrupt";

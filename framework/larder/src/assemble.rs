@@ -6,12 +6,12 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
-use larder_config::model::{CacheSpec, PatternSpec, PluginNode, TierSource, TierSpec};
+use larder_config::model::{CacheSpec, PatternSpec, PersistSpec, PluginNode, TierSource, TierSpec};
 use larder_core::backend::InProcess;
 use larder_core::plugin::Factory;
 use larder_core::{
     Backend, BuildContext, CacheError, Capabilities, Clock, ErrorKind, Life, PolicyFactory,
-    Registry, Result, Serializer, Slot, Tier, telemetry,
+    Registry, Result, Slot, Tier, telemetry,
 };
 use larder_store::{Store, StoreOptions};
 use tracing::Instrument;
@@ -22,7 +22,7 @@ use crate::deferred::when_free;
 use crate::engine::Engine;
 use crate::fence::Fence;
 use crate::flight::Flights;
-use crate::format::Linked;
+use crate::format::{Format, Linked};
 use crate::open::{CacheOptions, Listener, Removed};
 use crate::settings::Settings;
 use crate::stored::{Content, Stored};
@@ -56,10 +56,11 @@ pub(crate) struct Assembler {
 pub(crate) struct Assembled {
     pub(crate) engine: Arc<Engine>,
     pub(crate) description: Option<String>,
+    pub(crate) persist: Option<PersistSpec>,
     /// The caches that it uses as tiers.
     pub(crate) below: Vec<String>,
     front: Option<Front>,
-    serializer: Arc<dyn Serializer>,
+    format: Arc<Format>,
 }
 
 /// The first tier of a cache, when it holds values as they are.
@@ -200,12 +201,10 @@ impl Assembler {
             }
             let linked = Arc::clone(&self.linked);
             let clock = Arc::clone(&self.clock);
-            let engine = Engine::new(name, Settings::new(spec), tiers, linked, clock);
-            let engine = Arc::new(engine);
-            let description = spec.description.clone();
+            let engine = Arc::new(Engine::new(name, Settings::new(spec), tiers, linked, clock));
+            let (description, persist) = (spec.description.clone(), spec.persist.clone());
             let below = caches_below(spec).map(str::to_owned).collect();
-            let serializer = Arc::clone(&format.serializer);
-            Ok(Assembled { engine, description, below, front, serializer })
+            Ok(Assembled { engine, description, persist, below, front, format })
         }
         .instrument(span)
         .await
@@ -314,7 +313,7 @@ impl Assembled {
         let weigh = match (weigher, codec) {
             (Some(weigher), _) => Weigh::By(weigher),
             (None, _) if !is_weighed => Weigh::One,
-            (None, Some(codec)) => Weigh::Serialized(codec, Arc::clone(&self.serializer)),
+            (None, Some(codec)) => Weigh::Serialized(codec, Arc::clone(&self.format.serializer)),
             (None, None) => Weigh::Shallow,
         };
         let is_plain = matches!(weigh, Weigh::One)
@@ -326,7 +325,7 @@ impl Assembled {
             engine: Arc::clone(&self.engine),
             store,
             codec,
-            serializer: Arc::clone(&self.serializer),
+            format: Arc::clone(&self.format),
             flights: Flights::new(),
             weigh,
             ttl_by,

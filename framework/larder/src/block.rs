@@ -1,10 +1,13 @@
-//! Waiting for a future on a thread that has no runtime.
+//! Waiting for a future on a thread that has no runtime, and work that would hold one up.
 
 use std::future::Future;
+use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::pin::pin;
 use std::sync::Arc;
 use std::task::{Context, Poll, Wake, Waker};
 use std::thread::Thread;
+
+use larder_core::{CacheError, ErrorKind, Result};
 
 struct Unpark(Thread);
 
@@ -31,6 +34,20 @@ pub(crate) fn block_on<F: Future>(future: F) -> F::Output {
             Poll::Pending => std::thread::park(),
         }
     }
+}
+
+/// Runs work that waits for files, and code of the application, beside the threads of the runtime;
+/// without a runtime here. Dropping the future does not stop it.
+pub(crate) async fn offload<T: Send + 'static>(
+    work: impl FnOnce() -> Result<T> + Send + 'static,
+) -> Result<T> {
+    let done = match tokio::runtime::Handle::try_current() {
+        Ok(runtime) => runtime.spawn_blocking(work).await.ok(),
+        Err(_) => catch_unwind(AssertUnwindSafe(work)).ok(),
+    };
+    done.unwrap_or_else(|| {
+        Err(CacheError::new(ErrorKind::Plugin, "the work panicked or the runtime is gone"))
+    })
 }
 
 #[cfg(test)]

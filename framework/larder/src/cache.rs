@@ -1,5 +1,5 @@
 //! [`Cache`], the typed handle that an application works with. Loading is in [`load`], what
-//! concerns many keys in [`many`], and the capacity in [`room`].
+//! concerns many keys in [`many`], the capacity in [`room`], and copies in [`snapshot`].
 
 use std::any::type_name;
 use std::borrow::Borrow;
@@ -16,6 +16,7 @@ use crate::stats::{CacheStats, MissCause};
 mod load;
 mod many;
 mod room;
+mod snapshot;
 
 /// A named cache with keys `K` and values `V`. Cheap to clone; all clones are one cache.
 ///

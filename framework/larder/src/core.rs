@@ -12,7 +12,7 @@ use std::sync::atomic::Ordering::Relaxed;
 
 use futures_util::future::BoxFuture;
 use larder_core::key::check_reserved;
-use larder_core::{CacheKey, Life, Result, Serializer, Tier};
+use larder_core::{CacheKey, Life, Result, Tier};
 use larder_store::{Split, Store};
 use xxhash_rust::xxh3::xxh3_64;
 
@@ -20,7 +20,9 @@ use crate::codec::Codec;
 use crate::engine::Engine;
 use crate::fence::{Fence, Tally};
 use crate::flight::Flights;
+use crate::format::Format;
 use crate::open::TtlBy;
+use crate::snapshot::Exported;
 use crate::stats::{CacheStats, Counters, Heat, MissCause, StatsSnapshot, StatsSource, TierStats};
 use crate::stored::{Content, Stored, StoredRef};
 use crate::tier::count;
@@ -29,10 +31,11 @@ mod change;
 mod load;
 mod local;
 mod lookup;
+mod snapshot;
 mod weigh;
 
 pub(crate) use load::{BoxError, Loader, boxed};
-pub(crate) use local::Flight;
+pub(crate) use local::{Flight, can_read, read_key};
 pub(crate) use weigh::Weigh;
 
 /// What a type must be to serve as the key of a cache.
@@ -58,8 +61,9 @@ pub(crate) struct Core<K: Key, V: CacheValue> {
     pub(crate) store: Option<StoreTier<K, V>>,
     /// How values become bytes; `None` when they never do.
     pub(crate) codec: Option<Codec<V>>,
-    /// How large a value is, is how large this makes it.
-    pub(crate) serializer: Arc<dyn Serializer>,
+    /// How large a value is, is how large the serializer makes it. Snapshots of the store are in
+    /// this format.
+    pub(crate) format: Arc<Format>,
     pub(crate) flights: Arc<Flights<K, load::Outcome<V>, load::Mark>>,
     pub(crate) weigh: Weigh<K, V>,
     /// How long an entry lives, if the application says.
@@ -312,6 +316,8 @@ pub(crate) trait AnyCache: Send + Sync {
     fn clear(self: Arc<Self>) -> BoxFuture<'static, Result<()>>;
     /// Lets go of all values that are held in the process.
     fn empty_store(&self);
+    /// Writes all values that are held in the process.
+    fn save(&self, writer: &mut dyn std::io::Write) -> Result<Exported>;
 }
 
 impl<K: Key, V: CacheValue> AnyCache for Core<K, V> {
@@ -341,5 +347,9 @@ impl<K: Key, V: CacheValue> AnyCache for Core<K, V> {
             (None, Some(store)) => self.engine.fence.change_all(|| store.table.clear()),
             (None, None) => {}
         }
+    }
+
+    fn save(&self, writer: &mut dyn std::io::Write) -> Result<Exported> {
+        self.write_store("*", writer)
     }
 }

@@ -22,6 +22,7 @@ use crate::tier::ByteTier;
 
 mod mark;
 mod read;
+mod repack;
 mod write;
 
 pub(crate) use read::Found;
@@ -55,6 +56,8 @@ pub(crate) struct Engine {
     stamps: StampClock,
     /// The last writer whose clock was reported to be ahead.
     drifted: AtomicU64,
+    /// No call is let in any more, and those that were go on.
+    closing: AtomicBool,
     closed: AtomicBool,
 }
 
@@ -80,6 +83,7 @@ impl Engine {
             clearing: RwLock::new(()),
             stamps: StampClock::new(fastrand::u32(..)),
             drifted: AtomicU64::new(u64::MAX),
+            closing: AtomicBool::new(false),
             closed: AtomicBool::new(false),
             tiers,
         }
@@ -91,7 +95,7 @@ impl Engine {
 
     /// Refuses calls after the cache was closed.
     pub(crate) fn check_open(&self) -> Result<()> {
-        if self.is_closed() {
+        if self.closing.load(Ordering::Acquire) {
             return Err(
                 CacheError::new(ErrorKind::Closed, "the cache is closed").with("cache", &self.name)
             );
@@ -99,9 +103,16 @@ impl Engine {
         Ok(())
     }
 
+    /// Refuses calls from now on, so that what the cache holds can be saved as it is; whether it
+    /// did not before.
+    pub(crate) fn begin_close(&self) -> bool {
+        !self.closing.swap(true, Ordering::AcqRel)
+    }
+
     /// Flushes and closes the backends that belong to this cache. The first error is returned,
     /// after all were tried.
     pub(crate) async fn close(&self) -> Result<()> {
+        self.begin_close();
         if self.closed.swap(true, Ordering::AcqRel) {
             return Ok(());
         }
@@ -157,6 +168,11 @@ impl Engine {
         if tier.format.serializer.format() == format {
             return Ok(&*tier.format.serializer);
         }
+        self.linked_reader(format)
+    }
+
+    /// The linked serializer of a format.
+    pub(crate) fn linked_reader(&self, format: u16) -> Result<&dyn Serializer> {
         let serializer = self.linked.serializers.get(&format);
         serializer.map(|serializer| &**serializer).ok_or_else(|| {
             CacheError::new(ErrorKind::Serialization, "no linked serializer wrote this entry")
@@ -170,6 +186,18 @@ impl Engine {
         below.map_or(&self.name, |tier| &tier.home)
     }
 
+    /// Refuses a tier that cannot list its keys.
+    pub(crate) fn check_scan(&self, tier: &ByteTier) -> Result<()> {
+        if tier.can(Capabilities::SCAN) {
+            return Ok(());
+        }
+        Err(CacheError::new(ErrorKind::Unsupported, "the tier cannot list its keys")
+            .with("cache", &self.name)
+            .with("tier", tier.tier)
+            .with("backend", &tier.kind)
+            .hint("use a backend that can `scan` (see `larder plugins list`), or tags"))
+    }
+
     /// The keys of the entries in the byte tiers that match, without those of Larder itself.
     pub(crate) async fn scan(
         &self,
@@ -178,16 +206,7 @@ impl Engine {
     ) -> Result<Vec<String>> {
         let mut keys = Vec::new();
         for tier in &self.tiers {
-            if !tier.can(Capabilities::SCAN) {
-                return Err(CacheError::new(
-                    ErrorKind::Unsupported,
-                    "the tier cannot list its keys",
-                )
-                .with("cache", &self.name)
-                .with("tier", tier.tier)
-                .with("backend", &tier.kind)
-                .hint("use a backend that can `scan` (see `larder plugins list`), or tags"));
-            }
+            self.check_scan(tier)?;
             let mut request = larder_core::backend::ScanRequest::all().prefix(prefix);
             loop {
                 let page = tier.bounded("scan", tier.backend.scan(request.clone())).await?;

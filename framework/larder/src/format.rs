@@ -45,16 +45,17 @@ pub(crate) struct Packed {
 }
 
 impl Format {
-    /// Wraps a serialized value. One that is short, or does not get smaller, is not compressed.
-    pub(crate) fn pack(&self, plain: Bytes, place: Place<'_>) -> Result<Packed> {
+    /// Wraps what the serializer of this number wrote. A value that is short, or does not get
+    /// smaller, is not compressed.
+    pub(crate) fn pack(&self, plain: Bytes, format: u16, place: Place<'_>) -> Result<Packed> {
         let mut packed = Packed { bytes: plain, wrappers: Wrappers::default() };
         for (role, wrapper) in &self.wrappers {
             let compresses = *role == Role::Compress;
             if compresses && packed.bytes.len() < self.compress_min {
                 continue;
             }
-            let context = WrapContext::new(place.cache, place.key, self.serializer.format())
-                .inner(packed.wrappers.numbers());
+            let context =
+                WrapContext::new(place.cache, place.key, format).inner(packed.wrappers.numbers());
             let bytes = wrapper.wrap(&packed.bytes, &context)?;
             if compresses && bytes.len() >= packed.bytes.len() {
                 continue;
@@ -68,7 +69,7 @@ impl Format {
         Ok(packed)
     }
 
-    /// Undoes what an entry says that it went through, with these wrappers or any that is linked.
+    /// The serialized value of an entry of the store.
     ///
     /// Where the config says `encrypt`, an entry that is not encrypted is refused: anybody could
     /// have written it.
@@ -79,10 +80,25 @@ impl Format {
         place: Place<'_>,
         max_size: usize,
     ) -> Result<Bytes> {
+        let cipher = self.wrappers.iter().find(|(role, _)| *role == Role::Encrypt);
+        let is_among = |number| entry.meta.wrappers.numbers().contains(&number);
+        if cipher.is_some_and(|(_, cipher)| !is_among(cipher.number())) {
+            return Err(unreadable("the entry is not encrypted, and has to be"));
+        }
+        self.undo(linked, entry, place, max_size)
+    }
+
+    /// Undoes what an entry says that it went through, with these wrappers or any that is linked.
+    pub(crate) fn undo(
+        &self,
+        linked: &Linked,
+        entry: &Entry,
+        place: Place<'_>,
+        max_size: usize,
+    ) -> Result<Bytes> {
         let numbers = entry.meta.wrappers.numbers();
         let mut bytes = entry.value.clone();
         let mut outer: Option<Role> = None;
-        let mut must_decrypt = self.wrappers.iter().any(|(role, _)| *role == Role::Encrypt);
         for (index, number) in numbers.iter().enumerate() {
             let own = self.wrappers.iter().find(|(_, wrapper)| wrapper.number() == *number);
             let Some((role, wrapper)) = own.or_else(|| linked.wrappers.get(number)) else {
@@ -96,7 +112,6 @@ impl Format {
             if outer.replace(*role).is_some_and(|outer| outer <= *role) {
                 return Err(unreadable("the wrappers of the entry are out of order"));
             }
-            must_decrypt &= *role != Role::Encrypt;
             let inner = &numbers[index + 1..];
             // What still has to be undone may be longer than the value: encryption adds a little.
             let max_size = if inner.is_empty() { max_size } else { usize::MAX };
@@ -105,10 +120,12 @@ impl Format {
                 .max_size(max_size);
             bytes = wrapper.undo(&bytes, &context)?.into();
         }
-        if must_decrypt {
-            return Err(unreadable("the entry is not encrypted, and has to be"));
-        }
         Ok(bytes)
+    }
+
+    /// Whether values are encrypted.
+    pub(crate) fn encrypts(&self) -> bool {
+        self.wrappers.iter().any(|(role, _)| *role == Role::Encrypt)
     }
 
     /// Whether an entry is wrapped as it would be here: encrypted and encoded in the same way, and

@@ -50,7 +50,9 @@ mod format;
 mod manager;
 mod namespace;
 mod open;
+mod persist;
 mod settings;
+mod snapshot;
 mod stats;
 mod stored;
 mod tags;
@@ -75,6 +77,7 @@ pub use crate::manager::{CacheManager, CacheManagerBuilder, CacheSummary, TierHe
 pub use crate::namespace::{NamespaceStats, NamespacedCache};
 pub use crate::open::{CacheOptions, RemovalReason, Removed};
 pub use crate::settings::SetOptions;
+pub use crate::snapshot::{Exported, ImportMode, Imported, SnapshotFile};
 pub use crate::stats::{CacheStats, MissCause, StatsSnapshot, TierStats};
 pub use crate::ttl::TtlManager;
 

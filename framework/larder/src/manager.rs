@@ -10,12 +10,14 @@ use larder_core::{CacheError, ErrorKind, Registry, Result, telemetry};
 
 use crate::assemble::{Assembled, Assembler};
 use crate::core::AnyCache;
+use crate::persist::Persist;
 use crate::stats::CacheStats;
 use crate::ttl::TtlManager;
 
 mod builder;
 mod health;
 mod open;
+mod save;
 mod summary;
 
 pub use builder::CacheManagerBuilder;
@@ -59,6 +61,7 @@ struct Named {
     assembled: Assembled,
     /// Which of the patterns it was made from.
     pattern: Option<usize>,
+    persist: Option<Arc<Persist>>,
     open: Mutex<Option<Arc<dyn AnyCache>>>,
 }
 
@@ -225,11 +228,12 @@ impl CacheManager {
         self.inner.assembler.registry()
     }
 
-    /// Flushes and closes every cache. All are tried before the first error is returned.
+    /// Flushes and closes every cache, and saves those with `persist`. All are tried before the
+    /// first error is returned.
     ///
     /// # Errors
     ///
-    /// What a backend says that could not write out its buffers.
+    /// What a backend says that could not write out its buffers, and why a cache was not saved.
     ///
     /// # Cancellation
     ///
@@ -257,19 +261,13 @@ impl CacheManager {
 
 impl Named {
     fn new(assembled: Assembled, pattern: Option<usize>) -> Self {
-        Self { assembled, pattern, open: Mutex::new(None) }
+        let spec = assembled.persist.as_ref();
+        let persist = spec.map(|spec| Persist::new(spec, &assembled.engine));
+        Self { assembled, pattern, persist, open: Mutex::new(None) }
     }
 
     fn opened(&self) -> Option<Arc<dyn AnyCache>> {
         self.open.lock().unwrap_or_else(PoisonError::into_inner).as_ref().map(Arc::clone)
-    }
-
-    async fn close(&self) -> Result<()> {
-        let closed = self.assembled.engine.close().await;
-        if let Some(cache) = self.opened() {
-            cache.empty_store();
-        }
-        closed
     }
 }
 

@@ -200,6 +200,10 @@ pub struct StatsSnapshot {
     pub evictions: u64,
     /// Entries removed because their life was over.
     pub expirations: u64,
+    /// Entries that came back from the file of `persist`.
+    pub restored: u64,
+    /// How often that file could not be read, or not to its end, or not be written.
+    pub snapshot_failures: u64,
     /// Entries in the store.
     pub entries: u64,
     /// Their weight.
@@ -267,6 +271,8 @@ impl StatsSnapshot {
         self.coalesced = read(&counters.coalesced);
         self.fenced = read(&counters.fenced);
         self.rejections += read(&counters.rejections);
+        self.restored = read(&counters.restored);
+        self.snapshot_failures = read(&counters.snapshot_failures);
         self.span_seconds = counters.clock.now().since(counters.since()).as_secs_f64();
         self
     }

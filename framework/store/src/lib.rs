@@ -60,4 +60,4 @@ pub use options::{Insert, StoreOptions};
 pub use outcome::{Full, Inserted, Lookup, MissCause, RemovalReason, Removed};
 pub use shadow::{Estimates, PolicyEstimate, SizeEstimate};
 pub use stats::StoreStats;
-pub use store::{Listener, Store};
+pub use store::{Listener, Span, Store};

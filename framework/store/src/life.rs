@@ -12,6 +12,10 @@ use crate::chunks::Zeroed;
 /// The end of time.
 pub(crate) const NEVER: u64 = u64::MAX;
 
+/// The last hit is kept this much later than it was, so that one before the clock began, in an
+/// earlier process, is a number as well: 73 years.
+const EARLIEST: u64 = 1 << 61;
+
 /// A life that is about to begin.
 #[derive(Clone, Copy)]
 pub(crate) struct NewLife {
@@ -34,14 +38,29 @@ impl NewLife {
         let life = Self {
             deadline: deadline.map_or(NEVER, Moment::as_nanos),
             idle: idle.map_or(NEVER, |idle| Moment::default().after(idle).as_nanos()),
-            seen: idle.map_or(0, |_| now().as_nanos()),
+            seen: idle.map_or(0, |_| now().as_nanos().saturating_add(EARLIEST)),
         };
         (life.deadline != NEVER || life.idle != NEVER).then_some(life)
     }
 
     /// When it ends, if there is no hit.
     pub(crate) fn end(&self) -> u64 {
-        self.deadline.min(self.seen.saturating_add(self.idle))
+        let idle_end = self.seen.saturating_add(self.idle).saturating_sub(EARLIEST);
+        self.deadline.min(idle_end)
+    }
+
+    /// The same life, had the last hit been so long ago.
+    pub(crate) fn unused_for(self, unused: Duration, now: Moment) -> Self {
+        let unused = Moment::default().after(unused).as_nanos();
+        let seen = now.as_nanos().saturating_add(EARLIEST).saturating_sub(unused);
+        Self { seen, ..self }
+    }
+
+    /// For how long it may go without a hit, and for how long it has, if that matters.
+    pub(crate) fn idleness(&self, now: Moment) -> Option<(Duration, Duration)> {
+        let unused = now.as_nanos().saturating_add(EARLIEST).saturating_sub(self.seen);
+        let idle = (self.idle != NEVER).then_some(self.idle)?;
+        Some((Duration::from_nanos(idle), Duration::from_nanos(unused)))
     }
 
     /// The same idle life with another deadline; `None` when it never ends.
@@ -63,7 +82,7 @@ pub(crate) struct Life {
     deadline: AtomicU64,
     /// In nanoseconds; [`NEVER`] for none.
     idle: AtomicU64,
-    /// The last hit, or one shortly before it.
+    /// The last hit, or one shortly before it, and [`EARLIEST`].
     seen: AtomicU64,
 }
 
@@ -99,8 +118,9 @@ impl Life {
             return;
         }
         let seen = self.seen.load(Ordering::Relaxed);
-        if now.as_nanos().saturating_sub(seen) > idle / 16 {
-            self.seen.store(now.as_nanos(), Ordering::Relaxed);
+        let now = now.as_nanos().saturating_add(EARLIEST);
+        if now.saturating_sub(seen) > idle / 16 {
+            self.seen.store(now, Ordering::Relaxed);
         }
     }
 

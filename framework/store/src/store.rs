@@ -34,6 +34,8 @@ mod sweep;
 mod tests;
 mod write;
 
+pub use look::Span;
+
 /// Who is told about every entry that leaves a store.
 pub type Listener<K, V, M = Whole> = Arc<dyn Fn(Removed<'_, K, V, M>) + Send + Sync>;
 

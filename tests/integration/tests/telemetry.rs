@@ -134,6 +134,36 @@ fn what_cannot_be_kept_or_read_is_heard_of() {
 }
 
 #[test]
+fn what_becomes_of_the_file_of_a_cache_is_heard_of() {
+    let names = Names::default();
+    let subscriber = tracing_subscriber::registry().with(names.clone());
+    let _guard = tracing::subscriber::set_default(subscriber);
+    let dir = tempfile::tempdir().unwrap();
+    let path = dir.path().join("users.snapshot");
+    let text =
+        format!("[caches.users]\nbackend = \"memory\"\npersist.path = '{}'\n", path.display());
+    let builder = CacheManager::builder().text("caches.toml", Format::Toml, text.as_str());
+    let caches = builder.build_blocking().unwrap();
+    names.take();
+    caches.cache::<u64, u64>("users").unwrap();
+    assert_eq!(names.take(), set(&["cache.restored"]), "nothing, as there is no file yet");
+    std::fs::create_dir(&path).unwrap();
+    let runtime = tokio::runtime::Builder::new_current_thread().build().unwrap();
+    runtime.block_on(caches.save("users")).unwrap_err();
+    assert_eq!(names.take(), set(&["save.failed"]));
+
+    std::fs::remove_dir(&path).unwrap();
+    std::fs::write(&path, b"damaged").unwrap();
+    let builder = CacheManager::builder().text("caches.toml", Format::Toml, text.as_str());
+    let caches = builder.build_blocking().unwrap();
+    names.take();
+    caches.cache::<u64, u64>("users").unwrap();
+    caches.cache::<u64, u64>("users").unwrap();
+    let heard: Vec<String> = names.0.lock().unwrap().drain(..).collect();
+    assert_eq!(heard, ["restore.failed"], "once");
+}
+
+#[test]
 fn a_clock_that_is_ahead_is_heard_of_once() {
     let names = Names::default();
     let subscriber = tracing_subscriber::registry().with(names.clone());

@@ -2,10 +2,11 @@
 
 #![expect(clippy::unwrap_used, reason = "a test may panic, its helpers too")]
 
+use std::io::Cursor;
 use std::path::Path;
 use std::sync::Arc;
 
-use larder::{Cache, CacheManager, ErrorKind, Format, Lookup, ManualClock, MissCause};
+use larder::{Cache, CacheManager, ErrorKind, Format, ImportMode, Lookup, ManualClock, MissCause};
 use larder_core::wrapper::numbers::{AES_256_GCM, BASE64, LZ4, XCHACHA20_POLY1305, ZLIB, ZSTD};
 use larder_core::{Bytes, Entry, Wrappers};
 use larder_integration::strings;
@@ -381,4 +382,66 @@ async fn stacked_caches_read_what_the_other_encrypted() {
     shared.set("b", "Bob".into()).await.unwrap();
     assert_eq!(shared.get("a").await.unwrap().as_deref(), Some("Ada"));
     assert_eq!(users.get("b").await.unwrap().as_deref(), Some("Bob"));
+}
+
+/// A snapshot of a cache.
+async fn exported(cache: &Cache<String, String>) -> Vec<u8> {
+    cache.export(Vec::new()).await.unwrap().1
+}
+
+#[tokio::test]
+async fn a_snapshot_of_memory_is_encrypted_like_everything_else() {
+    let text = |keys: &str| {
+        let cipher = cipher(CHACHA, keys);
+        format!(
+            "[caches.users]\nbackend = \"memory\"\n\
+             serializer = {{ kind = \"messagepack\"{cipher}, compress = \"lz4\" }}\n"
+        )
+    };
+    let before = users(&text(KEY)).await;
+    before.set("a", "4929-1234-5678-9012".into()).await.unwrap();
+    before.set("long", long()).await.unwrap();
+    before.set("b", String::new()).await.unwrap();
+    let snapshot = exported(&before).await;
+    assert!(snapshot.len() < long().len() / 10, "compressed");
+    assert!(!snapshot.windows(9).any(|window| window == b"4929-1234"));
+    let after = users(&text(KEY)).await;
+    let imported = after.import(Cursor::new(snapshot.clone()), ImportMode::Replace).await.unwrap();
+    assert_eq!(imported.entries, 3);
+    assert_eq!(after.get("a").await.unwrap().as_deref(), Some("4929-1234-5678-9012"));
+    assert_eq!(after.get("long").await.unwrap(), Some(long()));
+    let stranger = users(&text("\"${env:SECOND}\"")).await;
+    let imported = stranger.import(Cursor::new(snapshot), ImportMode::Replace).await.unwrap();
+    assert_eq!((imported.entries, imported.refused), (0, 3));
+}
+
+#[tokio::test]
+async fn an_import_wraps_anew_what_the_cache_could_not_read_or_must_not_keep() {
+    const FROM: &str = "wrappers-from";
+    const TO: &str = "wrappers-to";
+    let to = |wrapping: &str| format!("[caches.people]\n{}", puppet("l1", TO, wrapping));
+    let compressed = ", compress = \"zstd\"".to_owned();
+    for (from, into, expected) in [
+        (String::new(), cipher(AES, KEY), &[AES_256_GCM][..]),
+        (cipher(AES, KEY), cipher(AES, KEY), &[AES_256_GCM]),
+        (compressed.clone(), cipher(CHACHA, KEY), &[XCHACHA20_POLY1305]),
+        (compressed, ", encode = \"base64\"".to_owned(), &[ZSTD]),
+    ] {
+        strings(TO).entries.lock().unwrap().clear();
+        let users = users(&over_puppet(FROM, &from)).await;
+        users.set("a", long()).await.unwrap();
+        let snapshot = exported(&users).await;
+        let manager = open(&to(&into)).await;
+        let people: Cache<String, String> = manager.cache("people").unwrap();
+        people.import(Cursor::new(snapshot), ImportMode::Replace).await.unwrap();
+        assert_eq!(entry(TO, "a").meta.wrappers.numbers(), expected, "{from} into {into}");
+        assert_eq!(people.get("a").await.unwrap(), Some(long()), "{from} into {into}");
+    }
+    // Without the key nothing can be made of it.
+    let users = users(&over_puppet(FROM, &cipher(AES, KEY))).await;
+    users.set("a", long()).await.unwrap();
+    let people: Cache<String, String> = open(&to("")).await.cache("people").unwrap();
+    let snapshot = Cursor::new(exported(&users).await);
+    let imported = people.import(snapshot, ImportMode::Replace).await.unwrap();
+    assert_eq!((imported.entries, imported.refused), (0, 1));
 }

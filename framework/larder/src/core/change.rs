@@ -44,7 +44,7 @@ impl<K: Key, V: CacheValue> Core<K, V> {
     pub(super) fn check_size(&self, stored: &Stored<V>) -> Result<()> {
         match (self.engine.settings.max_value_bytes, &self.codec, stored.value()) {
             (Some(_), Some(codec), Some(value)) => {
-                self.engine.check_size(codec.encode(value, &*self.serializer)?.len())
+                self.engine.check_size(codec.encode(value, &*self.format.serializer)?.len())
             }
             _ => Ok(()),
         }

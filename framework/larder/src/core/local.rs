@@ -18,8 +18,10 @@ use crate::stored::{Stored, stored};
 use crate::tags::Tags;
 use crate::tier::count;
 
+mod import;
 mod load;
 
+pub(crate) use import::{can_read, read_key};
 pub(crate) use load::Flight;
 
 /// The store of a cache that has nothing else, and its fence.

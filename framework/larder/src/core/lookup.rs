@@ -179,7 +179,7 @@ impl<K: Key, V: CacheValue> Core<K, V> {
     }
 
     /// The value of an entry, and its bytes as the serializer wrote them.
-    fn decode(&self, key: &str, found: &Found) -> Result<(Option<V>, Bytes)> {
+    pub(super) fn decode(&self, key: &str, found: &Found) -> Result<(Option<V>, Bytes)> {
         if found.entry.meta.negative {
             return Ok((None, Bytes::new()));
         }

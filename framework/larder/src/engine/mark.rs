@@ -2,6 +2,7 @@
 
 use std::sync::Arc;
 
+use larder_core::entry::TagStamp;
 use larder_core::serializer::formats;
 use larder_core::{Bytes, Entry, EntryMeta, Result};
 
@@ -98,6 +99,31 @@ impl Engine {
         let version =
             entry.and_then(|entry| Some(u64::from_be_bytes(entry.value.as_ref().try_into().ok()?)));
         Ok(version.filter(|version| *version < MAX_VERSION))
+    }
+
+    /// The version under which a tag of an entry of a snapshot is valid in this cache; `None` when
+    /// the tag was invalidated since the snapshot was taken, at this time in microseconds.
+    ///
+    /// Versions are times, so one that is older than the snapshot was not made by an invalidation
+    /// that the snapshot does not know of. A tag that nobody knows here keeps its version.
+    pub(crate) async fn adopt_tag(&self, stamp: TagStamp, taken_at: u64) -> Result<Option<u64>> {
+        let cell = self.tags.cell_of(stamp.tag);
+        if self.tiers.is_empty() {
+            if cell.version() == 0 {
+                cell.advance(stamp.version);
+            }
+        } else {
+            let _marking = self.tags.marking.lock().await;
+            match self.read_marker(&cell).await? {
+                Some(version) => cell.advance(version),
+                None => {
+                    cell.advance(stamp.version.min(MAX_VERSION - 1));
+                    self.write_marker(&cell).await?;
+                }
+            }
+        }
+        let version = cell.version();
+        Ok((version == stamp.version || version <= taken_at).then_some(version))
     }
 
     /// The tags of an entry, if all of them still have the versions it was stored with.

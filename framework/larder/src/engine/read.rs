@@ -136,30 +136,6 @@ impl Engine {
         }
     }
 
-    /// The serialized value of an entry, without what wraps it.
-    pub(crate) fn plain(&self, key: &str, found: &Found) -> Result<Bytes> {
-        let tier = &self.tiers[found.tier];
-        let limit = self.settings.max_value_bytes.unwrap_or(u64::MAX);
-        let limit = usize::try_from(limit).unwrap_or(usize::MAX);
-        tier.format.unpack(&self.linked, &found.entry, tier.place(key), limit)
-    }
-
-    /// An entry as a tier above would have written it, or `None` when it has another serializer.
-    fn copy_for(&self, tier: &ByteTier, key: &str, found: &Found, plain: &Bytes) -> Option<Entry> {
-        let mut entry = found.entry.clone();
-        if tier.format.serializer.format() != entry.meta.format {
-            return None;
-        }
-        let is_same =
-            tier.writes_like(&self.tiers[found.tier]) && tier.format.would_write(&entry.meta);
-        if !is_same && !entry.meta.negative {
-            let packed = tier.format.pack(plain.clone(), tier.place(key));
-            let packed = packed.inspect_err(|error| self.warn_unstored(tier, error)).ok()?;
-            (entry.value, entry.meta.wrappers) = (packed.bytes, packed.wrappers);
-        }
-        Some(entry)
-    }
-
     /// Reports that an entry could not be stored in a tier.
     pub(super) fn warn_unstored(&self, tier: &ByteTier, error: &CacheError) {
         tracing::warn!(

@@ -77,7 +77,8 @@ impl Engine {
             let packed = match &plain {
                 Some(plain) => {
                     self.check_size(plain.len())?;
-                    tier.format.pack(plain.clone(), tier.place(key))?
+                    let format = tier.format.serializer.format();
+                    tier.format.pack(plain.clone(), format, tier.place(key))?
                 }
                 None => Packed::default(),
             };
@@ -168,7 +169,7 @@ impl Engine {
     }
 
     /// A deadline, or the end of the longest life of a tier if that comes first.
-    pub(super) fn hard_deadline(
+    pub(crate) fn hard_deadline(
         &self,
         tier: &ByteTier,
         deadline: Option<Timestamp>,

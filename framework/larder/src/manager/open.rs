@@ -16,6 +16,7 @@ use crate::cache::Cache;
 use crate::codec::Codec;
 use crate::core::{CacheValue, Core, Key};
 use crate::open::CacheOptions;
+use crate::persist::Persist;
 
 impl CacheManager {
     /// The cache of this name, with keys `K` and values `V`.
@@ -23,10 +24,15 @@ impl CacheManager {
     /// The first call decides the types; handles are cheap to clone, so ask once and keep it. A
     /// name that the config does not have but one of its patterns matches is made now.
     ///
+    /// The first call for a cache of memory alone with `persist` reads its file, and takes as long:
+    /// make it before you serve.
+    ///
     /// # Errors
     ///
     /// [`ErrorKind::Config`] when there is no such cache (the names there are, are in the
-    /// message); [`ErrorKind::TypeMismatch`] when it was asked for with other types, naming both.
+    /// message); [`ErrorKind::TypeMismatch`] when it was asked for with other types, naming both;
+    /// [`ErrorKind::Unsupported`] when it has `persist` and its keys cannot be read from text (see
+    /// [`CacheKey::from_text`](crate::CacheKey::from_text)).
     pub fn cache<K, V>(&self, name: &str) -> Result<Cache<K, V>>
     where
         K: Key,
@@ -54,8 +60,8 @@ impl CacheManager {
     ///
     /// # Errors
     ///
-    /// As [`cache_with`](Self::cache_with); and [`ErrorKind::Config`] when the cache has tiers
-    /// that keep bytes.
+    /// As [`cache_with`](Self::cache_with); [`ErrorKind::Config`] when the cache has tiers that
+    /// keep bytes; and [`ErrorKind::Unsupported`] when it has `persist`.
     pub fn local_cache<K, V>(&self, name: &str, options: CacheOptions<K, V>) -> Result<Cache<K, V>>
     where
         K: Key,
@@ -96,6 +102,10 @@ impl CacheManager {
         let mut open = named.open.lock().unwrap_or_else(PoisonError::into_inner);
         let Some(cache) = &*open else {
             let cache = Cache::new(Arc::new(named.assembled.core(options, codec)));
+            if let Some(persist) = &named.persist {
+                Persist::check(&cache.core)?;
+                persist.begin(&cache.core);
+            }
             self.inner.ttl.register(&cache);
             *open = Some(Arc::clone(&cache.core) as _);
             return Ok(cache);

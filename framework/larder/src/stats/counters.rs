@@ -23,6 +23,8 @@ pub(crate) struct Counters {
     pub(crate) coalesced: AtomicU64,
     pub(crate) fenced: AtomicU64,
     pub(crate) rejections: AtomicU64,
+    pub(crate) restored: AtomicU64,
+    pub(crate) snapshot_failures: AtomicU64,
     misses: [AtomicU64; MissCause::ALL.len()],
     pub(super) window: Window,
     since: AtomicU64,
@@ -43,6 +45,8 @@ impl Counters {
             coalesced: zero(),
             fenced: zero(),
             rejections: zero(),
+            restored: zero(),
+            snapshot_failures: zero(),
             misses: std::array::from_fn(|_| zero()),
             window: Window::new(clock.now()),
             since: AtomicU64::new(clock.now().as_nanos()),
@@ -98,6 +102,8 @@ impl Counters {
             &self.coalesced,
             &self.fenced,
             &self.rejections,
+            &self.restored,
+            &self.snapshot_failures,
         ];
         for counter in plain.into_iter().chain(&self.misses) {
             counter.store(0, Ordering::Relaxed);

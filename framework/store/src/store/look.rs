@@ -2,13 +2,27 @@
 
 use std::borrow::Borrow;
 use std::hash::Hash;
+use std::time::Duration;
 
 use larder_core::clock::Moment;
 
 use super::Store;
 use crate::keep::Keep;
+use crate::life::Life;
 use crate::shard::{Found, Shard};
 use crate::threads::Guard;
+
+/// How long an entry may live yet.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct Span {
+    /// From when on it must not be served; `None` is never.
+    pub deadline: Option<Moment>,
+    /// How long it may go without a hit; `None` is for ever.
+    pub idle_ttl: Option<Duration>,
+    /// For how long it has gone without one; zero if it may do so for ever.
+    pub unused: Duration,
+}
 
 impl<K, V, M: Keep<V>> Store<K, V, M>
 where
@@ -40,6 +54,42 @@ where
         Q: Hash + Eq + ?Sized,
     {
         self.look_at(key, |shard, found| shard.life(found)?.deadline())
+    }
+
+    /// What `f` makes of an entry that may be served, without any effect on policy, statistics or
+    /// idle life: what a copy of the store needs.
+    pub fn inspect<Q, R>(&self, key: &Q, f: impl FnOnce(M::Seen<'_>, Span) -> R) -> Option<R>
+    where
+        K: Borrow<Q>,
+        Q: Hash + Eq + ?Sized,
+    {
+        self.look_at(key, |shard, found| {
+            let life = shard.life(found);
+            let idleness = life.and_then(|life| life.get().idleness(self.now()));
+            let span = Span {
+                deadline: life.and_then(Life::deadline),
+                idle_ttl: idleness.map(|(idle_ttl, _)| idle_ttl),
+                unused: idleness.map_or(Duration::ZERO, |(_, unused)| unused),
+            };
+            f(found.value, span)
+        })
+    }
+
+    /// Sets how long ago the last hit of an entry was: one that comes back after a restart goes on
+    /// with its idle life where it was. Whether there is such an entry.
+    pub fn set_unused<Q>(&self, key: &Q, unused: Duration) -> bool
+    where
+        K: Borrow<Q>,
+        Q: Hash + Eq + ?Sized,
+    {
+        let hash = self.hash(key);
+        let mut table = self.shard(hash).write();
+        let Some(slot) = self.find_to_touch(&table, hash, key) else {
+            return false;
+        };
+        let life = table.life_of(slot).map(|life| life.get().unused_for(unused, self.now()));
+        table.set_life(slot, life);
+        true
     }
 
     /// Looks at an entry that may be served, and leaves no trace.

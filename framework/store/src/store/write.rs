@@ -336,7 +336,13 @@ where
         true
     }
 
-    fn find_to_touch<Q>(&self, table: &Writing<'_, K, V, M>, hash: u64, key: &Q) -> Option<u32>
+    /// The slot of an entry that may be served.
+    pub(super) fn find_to_touch<Q>(
+        &self,
+        table: &Writing<'_, K, V, M>,
+        hash: u64,
+        key: &Q,
+    ) -> Option<u32>
     where
         K: Borrow<Q>,
         Q: Eq + ?Sized,

@@ -147,3 +147,24 @@ fn sweep_removes_what_expired_in_portions() {
     assert!(store.is_empty());
     assert_eq!(store.clock.now().as_nanos(), 3_000_000_000);
 }
+
+#[test]
+fn an_idle_life_goes_on_where_an_earlier_process_left_it() {
+    let store = idle(Hits::Shared);
+    store.insert(1, 1, Insert::default()).unwrap();
+    store.clock.advance(5 * SECOND);
+    let span = |key| store.inspect(&key, |_, span| span).unwrap();
+    assert_eq!((span(1).idle_ttl, span(1).unused), (Some(16 * SECOND), 5 * SECOND));
+    assert_eq!(store.inspect(&1, |value, _| *value), Some(1));
+    // The clock began 5 s ago, and the entry was not used for 15 s.
+    assert!(store.set_unused(&1, 15 * SECOND));
+    assert_eq!(span(1).unused, 15 * SECOND);
+    store.clock.advance(SECOND - Duration::from_nanos(1));
+    assert!(store.contains(&1));
+    assert_eq!(store.get(&1), Lookup::Hit(1), "which begins its idle life anew");
+    store.clock.advance(16 * SECOND - Duration::from_nanos(1));
+    assert!(store.contains(&1));
+    store.clock.advance(Duration::from_nanos(1));
+    assert!(!store.contains(&1));
+    assert!(!store.set_unused(&1, SECOND) && store.inspect(&1, |_, _| ()).is_none());
+}
