@@ -46,7 +46,7 @@ fn the_schema_refuses_what_the_checker_refuses_in_single_values() {
         ("pool_size       = 16", "pool_size       = 0"),
         ("ttl      = \"30m\"", "ttl      = 1800"),
         ("max_bytes = \"256MiB\"", "max_bytes = \"256M\""),
-        ("fsync     = \"none\"", "fsync     = \"nine\""),
+        ("durability = \"none\"", "durability = \"nine\""),
         ("[reload]", "[relaod]"),
         ("version = 1", "version = 2"),
         ("refresh_ahead = 0.8", "refresh_ahead = 8"),

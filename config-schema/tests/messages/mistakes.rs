@@ -196,8 +196,8 @@ pub(crate) const MISTAKES: &[Mistake] = &[
     Mistake::new(
         "x1-choice",
         &["C0209"],
-        &[("fsync     = \"none\"", "fsync     = \"nine\"")],
-        &[("fsync: none", "fsync: nine")],
+        &[("durability = \"none\"", "durability = \"nine\"")],
+        &[("durability: none", "durability: nine")],
     ),
     Mistake::new(
         "x2-range",

@@ -165,7 +165,7 @@ fake!(FakeMemory, "memory", POLICY | TTL | TYPED, |_| Vec::new(), |config, at| m
 #[derive(Clone, Copy, Debug, Default, Deserialize, JsonSchema)]
 #[serde(crate = "larder_core::serde", rename_all = "kebab-case")]
 #[schemars(crate = "larder_core::schemars")]
-pub(crate) enum Fsync {
+pub(crate) enum Durability {
     /// Never: a torn file is a miss.
     #[default]
     None,
@@ -190,7 +190,7 @@ pub(crate) struct FakeFile {
     max_entries: Option<u64>,
     /// When a file is written through to the disk.
     #[serde(default)]
-    fsync: Fsync,
+    durability: Durability,
 }
 
 fake!(
@@ -199,7 +199,7 @@ fake!(
     POLICY | TTL | PERSIST | SHARED,
     |config| vec![Resource::Directory { option: "dir".into(), path: config.dir.clone() }],
     |config, _| {
-        let _ = (config.max_bytes, config.max_entries, config.fsync);
+        let _ = (config.max_bytes, config.max_entries, config.durability);
         Ok(())
     }
 );

@@ -89,6 +89,13 @@ pub(crate) enum Command {
     Plugins(Plugins),
     #[command(flatten)]
     Entry(Entry),
+    /// Write the entries of a cache as a snapshot
+    Export(Export),
+    /// Store the entries of a snapshot in a cache
+    ///
+    /// Every entry keeps its tags, its stamp and the instant at which it ends. One that the cache
+    /// has already is replaced if it was written earlier.
+    Import(Import),
     /// Remove everything from a cache
     Clear(Clear),
     /// Say how much is in the caches
@@ -245,6 +252,38 @@ impl Entry {
         | Self::Ttl { cache, .. }) = self;
         cache
     }
+}
+
+/// Arguments of `export`.
+#[derive(Debug, Args)]
+pub(crate) struct Export {
+    /// The cache
+    pub(crate) cache: String,
+    /// Write to this file, which is there when it is whole; `-` is stdout
+    #[arg(short, long, default_value = "-", value_name = "FILE")]
+    pub(crate) output: PathBuf,
+    /// Only keys that match: `*` is anything, `?` one character
+    #[arg(long, default_value = "*", value_name = "GLOB")]
+    pub(crate) pattern: String,
+    #[command(flatten)]
+    pub(crate) answer: Answer,
+}
+
+/// Arguments of `import`.
+#[derive(Debug, Args)]
+pub(crate) struct Import {
+    /// The cache
+    pub(crate) cache: String,
+    /// The snapshot; `-` is stdin
+    pub(crate) file: PathBuf,
+    /// Replace entries of the cache even if they were written later
+    #[arg(long)]
+    pub(crate) replace: bool,
+    /// Keep entries of the cache that were written later [default]
+    #[arg(long, conflicts_with = "replace")]
+    pub(crate) keep_newer: bool,
+    #[command(flatten)]
+    pub(crate) answer: Answer,
 }
 
 /// Arguments of `clear`.

@@ -98,6 +98,7 @@ impl<'a> Context<'a> {
         let mut builder = CacheManager::builder()
             .file(file)
             .only(names)
+            .without_persist()
             .environment(self.variables.clone())
             .registry(self.registry.clone());
         if let Some(profile) = &self.common.profile {

@@ -1,4 +1,5 @@
-//! The `larder` command: check, show and explain configs, look into caches, simulate policies.
+//! The `larder` command: check, show and explain configs, look into caches and copy them, simulate
+//! policies.
 //!
 //! The command knows the plugins that are linked into it. An application ships it with its own:
 //!
@@ -25,6 +26,7 @@ mod exit;
 mod logging;
 mod output;
 mod simulate;
+mod transfer;
 
 use args::Arguments;
 use context::Context;

@@ -83,6 +83,11 @@ impl Output {
         self.are_notes_on_terminal && !self.is_quiet
     }
 
+    /// Whether data goes to the stdout of this process.
+    pub(crate) const fn is_stdout(&self) -> bool {
+        self.raw.is_some()
+    }
+
     pub(crate) const fn are_notes_coloured(&self) -> bool {
         self.are_notes_coloured
     }

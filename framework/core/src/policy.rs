@@ -167,8 +167,9 @@ pub trait PolicyFactory: Send + Sync + fmt::Debug + 'static {
     ///
     /// Without any, which is the default, the store uses [`policy`](Self::policy) for ever. Else it
     /// uses that one until it is full for the first time, unless the first of these is of the same
-    /// kind, and then one of these. It gives the
-    /// entries of the one to the other, but not what the one remembers of keys that are gone.
+    /// kind, and then one of these: the first one, or in a large store the first one that does not
+    /// want to hear of every hit. It gives the entries of the one to the other, but not what the
+    /// one remembers of keys that are gone.
     fn candidates(&self) -> &[Arc<dyn PolicyFactory>] {
         &[]
     }

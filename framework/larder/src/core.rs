@@ -119,6 +119,7 @@ impl<K: Key, V: CacheValue> Core<K, V> {
     }
 
     /// Whether the cache is open and the key may be used.
+    #[inline]
     fn check<Q>(&self, key: &Q) -> Result<()>
     where
         Q: CacheKey + ?Sized,

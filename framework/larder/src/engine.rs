@@ -94,6 +94,7 @@ impl Engine {
     }
 
     /// Refuses calls after the cache was closed.
+    #[inline]
     pub(crate) fn check_open(&self) -> Result<()> {
         if self.closing.load(Ordering::Acquire) {
             return Err(

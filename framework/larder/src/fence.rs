@@ -3,11 +3,13 @@
 //! Every write, delete and clear goes through the fence. Whoever wants to fill the store with
 //! something read or loaded earlier takes a [`Ticket`] first, and fills only if nothing concerned
 //! its key since. The tickets that are out stand in a stripe, which a change of one of their keys
-//! marks; so a change costs one lock, and a write of another key costs a slow load nothing.
+//! marks; so a write of another key costs a slow load nothing. While no ticket of its stripe is
+//! out, a change is one step on one counter.
 //!
 //! A ticket can carry something, so that others find out who loads their key already.
 
 use std::ops::Deref;
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError};
 
 use crate::deferred::deferred;
@@ -29,10 +31,20 @@ pub(crate) struct Fence<P = ()> {
     is_strict: bool,
 }
 
-/// Alone on its cache line, so that two of them can be locked at the same time.
+/// Alone on its cache line, so that two of them can be used at the same time.
 #[repr(align(64))]
 #[derive(Debug)]
-struct Stripe<P>(Mutex<Keys<P>>);
+struct Stripe<P> {
+    /// [`IS_OUT`], and above it how often keys were set, in units of [`SET`].
+    state: AtomicU64,
+    keys: Mutex<Keys<P>>,
+}
+
+/// A ticket may be out. Changed only under the lock; it stays after the last ticket came back,
+/// until a change finds that out.
+const IS_OUT: u64 = 1;
+/// One more set.
+const SET: u64 = 2;
 
 /// What is going on with the keys of a stripe.
 #[derive(Debug)]
@@ -40,7 +52,7 @@ struct Keys<P> {
     out: Vec<Out<P>>,
     /// The number of the next ticket.
     next: u64,
-    tally: Tally,
+    loads: u64,
 }
 
 /// A ticket that is out.
@@ -53,7 +65,7 @@ struct Out<P> {
     load: P,
 }
 
-/// What is counted where a lock is held anyway.
+/// What is counted here, as every load and every set passes.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub(crate) struct Tally {
     pub(crate) loads: u64,
@@ -86,17 +98,38 @@ impl<P> Fence<P> {
     }
 
     /// Notes that a key changes and runs `change` before anybody can fill who looked before.
-    pub(crate) fn change<R>(
+    pub(crate) fn change<R>(&self, hash: u64, change: impl FnOnce() -> R) -> R {
+        self.note(hash, 0, change)
+    }
+
+    /// A [`change`](Self::change) that is counted as a set.
+    #[inline]
+    pub(crate) fn set<R>(&self, hash: u64, change: impl FnOnce() -> R) -> R {
+        self.note(hash, SET, change)
+    }
+
+    #[inline]
+    fn note<R>(&self, hash: u64, count: u64, change: impl FnOnce() -> R) -> R {
+        let stripe = self.stripe(hash);
+        // This step, a lock for all that read the same word, has put us before any ticket that is
+        // taken from here on, and so before the read that it is taken for.
+        let state = stripe.state.fetch_add(count, Ordering::AcqRel);
+        if state & IS_OUT == 0 && !self.is_strict {
+            return change();
+        }
+        self.change_with_tickets(stripe, hash, change)
+    }
+
+    #[cold]
+    fn change_with_tickets<R>(
         &self,
+        stripe: &Stripe<P>,
         hash: u64,
-        note: impl FnOnce(&mut Tally),
         change: impl FnOnce() -> R,
     ) -> R {
-        let mut keys = self.keys(hash);
-        note(&mut keys.tally);
+        let keys = stripe.lock();
         if keys.out.is_empty() && !self.is_strict {
-            // The lock has put us before any ticket that is taken from here on, and so before the
-            // read that it is taken for.
+            stripe.state.fetch_and(!IS_OUT, Ordering::AcqRel);
             drop(keys);
             return change();
         }
@@ -129,13 +162,14 @@ impl<P> Fence<P> {
     where
         F: Deref<Target = Self>,
     {
-        let mut keys = fence.keys(hash);
+        let stripe = fence.stripe(hash);
+        let mut keys = stripe.lock();
         let same = keys.out.iter_mut().filter(|out| out.hash == hash && !out.is_stale);
         if let Some(answer) = same.map(|out| &mut out.load).find_map(follow) {
             return Err(answer);
         }
-        keys.tally.loads += 1;
-        let number = keys.enter(hash, load());
+        keys.loads += 1;
+        let number = stripe.enter(&mut keys, hash, load());
         drop(keys);
         Ok(Ticket { fence, hash, number })
     }
@@ -144,49 +178,62 @@ impl<P> Fence<P> {
     pub(crate) fn tally(&self) -> Tally {
         let mut sum = Tally::default();
         for stripe in &self.stripes {
-            let tally = stripe.lock().tally;
-            sum.loads += tally.loads;
-            sum.sets += tally.sets;
+            sum.loads += stripe.lock().loads;
+            sum.sets += stripe.state.load(Ordering::Relaxed) / SET;
         }
         sum
     }
 
     pub(crate) fn reset_tally(&self) {
-        self.stripes.iter().for_each(|stripe| stripe.lock().tally = Tally::default());
+        for stripe in &self.stripes {
+            stripe.lock().loads = 0;
+            stripe.state.fetch_and(IS_OUT, Ordering::Relaxed);
+        }
+    }
+
+    #[inline]
+    fn stripe(&self, hash: u64) -> &Stripe<P> {
+        &self.stripes[hash as usize & (self.stripes.len() - 1)]
     }
 
     fn keys(&self, hash: u64) -> MutexGuard<'_, Keys<P>> {
-        self.stripes[hash as usize & (self.stripes.len() - 1)].lock()
+        self.stripe(hash).lock()
     }
 }
 
 impl Fence {
     /// Begins to watch a key, before it is read or loaded.
     pub(crate) fn ticket(self: &Arc<Self>, hash: u64) -> Ticket {
-        let number = self.keys(hash).enter(hash, ());
+        let stripe = self.stripe(hash);
+        let number = stripe.enter(&mut stripe.lock(), hash, ());
         Ticket { fence: Arc::clone(self), hash, number }
     }
 }
 
 impl<P> Stripe<P> {
     const fn new() -> Self {
-        let tally = Tally { loads: 0, sets: 0 };
-        Self(Mutex::new(Keys { out: Vec::new(), next: 0, tally }))
+        let keys = Keys { out: Vec::new(), next: 0, loads: 0 };
+        Self { state: AtomicU64::new(0), keys: Mutex::new(keys) }
     }
 
     fn lock(&self) -> MutexGuard<'_, Keys<P>> {
-        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+        self.keys.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Lets a ticket out. What it is taken for is read after this, so changes that did not see the
+    /// mark of it are over or come first.
+    fn enter(&self, keys: &mut Keys<P>, hash: u64, load: P) -> u64 {
+        if self.state.load(Ordering::Relaxed) & IS_OUT == 0 {
+            self.state.fetch_or(IS_OUT, Ordering::AcqRel);
+        }
+        let number = keys.next;
+        keys.next += 1;
+        keys.out.push(Out { number, hash, is_stale: false, load });
+        number
     }
 }
 
 impl<P> Keys<P> {
-    fn enter(&mut self, hash: u64, load: P) -> u64 {
-        let number = self.next;
-        self.next += 1;
-        self.out.push(Out { number, hash, is_stale: false, load });
-        number
-    }
-
     fn leave(&mut self, number: u64) -> Option<Out<P>> {
         let at = self.out.iter().position(|out| out.number == number)?;
         Some(self.out.swap_remove(at))
@@ -283,13 +330,13 @@ mod tests {
         let join = |load| Fence::join(&*fence, 7, |load| Some(*load), || load);
         let first = join(1).unwrap();
         assert_eq!(join(2).unwrap_err(), 1);
-        fence.change(7, |_| (), || ());
+        fence.set(7, || ());
         let second = join(3).unwrap();
         assert_eq!(join(4).unwrap_err(), 3, "the first does not hold any more");
         assert_eq!(first.end(|load, is_current| (load, is_current)), Some((1, false)));
         drop(second);
         assert_eq!(join(5).unwrap().end(|load, _| load), Some(5));
-        assert_eq!(fence.tally(), Tally { loads: 3, sets: 0 });
+        assert_eq!(fence.tally(), Tally { loads: 3, sets: 1 });
     }
 
     #[test]
@@ -303,7 +350,7 @@ mod tests {
             let fence = &fence;
             scope.spawn(move || {
                 has_begun.recv().unwrap();
-                fence.change(3, |_| (), || changed.send("changed").unwrap());
+                fence.change(3, || changed.send("changed").unwrap());
             });
             ticket.fill(|| {
                 begun.send(()).unwrap();
@@ -318,6 +365,6 @@ mod tests {
     }
 
     fn change(fence: &Fence, hash: u64) {
-        fence.change(hash, |_| (), || ());
+        fence.change(hash, || ());
     }
 }

@@ -68,7 +68,7 @@ pub struct Imported {
     pub entries: u64,
     /// Entries whose life is over.
     pub expired: u64,
-    /// Entries that the cache has newer ones of.
+    /// Entries that are not newer than those of the cache.
     pub older: u64,
     /// Entries with a tag that was invalidated after the snapshot was taken.
     pub invalidated: u64,

@@ -5,27 +5,22 @@ use std::sync::{Mutex, PoisonError};
 use fastrand::Rng;
 use larder_core::policy::Policy;
 
+use crate::columns::Columns;
 use crate::grace::Grace;
-use crate::ids::Ids;
 use crate::index::IndexBooks;
 use crate::life::NEVER;
 use crate::stats::Tally;
 
-/// The books of a shard: columns beside its slots, and who may be put where.
+/// The books of a shard: what is known of its slots, and who may be put where.
 pub(crate) struct Books {
     pub(crate) index: IndexBooks,
-    pub(crate) ids: Ids,
+    pub(crate) columns: Columns,
     pub(crate) tally: Tally,
     pub(crate) expiry: Expiry,
-    pub(crate) random: Rng,
     /// Which of the policies of the store this is: 0 for the one to begin with.
     pub(crate) choice: usize,
     /// In a mutex only because a policy need not be `Sync`; it is never locked.
     policy: Mutex<Box<dyn Policy>>,
-    /// The low half of the hash of each slot, which is all that index and policy need.
-    hashes: Vec<u32>,
-    /// Empty until the first entry that does not weigh 1, then as long as `hashes`.
-    weights: Vec<u32>,
     weight: u64,
     /// Slots that nobody has seen since they were emptied.
     pub(crate) free: Vec<u32>,
@@ -67,17 +62,15 @@ pub(crate) struct Cleared {
 }
 
 impl Books {
-    pub(crate) fn new(policy: Box<dyn Policy>, seed: u64) -> Self {
+    /// The books of a shard that is expected to hold so many entries; 0 if nobody knows.
+    pub(crate) fn new(policy: Box<dyn Policy>, seed: u64, expected: u64) -> Self {
         Self {
-            index: IndexBooks::new(),
-            ids: Ids::new(),
+            index: IndexBooks::new(expected),
+            columns: Columns::new(Rng::with_seed(seed)),
             tally: Tally::default(),
             expiry: Expiry::NEW,
-            random: Rng::with_seed(seed),
             choice: 0,
             policy: Mutex::new(policy),
-            hashes: Vec::new(),
-            weights: Vec::new(),
             weight: 0,
             free: Vec::new(),
             retired: Grace::new(),
@@ -101,8 +94,7 @@ impl Books {
     /// How many slots were ever in use.
     #[inline]
     pub(crate) const fn used(&self) -> u32 {
-        // No chunk of slots goes beyond 32 bits.
-        self.hashes.len() as u32
+        self.columns.used()
     }
 
     #[inline]
@@ -110,16 +102,11 @@ impl Books {
         &mut **self.policy.get_mut().unwrap_or_else(PoisonError::into_inner)
     }
 
+    /// The policy, and what it may ask for.
     #[inline]
-    pub(crate) fn policy_and_view(&mut self) -> (&mut dyn Policy, BooksView<'_>) {
+    pub(crate) fn policy_and_columns(&mut self) -> (&mut dyn Policy, &mut Columns) {
         let policy = self.policy.get_mut().unwrap_or_else(PoisonError::into_inner);
-        let view = BooksView {
-            ids: &self.ids,
-            hashes: &self.hashes,
-            weights: &self.weights,
-            random: &mut self.random,
-        };
-        (&mut **policy, view)
+        (&mut **policy, &mut self.columns)
     }
 
     /// Puts another policy in the place of the present one.
@@ -131,40 +118,23 @@ impl Books {
     /// What adding to the index needs.
     #[inline]
     pub(crate) fn index_and_hashes(&mut self) -> (&mut IndexBooks, &[u32]) {
-        (&mut self.index, &self.hashes)
+        (&mut self.index, self.columns.hashes())
     }
 
     #[inline]
     pub(crate) fn hash(&self, slot: u32) -> u32 {
-        self.hashes.get(slot as usize).copied().unwrap_or(0)
+        self.columns.hash(slot)
     }
 
     #[inline]
     pub(crate) fn weight_of(&self, slot: u32) -> u32 {
-        self.weights.get(slot as usize).copied().unwrap_or(1)
-    }
-
-    /// Opens the columns of a slot that was never in use; its number.
-    #[inline]
-    pub(crate) fn extend(&mut self) -> u32 {
-        let slot = self.used();
-        self.hashes.push(0);
-        if !self.weights.is_empty() {
-            self.weights.push(1);
-        }
-        slot
+        self.columns.weight(slot)
     }
 
     /// Notes what came into a slot.
     #[inline]
     pub(crate) fn enter(&mut self, slot: u32, hash: u32, weight: u32) {
-        self.hashes[slot as usize] = hash;
-        if weight != 1 && self.weights.is_empty() {
-            self.weights = vec![1; self.hashes.len()];
-        }
-        if let Some(place) = self.weights.get_mut(slot as usize) {
-            *place = weight;
-        }
+        self.columns.enter(slot, hash, weight);
         self.weight += u64::from(weight);
     }
 
@@ -181,10 +151,8 @@ impl Books {
 
     /// Forgets all slots, as none is in use.
     pub(crate) fn forget(&mut self) {
-        self.hashes = Vec::new();
-        self.weights = Vec::new();
+        self.columns.forget();
         self.free = Vec::new();
-        self.ids.forget();
         self.expiry = Expiry::NEW;
     }
 
@@ -192,26 +160,5 @@ impl Books {
     #[inline]
     pub(crate) const fn is_cleared(&self, slot: u32) -> bool {
         matches!(&self.cleared, Some(left) if left.next <= slot && slot < left.end)
-    }
-}
-
-/// What a policy may see of the books.
-pub(crate) struct BooksView<'a> {
-    pub(crate) ids: &'a Ids,
-    hashes: &'a [u32],
-    weights: &'a [u32],
-    pub(crate) random: &'a mut Rng,
-}
-
-impl BooksView<'_> {
-    #[inline]
-    pub(crate) fn hash(&self, slot: u32) -> u32 {
-        self.hashes.get(slot as usize).copied().unwrap_or(0)
-    }
-
-    #[inline]
-    pub(crate) fn weight_of(&self, slot: u32) -> u32 {
-        let unlisted = u32::from((slot as usize) < self.hashes.len());
-        self.weights.get(slot as usize).copied().unwrap_or(unlisted)
     }
 }

@@ -2,8 +2,13 @@
 
 use larder_core::policy::{HitMode, Policy, SlotId, Slots};
 
+/// One entry in so many is handed over last although it would go first: a policy that lets new
+/// entries prove themselves takes the last ones for new, and those are the ones to doubt.
+const DOUBTED: usize = 100;
+
 /// Gives all entries of a policy to another one, which is empty: those that would go first come
-/// first, and the hit counters stay as far as the other one counts.
+/// first, but for the [doubted](DOUBTED) ones, and the hit counters stay as far as the other one
+/// counts.
 ///
 /// `all` are the slots of all entries. One that the old policy does not name, as it should, is
 /// handed over before all others. What the old policy knows of evicted keys is lost.
@@ -30,6 +35,8 @@ pub(crate) fn hand_over(
         old.on_remove(victim, false, slots);
         order.push(victim);
     }
+    let doubted = order.len() / DOUBTED;
+    order.rotate_left(doubted);
     let unnamed = all.iter().filter(|slot| !is_named[slot.index()]);
     let most = counter_stop(new.hit_mode());
     for slot in unnamed.chain(&order) {

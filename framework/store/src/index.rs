@@ -21,6 +21,8 @@ mod bucket;
 
 /// How many buckets an empty table keeps.
 const KEPT_EMPTY: usize = 8;
+/// How much larger a table becomes that is not as large yet as it is expected to be.
+const GREAT_STEP: usize = 4;
 /// The low bits of the pointer to a table, which is aligned to 64, hold the logarithm of its size.
 const SIZE_BITS: usize = 63;
 
@@ -42,13 +44,18 @@ pub(crate) struct Index {
 /// index, and finds the present table in place for as long.
 pub(crate) struct IndexBooks {
     len: usize,
+    /// How many buckets are enough for as many slots as are expected.
+    enough: usize,
     /// Tables that readers may still be in.
     left: Grace<Left>,
 }
 
 impl IndexBooks {
-    pub(crate) const fn new() -> Self {
-        Self { len: 0, left: Grace::new() }
+    /// The books of an index that grows to about `expected` slots, or any number if that is 0.
+    pub(crate) fn new(expected: u64) -> Self {
+        let expected = usize::try_from(expected).unwrap_or(usize::MAX / 8);
+        let enough = (expected.min(usize::MAX / 8) * 5).div_ceil(LANES * 4).next_power_of_two();
+        Self { len: 0, enough, left: Grace::new() }
     }
 
     /// How many slots are in.
@@ -152,10 +159,13 @@ impl Index {
         books.len += 1;
     }
 
+    /// Copies what is in a table to a larger one. Steps are great as long as the larger one will be
+    /// needed anyway.
     #[cold]
     fn grow(&self, books: &mut IndexBooks, hash_of: impl Fn(u32) -> u32) {
         let buckets = self.held(books);
-        let grown = table(buckets.len() * 2);
+        let count = buckets.len();
+        let grown = table((count * GREAT_STEP).min(books.enough).max(count * 2));
         for token in tokens(buckets) {
             put(&grown, hash_of(token), token);
         }
@@ -324,7 +334,7 @@ mod tests {
         // Enough to share buckets; Miri is slow.
         const COUNT: u32 = if cfg!(miri) { 40 } else { 200 };
         let hash_of = |token: u32| (token % 3) | ((token % 2) << 31);
-        let (index, mut books) = (Index::new(), IndexBooks::new());
+        let (index, mut books) = (Index::new(), IndexBooks::new(0));
         for token in 0..COUNT {
             index.insert(&mut books, hash_of(token), token, hash_of);
             index.check(&books, hash_of);

@@ -10,6 +10,7 @@
 //! |---|---|
 //! | `store` | the public table: reads, writes, eviction, expiry, checks |
 //! | `shard`, `books` | what readers look into, and what only writers need, under their lock |
+//! | `columns` | what policies may ask for |
 //! | `index` | hash to slot: buckets of one cache line with tags and slot numbers |
 //! | `keep` | how a slot keeps a value, and two kinds of them without a tag |
 //! | `slot`, `life`, `chunks` | the place of an entry, how long it lives, arrays that never move |
@@ -33,6 +34,7 @@ mod barrier;
 mod books;
 mod budget;
 mod chunks;
+mod columns;
 mod epoch;
 mod grace;
 mod handover;

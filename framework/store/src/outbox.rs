@@ -65,7 +65,7 @@ impl<'a, K, V, M: Keep<V>> Outbox<'a, K, V, M> {
     }
 
     /// Shows every entry to `tell`. No lock may be held.
-    pub(crate) fn deliver(self, tell: &dyn Fn(Removed<'_, K, V, M>)) {
+    pub(crate) fn deliver(&self, tell: &dyn Fn(Removed<'_, K, V, M>)) {
         for leaving in &self.entries {
             match leaving {
                 Leaving::Unlinked(number, slot, reason) => {

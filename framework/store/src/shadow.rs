@@ -148,8 +148,9 @@ impl Shadows {
         let mut panel = self.panel.lock().unwrap_or_else(PoisonError::into_inner);
         if panel.is_none() {
             let candidates = Arc::clone(&self.candidates);
-            let chosen = self.choice().saturating_sub(1);
+            let chosen = self.choice().checked_sub(1);
             let begun = panel.insert(Panel::new(candidates, chosen, full, self.seed));
+            let chosen = begun.choice();
             self.stage.store(LEARNING, Ordering::Relaxed);
             let mask = mask(begun.bits());
             entries(&mut |hash, weight, was_hit| {

@@ -119,7 +119,7 @@ impl<K, V, M: Keep<V>> Shard<K, V, M> {
             writers: Apart(Writers {
                 entries: AtomicU64::new(0),
                 weight: AtomicU64::new(0),
-                books: Mutex::new(Books::new(policy, seed)),
+                books: Mutex::new(Books::new(policy, seed, expected_entries)),
             }),
         }
     }
@@ -222,6 +222,7 @@ impl<K, V, M: Keep<V>> Shard<K, V, M> {
     }
 
     /// Locks the shard for changes, and tells the policy what was hit until now.
+    #[inline]
     pub(crate) fn write(&self) -> Writing<'_, K, V, M> {
         self.writing(self.books())
     }
@@ -241,17 +242,12 @@ impl<K, V, M: Keep<V>> Shard<K, V, M> {
         }
     }
 
-    fn writing<'a>(&'a self, books: MutexGuard<'a, Books>) -> Writing<'a, K, V, M> {
-        let mut writing = Writing { shard: self, books, dead: Vec::new() };
+    #[inline(always)]
+    fn writing<'a>(&'a self, mut books: MutexGuard<'a, Books>) -> Writing<'a, K, V, M> {
         if self.mode() == RECORD {
-            self.records.drain(|hits| {
-                for hit in &mut *hits {
-                    *hit = writing.books.ids.id(hit.get());
-                }
-                writing.tell_hits(hits);
-            });
+            self.tell_records(&mut books);
         }
-        writing
+        Writing { shard: self, books, dead: Vec::new() }
     }
 }
 
@@ -299,7 +295,14 @@ impl<K, V, M: Keep<V>> Drop for Writing<'_, K, V, M> {
     }
 }
 
-impl<K, V, M: Keep<V>> Writing<'_, K, V, M> {
+impl<'a, K, V, M: Keep<V>> Writing<'a, K, V, M> {
+    /// The place of an entry, if it is there.
+    #[inline]
+    pub(crate) fn place(&self, slot: u32) -> Option<&'a Slot<K, V, M>> {
+        let place = self.shard.slots.get(slot)?;
+        (place.is_live() && !self.books.is_cleared(slot)).then_some(place)
+    }
+
     /// The shard that is locked.
     pub(crate) const fn shard(&self) -> &Shard<K, V, M> {
         self.shard
@@ -318,10 +321,7 @@ impl<K, V, M: Keep<V>> Writing<'_, K, V, M> {
 
     /// The entry of a slot.
     pub(crate) fn get(&self, slot: u32) -> Option<Found<'_, K, V, M>> {
-        let place = self.shard.slots.get(slot)?;
-        if !place.is_live() || self.books.is_cleared(slot) {
-            return None;
-        }
+        let place = self.place(slot)?;
         // SAFETY: it holds an entry, and those are taken out only through `&mut self`.
         let (key, value) = unsafe { place.entry() };
         Some(Found { slot, place, key, value })
@@ -343,7 +343,7 @@ impl<K, V, M: Keep<V>> Writing<'_, K, V, M> {
         numbers: std::ops::Range<u32>,
     ) -> impl Iterator<Item = (u32, Found<'_, K, V, M>)> {
         numbers.filter_map(|number| {
-            let slot = self.books.ids.slot(larder_core::policy::SlotId::new(number));
+            let slot = self.books.columns.ids.slot(larder_core::policy::SlotId::new(number));
             Some((number, self.get(slot)?))
         })
     }

@@ -344,7 +344,8 @@ impl<K, V, M: Keep<V>> Store<K, V, M> {
     }
 
     /// Tells the listener of what left. No lock may be held.
-    fn deliver(&self, out: Outbox<'_, K, V, M>) {
+    #[inline]
+    fn deliver(&self, out: &Outbox<'_, K, V, M>) {
         if let Some(listener) = &self.listener {
             out.deliver(&**listener);
         }

@@ -1,169 +1,92 @@
 //! [`Collector`], which makes room.
 //!
-//! It walks the directory, reads no entry (the times of the files say enough), removes what has
-//! expired, and then, if there is still too much, the entries the policy likes least. One at a
-//! time runs in a process (a mutex) and on a directory (a lock file).
+//! It walks some shards at a time, reads no entry (the times of the files say enough), removes what
+//! has expired, and then, if there is still too much, the entries the policy likes least. It stops
+//! as soon as there is room, and goes on from there the next time, so no write waits for long and
+//! no more than a group of files is in memory. One at a time runs in a process (a mutex) and on a
+//! directory (a lock file).
 
-use std::fs::{Metadata, TryLockError};
 use std::io;
-use std::sync::Mutex;
-use std::sync::atomic::{AtomicU64, Ordering};
-use std::time::SystemTime;
+use std::sync::atomic::{AtomicI64, AtomicU64, Ordering};
+use std::sync::{Arc, Mutex, TryLockError as Busy};
 
+use larder_core::policy::PolicyFactory;
 use larder_core::{BuildContext, CacheError, ErrorKind, Result};
 
 use crate::config::FileConfig;
 use crate::directory::Directory;
-use crate::layout::{EntryName, Layout};
-use crate::platform::{self, Identity};
+use crate::evict::{self, Candidate};
+use crate::home::Home;
+use crate::locks::LockedFile;
+use crate::platform::Access;
+use crate::usage::Amount;
 
-/// Which entries go first.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-enum Order {
-    /// Written longest ago.
-    Fifo,
-    /// Used longest ago.
-    Lru,
-    /// Any.
-    Random,
-    /// Next to expire; those that never do go last.
-    Ttl,
-}
+/// How many files a group has, about. A smaller cache is one group, and then the policy sees all
+/// of it; of a larger one it sees a sample of this size.
+const GROUP: u64 = 8192;
 
-impl Order {
-    fn of(context: &BuildContext) -> Result<Self> {
-        let kind = context.policy.as_ref().map(|policy| policy.kind());
-        match kind {
-            None | Some("lru") => Ok(Self::Lru),
-            Some("fifo") => Ok(Self::Fifo),
-            Some("random") => Ok(Self::Random),
-            Some("ttl") => Ok(Self::Ttl),
-            Some(other) => Err(CacheError::new(
-                ErrorKind::Config,
-                "the file backend does not know this policy",
-            )
-            .with("cache", &context.cache)
-            .with("found", other)
-            .with("expected", "lru, fifo, ttl or random")
-            .hint("use one of these, or put a memory tier with this policy in front")),
-        }
-    }
-}
+/// After at least so many writes a group is looked at even if there is room.
+const FEWEST_WRITES: u64 = 256;
+
+/// How many bytes may be written, at most, before the free space of the disk is looked at again.
+const LONGEST_ALLOWANCE: u64 = 64 * 1024 * 1024;
 
 /// How far to go.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Goal {
+    /// What has expired in one group.
+    Expired,
+    /// Until so many bytes are free that were not.
+    Free(u64),
     /// Down to nine tenths of the limits, if they are exceeded.
     Limits,
     /// Down to 95 % of what is there: the disk is full.
     Share,
 }
 
-/// A number of files and of their bytes.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-struct Amount {
-    entries: u64,
-    bytes: u64,
-}
-
-impl Amount {
-    const fn add(&mut self, bytes: u64) {
-        self.entries += 1;
-        self.bytes = self.bytes.saturating_add(bytes);
-    }
-
-    const fn sub(&mut self, bytes: u64) {
-        self.entries = self.entries.saturating_sub(1);
-        self.bytes = self.bytes.saturating_sub(bytes);
-    }
-
-    const fn is_above(&self, most: &Self) -> bool {
-        self.entries > most.entries || self.bytes > most.bytes
-    }
-
-    fn share(self, parts: u64, of: u64) -> Self {
-        let share = |whole: u64| {
-            let part = u128::from(whole) * u128::from(parts) / u128::from(of);
-            u64::try_from(part).unwrap_or(u64::MAX)
-        };
-        Self { entries: share(self.entries), bytes: share(self.bytes) }
-    }
-}
-
 /// Keeps a directory within its limits.
 #[derive(Debug)]
 pub(crate) struct Collector {
-    order: Order,
-    /// `u64::MAX` is no limit.
+    policy: Option<Arc<dyn PolicyFactory>>,
+    wants_uses: bool,
     limits: Amount,
-    has_limits: bool,
-    entries: AtomicU64,
-    bytes: AtomicU64,
-    /// What this process wrote since the directory was last counted.
-    written_entries: AtomicU64,
-    written_bytes: AtomicU64,
-    running: Mutex<()>,
-}
-
-/// A file that could go.
-struct Candidate {
-    name: EntryName,
-    identity: Identity,
-    length: u64,
-    expires: Option<SystemTime>,
-    used: SystemTime,
+    min_free: u64,
+    /// How many bytes may be written before the free space is looked at again.
+    allowance: AtomicI64,
+    /// How many writes are left until the next group is looked at.
+    writes_left: AtomicI64,
+    /// The shard where the next pass begins.
+    next: Mutex<u8>,
+    /// How many files were in the last group.
+    last_group: AtomicU64,
 }
 
 impl Collector {
-    /// The limits of a config. Fails for a policy that cannot be had.
-    pub(crate) fn new(config: &FileConfig, context: &BuildContext) -> Result<Self> {
-        Ok(Self {
-            order: Order::of(context)?,
+    pub(crate) fn new(config: &FileConfig, context: &BuildContext) -> Self {
+        Self {
+            wants_uses: evict::wants_uses(context.policy.as_deref()),
+            policy: context.policy.clone(),
             limits: Amount {
                 entries: config.max_entries.unwrap_or(u64::MAX),
                 bytes: config.max_bytes.map_or(u64::MAX, |size| size.0),
             },
-            has_limits: config.max_entries.is_some() || config.max_bytes.is_some(),
-            entries: AtomicU64::new(0),
-            bytes: AtomicU64::new(0),
-            written_entries: AtomicU64::new(0),
-            written_bytes: AtomicU64::new(0),
-            running: Mutex::new(()),
-        })
+            min_free: config.min_free.map_or(0, |size| size.0),
+            allowance: AtomicI64::new(0),
+            writes_left: AtomicI64::new(FEWEST_WRITES.cast_signed()),
+            // Processes that start together should not all look at the same files first.
+            next: Mutex::new(fastrand::u8(..)),
+            last_group: AtomicU64::new(0),
+        }
     }
 
     /// Whether the policy needs to know when an entry is used.
-    pub(crate) fn wants_uses(&self) -> bool {
-        self.order == Order::Lru
-    }
-
-    /// Entries and bytes, about; `None` when nobody counts, for there are no limits.
-    pub(crate) fn usage(&self) -> Option<(u64, u64)> {
-        let usage = || {
-            let entries = self.entries.load(Ordering::Relaxed);
-            (entries, self.bytes.load(Ordering::Relaxed))
-        };
-        self.has_limits.then(usage)
-    }
-
-    /// Counts the directory, if there are limits. Cost: one `stat` per entry.
-    pub(crate) fn count(&self, layout: &Layout) -> io::Result<()> {
-        if self.has_limits {
-            let mut found = Amount::default();
-            layout.walk(&mut |_, metadata| found.add(metadata.len()))?;
-            self.counted(found);
-        }
-        Ok(())
-    }
-
-    /// Whether a file of this length can ever be stored.
-    pub(crate) fn fits(&self, length: usize) -> bool {
-        length as u64 <= self.limits.bytes
+    pub(crate) const fn wants_uses(&self) -> bool {
+        self.wants_uses
     }
 
     /// Refuses a file that could never be stored.
     pub(crate) fn admit(&self, length: usize) -> Result<()> {
-        if self.fits(length) {
+        if length as u64 <= self.limits.bytes {
             return Ok(());
         }
         let message = "the entry is larger than the whole cache may be";
@@ -175,120 +98,178 @@ impl Collector {
             .hint("raise `max_bytes`, or lower `max_value_bytes` so that it is not tried"))
     }
 
-    /// A file was put in place, maybe of one that was there.
-    pub(crate) fn replaced(&self, old: Option<u64>, new: u64) {
-        if let Some(old) = old {
-            self.removed(old);
+    /// What is to be done after a write that left so much.
+    pub(crate) fn due(&self, total: Amount) -> Option<Goal> {
+        if total.is_above(self.limits) {
+            return Some(Goal::Limits);
         }
-        self.entries.fetch_add(1, Ordering::Relaxed);
-        self.bytes.fetch_add(new, Ordering::Relaxed);
-        self.written_entries.fetch_add(1, Ordering::Relaxed);
-        self.written_bytes.fetch_add(new, Ordering::Relaxed);
+        let left = self.writes_left.fetch_sub(1, Ordering::Relaxed);
+        (left <= 1).then(|| {
+            let next = self.last_group.load(Ordering::Relaxed).max(FEWEST_WRITES);
+            self.writes_left.store(next.cast_signed(), Ordering::Relaxed);
+            Goal::Expired
+        })
     }
 
-    /// A file was removed.
-    pub(crate) fn removed(&self, length: u64) {
-        subtract(&self.entries, 1);
-        subtract(&self.bytes, length);
+    /// Something went that was perhaps counted: look at a group soon.
+    pub(crate) fn ask_to_count(&self) {
+        self.writes_left.store(0, Ordering::Relaxed);
     }
 
-    /// Whether it is time to collect: the limits are exceeded as far as this process knows, or it
-    /// wrote so much that the others may have done so as well.
-    pub(crate) fn is_due(&self) -> bool {
-        let usage = amount(&self.entries, &self.bytes);
-        let written = amount(&self.written_entries, &self.written_bytes);
-        self.has_limits
-            && (usage.is_above(&self.limits) || written.is_above(&self.limits.share(1, 4)))
+    /// How many bytes of the reserve a write of this length would take; `None` if the rest is
+    /// enough.
+    pub(crate) fn lack(&self, home: &Home, length: u64) -> Option<u64> {
+        if self.min_free == 0 {
+            return None;
+        }
+        let signed = i64::try_from(length).unwrap_or(i64::MAX);
+        if self.allowance.fetch_sub(signed, Ordering::Relaxed) > signed {
+            return None;
+        }
+        // Where nobody can tell, the reserve cannot be kept; `build` refuses it there.
+        let free = home.entries.free().ok().flatten()?;
+        let needed = self.min_free.saturating_add(length);
+        // Others write as well, so no process counts on more than a quarter.
+        let allowance = (free.saturating_sub(needed) / 4).min(LONGEST_ALLOWANCE);
+        self.allowance.store(allowance.cast_signed(), Ordering::Relaxed);
+        (free < needed).then(|| needed - free)
+    }
+
+    /// What the cache may hold, and what it is brought down to when it holds more.
+    fn bounds(&self, goal: Goal, total: Amount) -> (Amount, Amount) {
+        match goal {
+            Goal::Expired => (Amount::UNLIMITED, Amount::UNLIMITED),
+            Goal::Free(lack) => {
+                let left = |lack: u64| total.bytes.saturating_sub(lack);
+                // More than is needed, so that the next write does not have to walk again.
+                let (limit, target) = (left(lack), left(lack.max(total.bytes / 20)));
+                let of = |bytes| Amount { bytes, ..Amount::UNLIMITED };
+                (of(limit), of(target))
+            }
+            Goal::Limits => (self.limits, self.limits.percent(90)),
+            Goal::Share => (total.percent(95), total.percent(95)),
+        }
     }
 
     /// Makes room, unless another thread or process is at it.
-    pub(crate) fn run(&self, directory: &Directory, goal: Goal) -> io::Result<()> {
-        let Ok(_running) = self.running.try_lock() else {
+    pub(crate) fn run(&self, directory: &Directory, home: &Home, goal: Goal) -> io::Result<()> {
+        let mut next = match self.next.try_lock() {
+            Ok(next) => next,
+            Err(Busy::WouldBlock) => return Ok(()),
+            Err(Busy::Poisoned(next)) => next.into_inner(),
+        };
+        let Some(_lock) = LockedFile::take(home.locks.file("gc", Access::Share)?)? else {
             return Ok(());
         };
-        let lock = platform::locking().open(directory.layout.locks().join("gc"))?;
-        match lock.try_lock() {
-            Ok(()) => {}
-            Err(TryLockError::WouldBlock) => return Ok(()),
-            Err(TryLockError::Error(error)) => return Err(error),
-        }
-        let mut found = Amount::default();
-        let mut candidates = Vec::new();
-        directory.layout.walk(&mut |name, metadata| {
-            found.add(metadata.len());
-            candidates.push(Candidate::new(name, metadata));
-        })?;
-        self.counted(found);
-        let (limit, target) = match goal {
-            Goal::Limits => (self.limits, self.limits.share(9, 10)),
-            Goal::Share => (found.share(95, 100), found.share(95, 100)),
-        };
-        let now = directory.now().to_system_time();
-        let (expired, mut alive): (Vec<_>, Vec<_>) = candidates
-            .into_iter()
-            .partition(|file| file.expires.is_some_and(|expires| expires <= now));
-        for candidate in &expired {
-            candidate.remove(directory, &mut found);
-        }
-        if found.is_above(&limit) {
-            self.order.sort(&mut alive);
-            let mut victims = alive.iter();
-            while found.is_above(&target)
-                && let Some(victim) = victims.next()
-            {
-                victim.remove(directory, &mut found);
+        let (limit, target) = self.bounds(goal, home.usage.total());
+        let mut visited = 0;
+        while visited < 256 {
+            let thought = home.usage.shards();
+            let shards = group(&thought, *next, 256 - visited);
+            let mut files = Vec::new();
+            for offset in 0..shards {
+                // 256 shards in a circle, so the number wraps as it should.
+                let shard = next.wrapping_add(u8::try_from(offset).unwrap_or_default());
+                // Of a small cache most are empty. That they really are is seen when there is no
+                // hurry.
+                if goal == Goal::Expired || thought[usize::from(shard)].entries > 0 {
+                    count(home, shard, &mut files)?;
+                }
+            }
+            visited += shards;
+            *next = next.wrapping_add(u8::try_from(shards % 256).unwrap_or_default());
+            self.last_group.store(files.len() as u64, Ordering::Relaxed);
+            self.trim(directory, home, files, (limit, target));
+            if !home.usage.total().is_above(limit) {
+                break;
             }
         }
         Ok(())
     }
 
-    fn counted(&self, found: Amount) {
-        self.entries.store(found.entries, Ordering::Relaxed);
-        self.bytes.store(found.bytes, Ordering::Relaxed);
-        self.written_entries.store(0, Ordering::Relaxed);
-        self.written_bytes.store(0, Ordering::Relaxed);
-    }
-}
-
-impl Order {
-    /// Those that should go come first.
-    fn sort(self, files: &mut [Candidate]) {
-        match self {
-            // The time of use is set when a file is written, and moved only under `lru`.
-            Self::Fifo | Self::Lru => files.sort_unstable_by_key(|file| file.used),
-            Self::Random => fastrand::shuffle(files),
-            Self::Ttl => files.sort_unstable_by_key(|file| (file.expires.is_none(), file.expires)),
+    /// Removes of a group what has expired, and its share of what is too much.
+    fn trim(
+        &self,
+        directory: &Directory,
+        home: &Home,
+        files: Vec<Candidate>,
+        (limit, target): (Amount, Amount),
+    ) {
+        let now = directory.now();
+        let (expired, alive): (Vec<_>, Vec<_>) =
+            files.into_iter().partition(|file| file.is_expired(now));
+        for file in &expired {
+            directory.remove_if(home, file.name, file.identity);
         }
-    }
-}
-
-impl Candidate {
-    fn new(name: EntryName, metadata: &Metadata) -> Self {
-        let never = SystemTime::UNIX_EPOCH;
-        Self {
-            name,
-            identity: Identity::of(metadata),
-            length: metadata.len(),
-            expires: metadata.modified().ok().filter(|time| *time != never),
-            used: metadata.accessed().unwrap_or(never),
+        let total = home.usage.total();
+        if !total.is_above(limit) {
+            return;
         }
+        let mut found = Amount::default();
+        alive.iter().for_each(|file| found.add(file.length));
+        let most = found.scaled(target, total);
+        evict::evict(self.policy.as_deref(), alive, &mut |file| {
+            if !found.is_above(most) {
+                return false;
+            }
+            if let Some(length) = directory.remove_if(home, file.name, file.identity) {
+                found.sub(length);
+            }
+            true
+        });
     }
+}
 
-    /// Removes the file unless it was replaced or used since it was looked at.
-    fn remove(&self, directory: &Directory, found: &mut Amount) {
-        if directory.remove_if(self.name, self.identity) {
-            found.sub(self.length);
+impl Directory {
+    pub(crate) fn collect(&self, home: &Home, goal: Goal) {
+        // What cannot be collected now can be after the next write.
+        self.collector.run(self, home, goal).ok();
+    }
+}
+
+/// How many shards from this one on have a group of files together.
+fn group(shards: &[Amount; 256], first: u8, most: usize) -> usize {
+    let mut files = 0;
+    let mut count = 0;
+    let order = (first..=u8::MAX).chain(0..first);
+    for shard in order.take(most) {
+        files += shards[usize::from(shard)].entries;
+        if files > GROUP && count > 0 {
+            break;
         }
+        count += 1;
     }
+    count
 }
 
-fn amount(entries: &AtomicU64, bytes: &AtomicU64) -> Amount {
-    Amount { entries: entries.load(Ordering::Relaxed), bytes: bytes.load(Ordering::Relaxed) }
+/// Lists the files of a shard, and corrects what was thought of it.
+fn count(home: &Home, shard: u8, files: &mut Vec<Candidate>) -> io::Result<()> {
+    let thought = home.usage.shard(shard);
+    let mut found = Amount::default();
+    home.walk(shard, &mut |name, stat| {
+        found.add(stat.length);
+        files.push(Candidate::new(name, stat));
+    })?;
+    if found != thought {
+        home.usage.correct(shard, thought, found);
+    }
+    Ok(())
 }
 
-/// Stops at zero: another process may have written what is removed here.
-fn subtract(counter: &AtomicU64, number: u64) {
-    let less = |value: u64| Some(value.saturating_sub(number));
-    // The closure never declines.
-    counter.fetch_update(Ordering::Relaxed, Ordering::Relaxed, less).ok();
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn shards(entries: u64) -> [Amount; 256] {
+        [Amount { entries, bytes: 0 }; 256]
+    }
+
+    #[test]
+    fn a_small_cache_is_one_group_and_a_large_one_many() {
+        assert_eq!(group(&shards(0), 7, 256), 256);
+        assert_eq!(group(&shards(GROUP / 256), 255, 256), 256);
+        assert_eq!(group(&shards(4000), 255, 256), 2);
+        assert_eq!(group(&shards(4000), 0, 1), 1);
+        assert_eq!(group(&shards(1_000_000), 0, 256), 1, "never none");
+    }
 }

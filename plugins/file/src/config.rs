@@ -18,7 +18,7 @@ use crate::backend::FileBackend;
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Deserialize, Serialize, JsonSchema)]
 #[serde(rename_all = "kebab-case")]
 #[non_exhaustive]
-pub enum Fsync {
+pub enum Durability {
     /// Nothing: after a power loss recent entries may be missing. Those that are torn are found by
     /// their checksum, and missed.
     #[default]
@@ -42,8 +42,8 @@ pub struct FileConfig {
     ))]
     pub dir: PathBuf,
     /// Most bytes of all files together. Beyond it entries are removed as the policy says, down to
-    /// nine tenths. Several processes that share the directory may exceed it by a quarter each for
-    /// a while. Default: no limit.
+    /// nine tenths. It may be exceeded by what is written while room is being made. Default: no
+    /// limit.
     #[serde(default)]
     #[schemars(extend("x-aliases" = ["max_size", "size_limit"]))]
     pub max_bytes: Option<ByteSize>,
@@ -51,20 +51,34 @@ pub struct FileConfig {
     #[serde(default)]
     #[schemars(extend("x-aliases" = ["capacity", "max_items"]))]
     pub max_entries: Option<u64>,
+    /// How much of the disk is left to others. Where less is free, entries are removed as for
+    /// `max_bytes`, and writes are refused until there is room. Default: nothing is left.
+    #[serde(default)]
+    #[schemars(extend("x-aliases" = ["reserve", "min_free_space"]))]
+    pub min_free: Option<ByteSize>,
     /// What is forced to the disk before a write counts as done: `none` (an entry may be lost with
     /// the power), `data` (it is not torn), `full` (it is there).
     #[serde(default)]
-    #[schemars(extend("x-aliases" = ["durability", "sync"]))]
-    pub fsync: Fsync,
+    #[schemars(extend("x-aliases" = ["fsync", "sync"]))]
+    pub durability: Durability,
 }
 
 impl FileConfig {
     /// A cache in this directory, without limits.
     #[must_use]
     pub fn new(dir: impl Into<PathBuf>) -> Self {
-        Self { dir: dir.into(), max_bytes: None, max_entries: None, fsync: Fsync::None }
+        Self {
+            dir: dir.into(),
+            max_bytes: None,
+            max_entries: None,
+            min_free: None,
+            durability: Durability::None,
+        }
     }
 }
+
+/// A lease is a file that is removed while it is locked, which Windows does not do.
+const LEASE: Capabilities = if cfg!(unix) { Capabilities::LEASE } else { Capabilities::empty() };
 
 #[async_trait]
 impl PluginConfig for FileConfig {
@@ -74,8 +88,12 @@ impl PluginConfig for FileConfig {
         .union(Capabilities::TOUCH)
         .union(Capabilities::TAGS)
         .union(Capabilities::SCAN)
+        .union(Capabilities::BATCH)
         .union(Capabilities::PERSIST)
         .union(Capabilities::SHARED)
+        .union(Capabilities::PUT_IF_NEWER)
+        .union(LEASE)
+        .union(Capabilities::HEADER_READ)
         .union(Capabilities::POLICY);
     type Plugin = FileBackend;
 
@@ -93,6 +111,10 @@ impl PluginConfig for FileConfig {
                 let problem = Problem::new(at.join(option), "`0` leaves no room for any entry");
                 problems.push(problem.help("leave it out for no limit"));
             }
+        }
+        if self.min_free.is_some() && !cfg!(unix) {
+            let message = "nobody tells here how much of the disk is free";
+            problems.push(Problem::new(at.join("min_free"), message).help("use `max_bytes`"));
         }
         problems.into_result()
     }

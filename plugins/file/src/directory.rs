@@ -1,33 +1,37 @@
 //! [`Directory`], the work of the backend without its futures: blocking calls that any number of
-//! threads and processes may make at a time.
+//! threads and processes may make at a time. What each operation does is in `read`, `store`,
+//! `change`, `lease`, `scan`, `collect` and `sweep`.
 
-use std::fs::{self, File, FileTimes};
-use std::io::{self, ErrorKind as Io, Seek as _, SeekFrom, Write as _};
+use std::fs::{File, FileTimes};
+use std::io::{self, ErrorKind as Io};
+use std::path::PathBuf;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError, RwLock};
+use std::sync::{Arc, PoisonError, RwLock};
 use std::time::Duration;
 
-use larder_core::backend::{Deadlines, Health};
-use larder_core::envelope::deadline_bytes;
+use larder_core::backend::Health;
 use larder_core::{
-    BuildContext, CacheError, Clock, Entry, ErrorKind, Result, Timestamp, telemetry,
+    BuildContext, CacheError, Clock, EntryMeta, ErrorKind, Result, Timestamp, telemetry,
 };
 use tracing::warn;
 
-use crate::collect::{Collector, Goal};
-use crate::config::{FileConfig, Fsync};
+use crate::breaker::Breaker;
+use crate::collect::Collector;
+use crate::config::{Durability, FileConfig};
 use crate::entry_file::{self, Header, Unreadable};
 use crate::error::failed;
-use crate::layout::{EntryName, Layout};
-use crate::meta::{self, Fingerprint, Meta};
-use crate::platform::{self, Identity};
+use crate::home::Home;
+use crate::layout::{EntryName, META, VERSION, shard_name};
+use crate::lease::Leases;
+use crate::locks::{Guard, Locks};
+use crate::meta::Fingerprint;
+use crate::platform::{self, Access, Dir, Identity, Kind, Stat};
+use crate::poison::Poisoned;
 use crate::root;
+use crate::usage::Change;
 
 /// The last use of an entry is written down at most this often: each time dirties an inode.
 const USE_INTERVAL: Duration = Duration::from_secs(10);
-
-/// How many locks the entries share.
-const LOCKS: usize = 64;
 
 /// Set when nobody waits for the outcome of an operation any more.
 pub(crate) type Cancelled = AtomicBool;
@@ -35,223 +39,131 @@ pub(crate) type Cancelled = AtomicBool;
 /// A directory of entries.
 #[derive(Debug)]
 pub(crate) struct Directory {
-    pub(crate) layout: Layout,
+    path: PathBuf,
+    meta_path: PathBuf,
     pub(crate) cache: String,
-    pub(crate) fsync: Fsync,
-    clock: Arc<dyn Clock>,
-    agreed: RwLock<(Arc<Meta>, Fingerprint)>,
+    pub(crate) durability: Durability,
+    pub(crate) clock: Arc<dyn Clock>,
+    home: RwLock<Arc<Home>>,
     pub(crate) collector: Collector,
-    /// Held while the file of an entry is replaced, patched or removed, so that within this
-    /// process nobody removes what was written a moment ago. Between processes the same can
-    /// happen in the instant between a look and a removal; it costs a miss.
-    locks: [Mutex<()>; LOCKS],
-    pub(crate) writer: u64,
+    pub(crate) locks: Locks,
+    pub(crate) leases: Leases,
+    pub(crate) breaker: Breaker,
+    pub(crate) poisoned: Poisoned,
     pub(crate) written: AtomicU64,
     corrupt: AtomicU64,
 }
 
 /// What is to be done with the entry that a file holds.
-enum Found {
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Found {
     /// It is the one that is asked for, and alive.
     Live,
-    /// Its life is over, or the cache was cleared since.
+    /// Its life is over, or it is of another epoch.
     Gone,
     /// Another key has the same name.
     Other,
 }
 
+/// The open file of an entry.
+pub(crate) struct Opened {
+    pub(crate) dir: Dir,
+    pub(crate) file: File,
+    pub(crate) stat: Stat,
+}
+
 impl Directory {
     pub(crate) fn open(config: &FileConfig, context: &BuildContext) -> Result<Self> {
-        let collector = Collector::new(config, context)?;
-        let dir = std::path::absolute(&config.dir).map_err(|e| failed("open", &config.dir, e))?;
-        let layout = Layout::new(dir);
-        let (meta, fingerprint) = root::open(&layout, &context.cache)?;
-        let at = |error| failed("open", layout.root(), error);
-        root::remove_orphans(&layout, context.clock.wall()).map_err(at)?;
-        collector.count(&layout).map_err(at)?;
+        let path = std::path::absolute(&config.dir).map_err(|e| failed("open", &config.dir, e))?;
+        let home = root::open(&path, &context.cache, config.durability)?;
         Ok(Self {
-            layout,
+            meta_path: path.join(VERSION).join(META),
+            path,
             cache: context.cache.clone(),
-            fsync: config.fsync,
+            durability: config.durability,
             clock: Arc::clone(&context.clock),
-            agreed: RwLock::new((Arc::new(meta), fingerprint)),
-            collector,
-            locks: std::array::from_fn(|_| Mutex::new(())),
-            writer: fastrand::u64(..),
+            home: RwLock::new(Arc::new(home)),
+            collector: Collector::new(config, context),
+            locks: Locks::default(),
+            leases: Leases::default(),
+            breaker: Breaker::default(),
+            poisoned: Poisoned::default(),
             written: AtomicU64::new(0),
             corrupt: AtomicU64::new(0),
         })
     }
 
     /// What all processes agree on now. Looks whether another one changed it; makes the directory
-    /// anew when somebody deleted it.
-    pub(crate) fn meta(&self) -> Result<Arc<Meta>> {
-        let now = Fingerprint::now(&self.layout);
-        {
-            let agreed = self.agreed.read().unwrap_or_else(PoisonError::into_inner);
-            if now.is_ok_and(|now| now == agreed.1) {
-                return Ok(Arc::clone(&agreed.0));
-            }
+    /// anew when somebody removed it.
+    pub(crate) fn home(&self) -> Result<Arc<Home>> {
+        if let Some(home) = self.unchanged_home() {
+            return Ok(home);
         }
-        let (meta, fingerprint) = root::open(&self.layout, &self.cache).map_err(|error| {
+        self.reopen()
+    }
+
+    /// The home, if it is still the right one. Cost: one `stat`.
+    pub(crate) fn unchanged_home(&self) -> Option<Arc<Home>> {
+        let now = Fingerprint::at(&self.meta_path).ok()?;
+        let home = self.home.read().unwrap_or_else(PoisonError::into_inner);
+        (home.fingerprint == now).then(|| Arc::clone(&home))
+    }
+
+    /// Opens the directory again.
+    pub(crate) fn reopen(&self) -> Result<Arc<Home>> {
+        let opened = root::open(&self.path, &self.cache, self.durability).map_err(|error| {
             let message = "the cache directory cannot be used any more";
             CacheError::new(ErrorKind::Connection, message).caused_by(error)
         })?;
-        let meta = Arc::new(meta);
-        let mut agreed = self.agreed.write().unwrap_or_else(PoisonError::into_inner);
-        *agreed = (Arc::clone(&meta), fingerprint);
-        Ok(meta)
+        let opened = Arc::new(opened);
+        let mut home = self.home.write().unwrap_or_else(PoisonError::into_inner);
+        if home.meta != opened.meta {
+            self.poisoned.clear();
+        }
+        *home = Arc::clone(&opened);
+        Ok(opened)
     }
 
     pub(crate) fn now(&self) -> Timestamp {
         self.clock.wall()
     }
 
-    pub(crate) fn get(&self, key: &str) -> Result<Option<Entry>> {
-        let meta = self.meta()?;
-        let (name, now) = (EntryName::new(&meta.salt, &self.cache, key), self.now());
-        let Some((file, identity)) = self.open_entry(name, &platform::reading(), "get")? else {
-            return Ok(None);
-        };
-        let read = file.metadata().map_err(Unreadable::Io).and_then(|metadata| {
-            Ok((entry_file::read_entry(&mut &file, metadata.len())?, metadata))
-        });
-        match read {
-            Err(reason) => self.discard(name, identity, &reason),
-            Ok(((header, entry), metadata)) => match self.judge(&header, &meta, key, now) {
-                Found::Live => {
-                    self.note_use(&file, &metadata, now);
-                    return Ok(Some(entry));
-                }
-                // Of another epoch it may also be one that is newer than what we read above.
-                Found::Gone if header.epoch == self.meta()?.epoch && header.epoch != meta.epoch => {
-                }
-                Found::Gone => {
-                    self.remove_if(name, identity);
-                }
-                Found::Other => {}
-            },
-        }
-        Ok(None)
+    pub(crate) fn name(&self, home: &Home, key: &str) -> EntryName {
+        EntryName::new(&home.meta.salt, &self.cache, key)
     }
 
-    pub(crate) fn delete(&self, key: &str, cancelled: &Cancelled) -> Result<bool> {
-        let meta = self.meta()?;
-        let name = EntryName::new(&meta.salt, &self.cache, key);
-        let _lock = self.lock(name);
-        if is_cancelled(cancelled) {
-            return Ok(false);
-        }
-        let Some((file, _)) = self.open_entry(name, &platform::reading(), "delete")? else {
-            return Ok(false);
-        };
-        let found = match self.read_header(&file) {
-            Ok(header) => self.judge(&header, &meta, key, self.now()),
-            Err(_) => Found::Gone,
-        };
-        if matches!(found, Found::Other) {
-            return Ok(false);
-        }
-        let path = self.layout.entry(name);
-        match fs::remove_file(&path) {
-            Ok(()) => self.collector.removed(length(&file)),
-            Err(error) if is_missing(&error) => return Ok(false),
-            Err(error) => return Err(failed("delete", &path, error)),
-        }
-        Ok(matches!(found, Found::Live))
-    }
-
-    pub(crate) fn touch(
-        &self,
-        key: &str,
-        deadlines: Deadlines,
-        cancelled: &Cancelled,
-    ) -> Result<bool> {
-        let meta = self.meta()?;
-        let name = EntryName::new(&meta.salt, &self.cache, key);
-        let _lock = self.lock(name);
-        if is_cancelled(cancelled) {
-            return Ok(false);
-        }
-        let Some((mut file, _)) = self.open_entry(name, &platform::patching(), "touch")? else {
-            return Ok(false);
-        };
-        let Ok(header) = self.read_header(&file) else {
-            // The next `get` finds out why, and removes it.
-            return Ok(false);
-        };
-        if !matches!(self.judge(&header, &meta, key, self.now()), Found::Live) {
-            return Ok(false);
-        }
-        let patched = (|| {
-            file.seek(SeekFrom::Start(header.deadlines_at))?;
-            file.write_all(&deadline_bytes(deadlines))?;
-            let modified = entry_file::modified(deadlines.hard);
-            file.set_times(FileTimes::new().set_modified(modified))?;
-            self.sync(&file)
-        })();
-        let at = |error| failed("touch", &self.layout.entry(name), error);
-        patched.map(|()| true).map_err(at)
-    }
-
-    pub(crate) fn clear(&self) -> Result<()> {
-        self.meta()?;
-        let at = |error| failed("clear", self.layout.root(), error);
-        let lock = meta::lock(&self.layout).map_err(at)?;
-        // Read under the lock: another process may have cleared a moment ago.
-        let mut next = match meta::read(&self.layout) {
-            Ok((meta, _)) => meta,
-            Err(_) => Meta::new(&self.cache),
-        };
-        next.epoch = next.epoch.wrapping_add(1);
-        meta::write(&self.layout, &next).map_err(at)?;
-        drop(lock);
-        let remove_older = |name| {
-            let Ok(Some((file, identity))) = self.open_entry(name, &platform::reading(), "clear")
-            else {
-                return;
-            };
-            if self.read_header(&file).is_ok_and(|header| header.epoch == next.epoch) {
-                return;
-            }
-            self.remove_if(name, identity);
-        };
-        for shard in 0..=u8::MAX {
-            self.layout.names(shard).map_err(at)?.into_iter().for_each(remove_older);
-        }
-        Ok(())
+    /// The path of an entry, for messages.
+    pub(crate) fn path(home: &Home, name: EntryName) -> PathBuf {
+        home.entries.path().join(shard_name(name.shard())).join(name.to_string())
     }
 
     pub(crate) fn health(&self) -> Result<Health> {
-        self.meta()?;
+        let home = self.home()?;
+        let usage = home.usage.total();
         let mut health = Health::default();
-        if let Some((entries, bytes)) = self.collector.usage() {
-            health.entries = Some(entries);
-            health.bytes = Some(bytes);
-        }
+        health.entries = Some(usage.entries);
+        health.bytes = Some(usage.bytes);
         health.corrupt = self.corrupt.load(Ordering::Relaxed);
+        let stuck = self.poisoned.len();
+        if self.breaker.is_open(self.clock.now()) {
+            health.degraded = Some("the disk is full: writes fail for a while".into());
+        } else if stuck > 0 {
+            health.degraded = Some(format!("`{stuck}` files could not be removed"));
+        }
         Ok(health)
     }
 
-    /// The header of an entry that belongs to this cache and is alive.
-    pub(crate) fn live_header(&self, name: EntryName, meta: &Meta) -> Result<Option<Header>> {
-        let Some((file, _)) = self.open_entry(name, &platform::reading(), "scan")? else {
-            return Ok(None);
-        };
-        let header = self.read_header(&file).ok();
-        Ok(header.filter(|header| {
-            matches!(self.judge(header, meta, &header.key, self.now()), Found::Live)
-        }))
-    }
-
-    fn read_header(&self, file: &File) -> Result<Header, Unreadable> {
-        entry_file::read_header(&mut &*file, length(file))
-    }
-
-    fn judge(&self, header: &Header, meta: &Meta, key: &str, now: Timestamp) -> Found {
+    pub(crate) fn judge(
+        &self,
+        header: &Header,
+        meta: &EntryMeta,
+        home: &Home,
+        key: &str,
+        now: Timestamp,
+    ) -> Found {
         if header.key != key || header.cache != self.cache {
             Found::Other
-        } else if header.epoch != meta.epoch || header.meta.is_dead(now) {
+        } else if header.epoch != home.meta.epoch || meta.is_dead(now) {
             Found::Gone
         } else {
             Found::Live
@@ -259,45 +171,60 @@ impl Directory {
     }
 
     /// Opens the file of an entry. What is no file, or cannot be opened by its owner, is removed.
-    fn open_entry(
+    pub(crate) fn open_entry(
         &self,
+        home: &Home,
         name: EntryName,
-        options: &fs::OpenOptions,
+        access: Access,
         operation: &'static str,
-    ) -> Result<Option<(File, Identity)>> {
-        let path = self.layout.entry(name);
-        let opened = options.open(&path).and_then(|file| {
-            let metadata = file.metadata()?;
-            Ok((file, metadata))
+    ) -> Result<Option<Opened>> {
+        let dir = match home.shard(name.shard()) {
+            Ok(Some(dir)) => dir,
+            Ok(None) => return Ok(None),
+            // A link or a file in place of the shard is not ours, and nothing in it is.
+            Err(error) if platform::is_no_directory(&error) => return Ok(None),
+            Err(error) => return Err(failed(operation, &Self::path(home, name), error)),
+        };
+        let text = name.to_string();
+        let opened = dir.file(&text, access).and_then(|file| {
+            let stat = Stat::of(&file)?;
+            Ok((file, stat))
         });
         match opened {
-            Ok((file, metadata)) if metadata.is_file() => Ok(Some((file, Identity::of(&metadata)))),
+            Ok((file, stat)) if stat.kind == Kind::File => Ok(Some(Opened { dir, file, stat })),
             Err(error) if is_missing(&error) => Ok(None),
-            Err(error) if !platform::is_foreign(&error) => Err(failed(operation, &path, error)),
+            Err(error) if !platform::is_foreign(&error) => {
+                Err(failed(operation, &Self::path(home, name), error))
+            }
             other => {
                 let reason = other.err().map_or(Unreadable::NotAFile, Unreadable::Io);
-                if let Ok(metadata) = fs::symlink_metadata(&path) {
-                    // A lock may be held by the caller, so this goes without: it is no entry.
-                    self.report(&reason);
-                    fs::remove_file(&path).ok();
-                    self.collector.removed(metadata.len());
-                }
+                self.remove_foreign(&dir, &text, &reason);
                 Ok(None)
             }
         }
     }
 
-    pub(crate) fn sync(&self, file: &File) -> io::Result<()> {
-        match self.fsync {
-            Fsync::None => Ok(()),
-            Fsync::Data | Fsync::Full => file.sync_data(),
+    /// Removes what has the name of an entry and is none. A lock may be held by the caller, so this
+    /// goes without.
+    fn remove_foreign(&self, dir: &Dir, name: &str, reason: &Unreadable) {
+        // Where not even this works, the shard cannot be entered, and nothing is known.
+        let Ok(stat) = dir.stat(name) else { return };
+        self.report(reason);
+        if dir.remove_file(name).is_ok() && stat.kind == Kind::File {
+            self.collector.ask_to_count();
         }
     }
 
     /// Removes an entry that could not be read, and says so.
-    fn discard(&self, name: EntryName, identity: Identity, reason: &Unreadable) {
+    pub(crate) fn discard(
+        &self,
+        home: &Home,
+        name: EntryName,
+        identity: Identity,
+        reason: &Unreadable,
+    ) {
         self.report(reason);
-        self.remove_if(name, identity);
+        self.remove_if(home, name, identity);
     }
 
     fn report(&self, reason: &Unreadable) {
@@ -311,53 +238,62 @@ impl Directory {
         );
     }
 
-    /// Removes the file of an entry if it is still the one that was looked at; whether it was.
-    pub(crate) fn remove_if(&self, name: EntryName, identity: Identity) -> bool {
-        let path = self.layout.entry(name);
-        let _lock = self.lock(name);
-        match fs::symlink_metadata(&path) {
-            Ok(now) if Identity::of(&now) == identity && fs::remove_file(&path).is_ok() => {
-                self.collector.removed(now.len());
-                true
-            }
-            _ => false,
+    /// Removes the file of an entry if it is still the one that was looked at; its length, if it
+    /// was.
+    pub(crate) fn remove_if(
+        &self,
+        home: &Home,
+        name: EntryName,
+        identity: Identity,
+    ) -> Option<u64> {
+        let dir = home.shard(name.shard()).ok()??;
+        let guard = self.locks.acquire(home, name.shard());
+        let text = name.to_string();
+        let stat = dir.stat(&text).ok()?;
+        (stat.identity == identity).then_some(())?;
+        dir.remove_file(&text).ok()?;
+        Self::went(home, name, &stat, &guard);
+        Some(stat.length)
+    }
+
+    /// Removes whatever has the name. If even that fails it is never returned by this process.
+    pub(crate) fn remove(&self, home: &Home, name: EntryName) {
+        let removed = (|| {
+            let Some(dir) = home.shard(name.shard())? else { return Ok(()) };
+            let guard = self.locks.acquire(home, name.shard());
+            let text = name.to_string();
+            let stat = dir.stat(&text)?;
+            dir.remove_file(&text)?;
+            Self::went(home, name, &stat, &guard);
+            Ok(())
+        })();
+        match removed {
+            Err(error) if !is_missing(&error) => self.poisoned.insert(name),
+            _ => self.poisoned.remove(name),
         }
     }
 
-    /// Removes whatever has the name, unless nobody waits for it any more.
-    pub(crate) fn remove(&self, name: EntryName, cancelled: &Cancelled) {
-        let path = self.layout.entry(name);
-        let _lock = self.lock(name);
-        if !is_cancelled(cancelled)
-            && let Ok(metadata) = fs::symlink_metadata(&path)
-            && fs::remove_file(&path).is_ok()
-        {
-            self.collector.removed(metadata.len());
+    /// Notes that a file was removed, under the lock of its shard.
+    pub(crate) fn went(home: &Home, name: EntryName, stat: &Stat, _: &Guard<'_>) {
+        if stat.kind == Kind::File {
+            home.usage.note(name.shard(), Change { came: None, went: Some(stat.length) });
         }
     }
 
-    pub(crate) fn collect(&self, goal: Goal) {
-        // What cannot be collected now can be after the next write.
-        self.collector.run(self, goal).ok();
+    /// Whether it is time to write down that an entry is used: the policy wants to know, and it
+    /// was not done a moment ago.
+    pub(crate) fn is_use_due(&self, stat: &Stat, now: Timestamp) -> bool {
+        let (used, _) = entry_file::uses(stat.accessed);
+        self.collector.wants_uses() && now.since(Timestamp::from_micros(used)) >= USE_INTERVAL
     }
 
-    /// Writes down that an entry was used, when the policy wants to know and it was not done a
-    /// moment ago.
-    fn note_use(&self, file: &File, metadata: &fs::Metadata, now: Timestamp) {
-        let since = metadata
-            .accessed()
-            .ok()
-            .and_then(|used| now.to_system_time().duration_since(used).ok());
-        if self.collector.wants_uses() && since.is_some_and(|since| since >= USE_INTERVAL) {
-            let times = FileTimes::new().set_accessed(now.to_system_time());
+    pub(crate) fn note_use(&self, file: &File, stat: &Stat, now: Timestamp) {
+        if self.is_use_due(stat, now) {
+            let (_, uses) = entry_file::uses(stat.accessed);
+            let times = FileTimes::new().set_accessed(entry_file::accessed(now, uses + 1));
             // A use that is not written down makes the entry look older than it is, no more.
             file.set_times(times).ok();
         }
-    }
-
-    pub(crate) fn lock(&self, name: EntryName) -> MutexGuard<'_, ()> {
-        let lock = &self.locks[usize::from(name.shard()) % LOCKS];
-        lock.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 
@@ -365,10 +301,6 @@ pub(crate) fn is_cancelled(cancelled: &Cancelled) -> bool {
     cancelled.load(Ordering::Acquire)
 }
 
-fn length(file: &File) -> u64 {
-    file.metadata().map_or(0, |metadata| metadata.len())
-}
-
-fn is_missing(error: &io::Error) -> bool {
+pub(crate) fn is_missing(error: &io::Error) -> bool {
     matches!(error.kind(), Io::NotFound | Io::StaleNetworkFileHandle)
 }

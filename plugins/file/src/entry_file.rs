@@ -13,24 +13,29 @@
 //!
 //! The envelope has a checksum of its own, so each byte but the deadlines is covered by one of the
 //! two. The times of the file say what collecting needs without opening it: *modified* is the hard
-//! deadline (the start of 1970 is never), *accessed* is the last use.
+//! deadline (the start of 1970 is never), *accessed* is the last use, with the number of uses in
+//! its nanoseconds.
 
 use std::fmt;
-use std::fs::FileTimes;
-use std::io::{self, Read};
+use std::fs::{File, FileTimes};
+use std::io;
 use std::ops::Range;
-use std::time::SystemTime;
+use std::time::{Duration, SystemTime};
 
 use larder_core::envelope::{self, EnvelopeError};
+use larder_core::key::MAX_KEY_BYTES;
 use larder_core::{Bytes, Entry, EntryMeta, Timestamp};
+
+use crate::platform;
 
 /// The length of the fixed part.
 const PREFIX_LEN: usize = 28;
 
 const MAGIC: [u8; 4] = *b"LDF\x01";
 
-/// The longest envelope header, tags included.
-const LONGEST_HEADER: u64 = envelope::LONGEST_HEADER as u64;
+/// How much of a file has all but the value: with the longest key and tags and a name of the cache
+/// as long as any sensible one.
+const LONGEST_START: u64 = (PREFIX_LEN + 4096 + MAX_KEY_BYTES + envelope::LONGEST_HEADER) as u64;
 
 /// Why a file is not an entry.
 #[derive(Debug)]
@@ -68,13 +73,12 @@ impl From<io::Error> for Unreadable {
     }
 }
 
-/// Whose entry a file holds, and what is known without its value.
+/// Whose entry a file holds.
 #[derive(Debug, PartialEq, Eq)]
 pub(crate) struct Header {
     pub(crate) epoch: u32,
     pub(crate) cache: String,
     pub(crate) key: String,
-    pub(crate) meta: EntryMeta,
     /// Where in the file the deadlines stand.
     pub(crate) deadlines_at: u64,
 }
@@ -109,6 +113,17 @@ pub(crate) fn times(used: Timestamp, hard_deadline: Option<Timestamp>) -> FileTi
     FileTimes::new().set_accessed(used.to_system_time()).set_modified(modified(hard_deadline))
 }
 
+/// The time of access that tells when an entry was last used and how often it was noted. A
+/// timestamp has microseconds, so the nanoseconds are free for a number.
+pub(crate) fn accessed(used: Timestamp, uses: u64) -> SystemTime {
+    used.to_system_time() + Duration::from_nanos(uses.min(MOST_USES))
+}
+
+/// The other way round: when an entry was last used in microseconds, and how often.
+pub(crate) const fn uses(accessed: u64) -> (u64, u64) {
+    (accessed / 1000, accessed % 1000)
+}
+
 /// The time of modification that stands for a hard deadline.
 pub(crate) fn modified(hard_deadline: Option<Timestamp>) -> SystemTime {
     hard_deadline.map_or(SystemTime::UNIX_EPOCH, |deadline| {
@@ -120,25 +135,51 @@ pub(crate) fn modified(hard_deadline: Option<Timestamp>) -> SystemTime {
 /// 2400-01-01.
 const FAR_FUTURE: Timestamp = Timestamp::from_micros(13_569_465_600_000_000);
 
-/// Reads a whole entry and verifies all of it. `length` is that of the file.
-pub(crate) fn read_entry(file: &mut impl Read, length: u64) -> Result<(Header, Entry), Unreadable> {
-    let prefix = Prefix::read(file, length)?;
-    let rest = read_exactly(file, prefix.names_len() + prefix.envelope_len)?;
-    let names_len = prefix.verify(&rest)?;
-    let rest = Bytes::from(rest);
-    let entry = envelope::decode(&rest.slice(names_len..)).map_err(Unreadable::Envelope)?;
-    let header = prefix.header(&rest, entry.meta.clone())?;
+/// The most uses of an entry that are counted.
+pub(crate) const MOST_USES: u64 = 255;
+
+/// A file that is longer is looked at before memory is reserved for it.
+const SHORT: u64 = 64 * 1024;
+
+/// Reads a whole file and verifies all of it.
+pub(crate) fn read(file: &File, length: u64) -> Result<(Header, Entry), Unreadable> {
+    if length > SHORT {
+        let mut bytes = [0; PREFIX_LEN];
+        platform::read_at(file, &mut bytes, 0)?;
+        Prefix::parse(&bytes, length)?;
+    }
+    decode(&read_start(file, length)?.into())
+}
+
+/// Reads whose entry a file is, and its meta. Verifies the names, but not the value.
+pub(crate) fn read_header(file: &File, length: u64) -> Result<(Header, EntryMeta), Unreadable> {
+    decode_header(&read_start(file, length.min(LONGEST_START))?, length)
+}
+
+fn read_start(file: &File, length: u64) -> Result<Vec<u8>, Unreadable> {
+    let size = usize::try_from(length).map_err(|_| Unreadable::Length)?;
+    let mut bytes = Vec::new();
+    bytes.try_reserve_exact(size).map_err(|_| Unreadable::Io(io::ErrorKind::OutOfMemory.into()))?;
+    bytes.resize(size, 0);
+    platform::read_at(file, &mut bytes, 0)?;
+    Ok(bytes)
+}
+
+/// The entry of a whole file; all of it is verified.
+pub(crate) fn decode(bytes: &Bytes) -> Result<(Header, Entry), Unreadable> {
+    let prefix = Prefix::parse(bytes, bytes.len() as u64)?;
+    let names_end = prefix.verify(bytes)?;
+    let header = prefix.header(bytes)?;
+    let entry = envelope::decode(&bytes.slice(names_end..)).map_err(Unreadable::Envelope)?;
     Ok((header, entry))
 }
 
-/// Reads whose entry it is, and its meta. Verifies the names, but not the value.
-pub(crate) fn read_header(file: &mut impl Read, length: u64) -> Result<Header, Unreadable> {
-    let prefix = Prefix::read(file, length)?;
-    let wanted = prefix.envelope_len.min(LONGEST_HEADER);
-    let rest = read_exactly(file, prefix.names_len() + wanted)?;
-    let names_len = prefix.verify(&rest)?;
-    let meta = envelope::decode_header(&rest[names_len..]).map_err(Unreadable::Envelope)?;
-    prefix.header(&rest, meta)
+/// Whose entry a file is, from its first bytes, and its meta. `length` is that of the whole file.
+fn decode_header(start: &[u8], length: u64) -> Result<(Header, EntryMeta), Unreadable> {
+    let prefix = Prefix::parse(start, length)?;
+    let names_end = prefix.verify(start)?;
+    let meta = envelope::decode_header(&start[names_end..]).map_err(Unreadable::Envelope)?;
+    Ok((prefix.header(start)?, meta))
 }
 
 /// The fixed part of a file.
@@ -153,12 +194,8 @@ struct Prefix {
 impl Prefix {
     /// Reads it, and refuses lengths that do not add up to that of the file, so that a wrong one
     /// never makes us reserve memory.
-    fn read(file: &mut impl Read, length: u64) -> Result<Self, Unreadable> {
-        let mut bytes = [0; PREFIX_LEN];
-        if length < PREFIX_LEN as u64 {
-            return Err(Unreadable::Length);
-        }
-        file.read_exact(&mut bytes)?;
+    fn parse(start: &[u8], length: u64) -> Result<Self, Unreadable> {
+        let bytes: [u8; PREFIX_LEN] = *start.first_chunk().ok_or(Unreadable::Length)?;
         if bytes[..4] != MAGIC {
             return Err(Unreadable::Magic);
         }
@@ -177,20 +214,22 @@ impl Prefix {
         u64::from(self.cache_len) + u64::from(self.key_len)
     }
 
-    /// Checks the names at the start of `rest` against the checksum, and tells where they end.
-    fn verify(&self, rest: &[u8]) -> Result<usize, Unreadable> {
+    /// Checks the names against the checksum, and tells where they end.
+    fn verify(&self, start: &[u8]) -> Result<usize, Unreadable> {
         let names_len = usize::try_from(self.names_len()).map_err(|_| Unreadable::Length)?;
-        let names = rest.get(..names_len).ok_or(Unreadable::Length)?;
+        let names_end = PREFIX_LEN + names_len;
+        let names = start.get(PREFIX_LEN..names_end).ok_or(Unreadable::Length)?;
         let expected = u32::from_be_bytes(field(&self.bytes, 24..28));
         if checksum(&self.bytes[..24], names, &[]) == expected {
-            Ok(names_len)
+            Ok(names_end)
         } else {
             Err(Unreadable::Checksum)
         }
     }
 
-    fn header(&self, rest: &[u8], meta: EntryMeta) -> Result<Header, Unreadable> {
-        let (cache, rest) = rest.split_at(self.cache_len.into());
+    /// What the names say, once they are verified.
+    fn header(&self, start: &[u8]) -> Result<Header, Unreadable> {
+        let (cache, rest) = start[PREFIX_LEN..].split_at(self.cache_len.into());
         let key = &rest[..self.key_len as usize];
         let text = |bytes: &[u8]| {
             let text = std::str::from_utf8(bytes);
@@ -201,18 +240,9 @@ impl Prefix {
             epoch: self.epoch,
             cache: text(cache)?,
             key: text(key)?,
-            meta,
             deadlines_at: envelope_at + envelope::DEADLINES.start as u64,
         })
     }
-}
-
-fn read_exactly(file: &mut impl Read, length: u64) -> Result<Vec<u8>, Unreadable> {
-    let size = usize::try_from(length).map_err(|_| Unreadable::Length)?;
-    let mut bytes = Vec::new();
-    bytes.try_reserve_exact(size).map_err(|_| Unreadable::Io(io::ErrorKind::OutOfMemory.into()))?;
-    file.take(length).read_to_end(&mut bytes)?;
-    if bytes.len() == size { Ok(bytes) } else { Err(Unreadable::Length) }
 }
 
 fn checksum(prefix: &[u8], cache: &[u8], key: &[u8]) -> u32 {
@@ -228,6 +258,8 @@ fn field<const N: usize>(bytes: &[u8; PREFIX_LEN], range: Range<usize>) -> [u8; 
 
 #[cfg(test)]
 mod tests {
+    use std::io::Write as _;
+
     use super::*;
 
     fn entry() -> Entry {
@@ -241,10 +273,11 @@ mod tests {
     }
 
     fn read(bytes: &[u8]) -> Result<(Header, Entry), Unreadable> {
-        let header = read_header(&mut &bytes[..], bytes.len() as u64);
-        let whole = read_entry(&mut &bytes[..], bytes.len() as u64);
-        if let Ok((whole_header, _)) = &whole {
-            assert_eq!(&header.unwrap(), whole_header);
+        let header = decode_header(bytes, bytes.len() as u64);
+        let whole = decode(&Bytes::copy_from_slice(bytes));
+        if let Ok((whole_header, whole)) = &whole {
+            let (header, meta) = header.unwrap();
+            assert_eq!((&header, &meta), (whole_header, &whole.meta));
         }
         whole
     }
@@ -273,8 +306,20 @@ mod tests {
         assert!(matches!(read(&bytes), Err(Unreadable::Length)));
         bytes[8..16].copy_from_slice(&(1_u64 << 60).to_be_bytes());
         let claimed = (1_u64 << 60) + 35;
-        let found = read_entry(&mut &bytes[..], claimed);
+        let mut file = tempfile::tempfile().unwrap();
+        file.write_all(&bytes).unwrap();
+        let found = super::read(&file, claimed);
         assert!(matches!(found, Err(Unreadable::Io(_))), "no such memory");
+    }
+
+    #[test]
+    fn a_time_of_access_keeps_the_number_of_uses() {
+        let used = Timestamp::from_micros(1_700_000_000_123_456);
+        for (noted, kept) in [(0, 0), (7, 7), (1000, MOST_USES)] {
+            let time = accessed(used, noted).duration_since(SystemTime::UNIX_EPOCH).unwrap();
+            let nanos = u64::try_from(time.as_nanos()).unwrap();
+            assert_eq!(uses(nanos), (used.as_micros(), kept));
+        }
     }
 
     #[test]

@@ -28,12 +28,14 @@ pub(crate) fn failed(operation: &'static str, path: &Path, cause: io::Error) -> 
         .hint(hint)
 }
 
-/// Whether other entries have to go before this can succeed.
+/// Whether there is no room for this entry, wherever that comes from.
 fn is_full(cause: &io::Error) -> bool {
-    matches!(
-        cause.kind(),
-        io::ErrorKind::StorageFull | io::ErrorKind::QuotaExceeded | io::ErrorKind::FileTooLarge
-    )
+    is_disk_full(cause) || cause.kind() == io::ErrorKind::FileTooLarge
+}
+
+/// Whether other entries have to go before this can succeed.
+pub(crate) fn is_disk_full(cause: &io::Error) -> bool {
+    matches!(cause.kind(), io::ErrorKind::StorageFull | io::ErrorKind::QuotaExceeded)
 }
 
 /// The error of a directory that must not be used as it is.

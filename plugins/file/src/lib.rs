@@ -8,11 +8,13 @@
 //! | module | what |
 //! |---|---|
 //! | [`config`] | the options, and the plugin's registration |
-//! | [`backend`] | [`FileBackend`], which moves the work to the blocking pool |
-//! | `directory`, `store` | what it does there: get, delete, touch, clear; set |
-//! | `collect`, `scan` | making room; listing keys |
+//! | [`backend`], `sweeper` | [`FileBackend`], which moves the work to the blocking pool |
+//! | `directory` | what it works on there, and what all operations share |
+//! | `read`, `store`, `change`, `lease`, `scan` | the operations |
+//! | `collect`, `evict`, `sweep` | making room, by the policy; removing garbage |
+//! | `usage`, `locks`, `breaker`, `poison` | counting, excluding others, coping with a bad disk |
 //! | `entry_file`, `layout`, `meta` | what the files hold, where they lie, `meta.toml` |
-//! | `root` | opening a directory, and the refusals that keep it safe |
+//! | `root`, `home` | opening a directory, the refusals that keep it safe, what is held open |
 //! | `platform` | what differs between operating systems |
 //!
 //! Several processes may use one directory at a time on a local file system. Network file systems
@@ -22,19 +24,30 @@
 //! second of tiny values; each entry costs an inode.
 
 pub mod backend;
+mod breaker;
+mod change;
 mod collect;
 pub mod config;
 mod directory;
 mod entry_file;
 mod error;
+mod evict;
+mod home;
 mod layout;
+mod lease;
+mod locks;
 mod meta;
-#[cfg_attr(unix, path = "platform/unix.rs")]
-#[cfg_attr(not(unix), path = "platform/other.rs")]
 mod platform;
+mod poison;
+mod read;
 mod root;
 mod scan;
 mod store;
+mod sweep;
+mod sweeper;
+mod usage;
 
 pub use backend::FileBackend;
-pub use config::{FILE, FileConfig, Fsync};
+pub use config::{Durability, FILE, FileConfig};
+#[doc(hidden)]
+pub use read::decode_entry_file;

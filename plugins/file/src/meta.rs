@@ -1,21 +1,23 @@
 //! `v1/meta.toml`: what all processes that use a directory must agree on.
 //!
-//! The file is replaced as a whole (written aside, forced to the disk, renamed) under the lock
-//! `v1/locks/meta`. Its time of modification is set to its epoch, in seconds: two clears within
-//! one tick of the file system's own clock would otherwise leave the same time behind, and another
-//! process could miss the second.
+//! The file is replaced as a whole (written aside, renamed) under the lock `v1/locks/meta`. Its
+//! time of modification is set to its epoch, in seconds: two clears within one tick of the file
+//! system's own clock would otherwise leave the same time behind, and another process could miss
+//! the second.
 
 use std::collections::hash_map::RandomState;
 use std::fmt::Write as _;
-use std::fs::{self, File, FileTimes, Metadata};
+use std::fs::FileTimes;
 use std::hash::BuildHasher;
 use std::io::{self, Read, Write as _};
+use std::path::Path;
 use std::time::{Duration, SystemTime};
 
 use larder_core::serde_json;
 
-use crate::layout::{Layout, Salt};
-use crate::platform::{self, Identity};
+use crate::layout::{META, Salt};
+use crate::locks::LockedFile;
+use crate::platform::{Access, Dir, Identity, Stat};
 
 /// The version of the layout of a directory.
 const FORMAT: u32 = 1;
@@ -115,60 +117,59 @@ fn parse_salt(hex: &str) -> Option<Salt> {
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) struct Fingerprint {
     identity: Identity,
-    modified: Option<SystemTime>,
+    modified: u64,
     length: u64,
 }
 
 impl Fingerprint {
-    pub(crate) fn of(metadata: &Metadata) -> Self {
-        Self {
-            identity: Identity::of(metadata),
-            modified: metadata.modified().ok(),
-            length: metadata.len(),
-        }
+    fn new(stat: &Stat) -> Self {
+        Self { identity: stat.identity, modified: stat.modified, length: stat.length }
     }
 
-    /// The fingerprint of the file as it is now. Cost: one `stat`.
-    pub(crate) fn now(layout: &Layout) -> io::Result<Self> {
-        fs::symlink_metadata(layout.meta()).map(|metadata| Self::of(&metadata))
+    /// The fingerprint of the file that has this path now. Cost: one `stat`.
+    pub(crate) fn at(path: &Path) -> io::Result<Self> {
+        Ok(Self::new(&Stat::at(path)?))
     }
 }
 
-/// Reads `meta.toml`.
-pub(crate) fn read(layout: &Layout) -> Result<(Meta, Fingerprint), BadMeta> {
-    let file = platform::reading().open(layout.meta())?;
-    let metadata = file.metadata()?;
+/// Reads `meta.toml` from the directory of the version.
+pub(crate) fn read(version: &Dir) -> Result<(Meta, Fingerprint), BadMeta> {
+    let file = version.file(META, Access::Read)?;
+    let fingerprint = Fingerprint::new(&Stat::of(&file)?);
     let mut text = String::new();
     let read = file.take(LONGEST).read_to_string(&mut text);
     match read {
-        Ok(_) => Ok((Meta::parse(&text)?, Fingerprint::of(&metadata))),
+        Ok(_) => Ok((Meta::parse(&text)?, fingerprint)),
         Err(error) if error.kind() == io::ErrorKind::InvalidData => Err(BadMeta::Syntax),
         Err(error) => Err(error.into()),
     }
 }
 
-/// Replaces `meta.toml`. The caller holds the [`lock`].
-pub(crate) fn write(layout: &Layout, meta: &Meta) -> io::Result<()> {
+/// Replaces `meta.toml`. The caller holds the [`lock`]. Unless it is forced to the disk, power that
+/// is lost may bring back what was there before, or nothing.
+pub(crate) fn write(version: &Dir, meta: &Meta, is_forced: bool) -> io::Result<()> {
     // The name is fixed: whoever holds the lock may take over what another one left behind.
-    let aside = layout.version().join("meta.new");
-    match fs::remove_file(&aside) {
+    const ASIDE: &str = "meta.new";
+    match version.remove_file(ASIDE) {
         Err(error) if error.kind() != io::ErrorKind::NotFound => return Err(error),
         _ => {}
     }
-    let mut file = platform::creating().open(&aside)?;
+    let mut file = version.file(ASIDE, Access::Create)?;
     file.write_all(meta.to_text().as_bytes())?;
     let modified = SystemTime::UNIX_EPOCH + Duration::from_secs(meta.epoch.into());
     file.set_times(FileTimes::new().set_modified(modified))?;
-    file.sync_all()?;
-    fs::rename(&aside, layout.meta())?;
-    platform::sync_directory(&layout.version())
+    if is_forced {
+        file.sync_all()?;
+    }
+    // Not every system moves a file that is open.
+    drop(file);
+    version.rename(ASIDE, version, META)?;
+    if is_forced { version.sync() } else { Ok(()) }
 }
 
-/// Waits for the right to replace `meta.toml`. It ends when the file is dropped.
-pub(crate) fn lock(layout: &Layout) -> io::Result<File> {
-    let file = platform::locking().open(layout.locks().join("meta"))?;
-    file.lock()?;
-    Ok(file)
+/// Waits for the right to replace `meta.toml`. It ends when it is dropped.
+pub(crate) fn lock(locks: &Dir) -> io::Result<LockedFile> {
+    LockedFile::wait(locks.file("meta", Access::Share)?)
 }
 
 #[cfg(test)]
@@ -208,18 +209,18 @@ mod tests {
     #[test]
     fn the_time_of_modification_is_the_epoch() {
         let dir = tempfile::tempdir().unwrap();
-        let layout = Layout::new(dir.path());
-        fs::create_dir(layout.version()).unwrap();
+        let version = Dir::open(dir.path()).unwrap();
+        let path = dir.path().join(META);
         let mut meta = Meta::new("users");
         for _ in 0..3 {
             meta.epoch += 1;
-            write(&layout, &meta).unwrap();
-            let modified = fs::metadata(layout.meta()).unwrap().modified().unwrap();
+            write(&version, &meta, true).unwrap();
+            let modified = std::fs::metadata(&path).unwrap().modified().unwrap();
             let seconds = modified.duration_since(SystemTime::UNIX_EPOCH).unwrap();
             assert_eq!(seconds.as_secs(), u64::from(meta.epoch));
-            let (found, fingerprint) = read(&layout).unwrap();
+            let (found, fingerprint) = read(&version).unwrap();
             assert_eq!(found, meta);
-            assert_eq!(fingerprint, Fingerprint::now(&layout).unwrap());
+            assert_eq!(fingerprint, Fingerprint::at(&path).unwrap());
         }
     }
 }

@@ -3,193 +3,215 @@
 //! What is already stored by others is never touched, and nothing outside the directory is: it
 //! must be empty or ours, must not be a link, and nobody else may be able to change it.
 
-use std::fs::{self, Metadata};
 use std::io::{self, Write as _};
-use std::path::Path;
-use std::time::Duration;
+use std::path::{Path, PathBuf};
 
-use larder_core::{CacheError, Result, Timestamp};
+use larder_core::{CacheError, Result};
 
+use crate::config::Durability;
 use crate::error::{failed, refused};
-use crate::layout::{Layout, temporary_begun};
+use crate::home::Home;
+use crate::layout::{ENTRIES, LEASES, LOCKS, TAG, TEMPORARY, USAGE, VERSION};
 use crate::meta::{self, BadMeta, Fingerprint, Meta};
-use crate::platform;
+use crate::platform::{self, Access, Dir, Kind, Stat};
 
 const OWN_DIRECTORY: &str = "name a directory of its own for this cache";
 
 /// The file that tells backup programs to skip a directory; see <https://bford.info/cachedir/>.
-const TAG: &[u8] = b"Signature: 8a477f597d28d172789f06886806bc55\n\
+const TAG_TEXT: &[u8] = b"Signature: 8a477f597d28d172789f06886806bc55\n\
     # This directory is a cache made by larder. It can be deleted while no program uses it.\n";
 
-/// After this time a temporary file is what a crash left behind.
-const ORPHAN_AFTER: Duration = Duration::from_secs(3600);
+/// The longest name of a cache: it is read with the header of every entry.
+const LONGEST_NAME: usize = 4096;
 
-/// Opens a directory for a cache: makes what is missing, refuses what is not safe.
-pub(crate) fn open(layout: &Layout, cache: &str) -> Result<(Meta, Fingerprint)> {
-    let root = layout.root();
-    let at = |error| failed("open", root, error);
-    if cache.len() > usize::from(u16::MAX) {
-        let hint = "give the cache a shorter name";
-        return Err(refused(root, "the name of the cache is too long", cache.len(), 65535, hint));
-    }
-    if stat(root).map_err(at)?.is_none() {
-        platform::create_directory(root).map_err(at)?;
-    }
-    check_directory(root)?;
-    check_owner(layout)?;
-    write_tag(layout).map_err(at)?;
-    let parts = [layout.version(), layout.temporary(), layout.locks(), layout.entries()];
-    for part in parts {
-        if stat(&part).map_err(at)?.is_none() {
-            platform::create_directory(&part).map_err(at)?;
-        }
-        check_directory(&part)?;
-    }
-    for shard in 0..=u8::MAX {
-        let shard = layout.shard(shard);
-        if stat(&shard).map_err(at)?.is_some() {
-            check_directory(&shard)?;
-        }
-    }
-    open_meta(layout, cache)
+/// The directories that every cache has.
+pub(crate) struct Parts {
+    pub(crate) version: Dir,
+    pub(crate) temporary: Dir,
+    pub(crate) locks: Dir,
+    pub(crate) leases: Dir,
+    pub(crate) usage: Dir,
+    pub(crate) epochs: Dir,
 }
 
-/// Removes temporary files that a crash left behind.
-pub(crate) fn remove_orphans(layout: &Layout, now: Timestamp) -> io::Result<()> {
-    for file in fs::read_dir(layout.temporary())? {
-        let file = file?;
-        let begun = file.file_name().to_str().and_then(temporary_begun);
-        let age = begun.map(|begun| now.since(Timestamp::from_micros(begun)));
-        if age.is_some_and(|age| age > ORPHAN_AFTER) {
-            // Another process may be removing it, too.
-            fs::remove_file(file.path()).ok();
-        }
+/// Opens a directory for a cache: makes what is missing, refuses what is not safe.
+pub(crate) fn open(path: &Path, cache: &str, durability: Durability) -> Result<Home> {
+    let at = |error| failed("open", path, error);
+    if cache.len() > LONGEST_NAME {
+        let hint = "give the cache a shorter name";
+        return Err(refused(
+            path,
+            "the name of the cache is too long",
+            cache.len(),
+            LONGEST_NAME,
+            hint,
+        ));
     }
-    Ok(())
+    if stat(path).map_err(at)?.is_none() {
+        platform::make_all(path).map_err(at)?;
+    }
+    let root = checked(path, Dir::open(path))?;
+    check_owner(&root)?;
+    write_tag(&root).map_err(at)?;
+    let version = part(&root, VERSION)?;
+    let parts = Parts {
+        temporary: part(&version, TEMPORARY)?,
+        locks: part(&version, LOCKS)?,
+        leases: part(&version, LEASES)?,
+        usage: part(&version, USAGE)?,
+        epochs: part(&version, ENTRIES)?,
+        version,
+    };
+    let lock = meta::lock(&parts.locks).map_err(at)?;
+    let (meta, fingerprint) = open_meta(&root, &parts, cache, durability)?;
+    let home = Home::open(parts, meta, fingerprint).map_err(at);
+    drop(lock);
+    home
 }
 
 /// What is at a path, without following a link; `None` when nothing is.
-fn stat(path: &Path) -> io::Result<Option<Metadata>> {
-    match fs::symlink_metadata(path) {
-        Ok(metadata) => Ok(Some(metadata)),
+fn stat(path: &Path) -> io::Result<Option<Stat>> {
+    match Stat::at(path) {
+        Ok(found) => Ok(Some(found)),
         Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(None),
         Err(error) => Err(error),
     }
 }
 
-fn check_directory(path: &Path) -> Result<()> {
-    let found = fs::symlink_metadata(path).map_err(|error| failed("open", path, error))?;
-    let found_type = found.file_type();
-    if !found_type.is_dir() {
-        let (kind, hint) = if found_type.is_symlink() {
-            ("a symbolic link", "name the directory that the link points to")
-        } else {
-            ("a file", OWN_DIRECTORY)
-        };
-        let message = "the cache directory is not a directory";
-        return Err(refused(path, message, kind, "a directory", hint));
-    }
-    if let Some((found, expected, hint)) = platform::who_else_writes(&found) {
+fn part(parent: &Dir, name: &str) -> Result<Dir> {
+    let path: PathBuf = parent.path().join(name);
+    parent.make(name).map_err(|error| failed("open", &path, error))?;
+    checked(&path, parent.child(name))
+}
+
+/// Refuses what is no directory, and one that somebody else can change. What is checked is what is
+/// open, so it cannot be another one by the time it is used.
+fn checked(path: &Path, opened: io::Result<Dir>) -> Result<Dir> {
+    let at = |error| failed("open", path, error);
+    let dir = match opened {
+        Err(error) if platform::is_no_directory(&error) => {
+            let is_link = stat(path).map_err(at)?.is_some_and(|found| found.kind == Kind::Link);
+            let (found, hint) = if is_link {
+                ("a symbolic link", "name the directory that the link points to")
+            } else {
+                ("a file", OWN_DIRECTORY)
+            };
+            let message = "the cache directory is not a directory";
+            return Err(refused(path, message, found, "a directory", hint));
+        }
+        other => other.map_err(at)?,
+    };
+    if let Some((found, expected, hint)) = dir.own_stat().map_err(at)?.who_else_writes() {
         let message = "the cache directory can be changed by somebody else";
         return Err(refused(path, message, found, expected, hint));
     }
-    Ok(())
+    Ok(dir)
 }
 
 /// Refuses a directory that holds anything unless it is one of ours.
-fn check_owner(layout: &Layout) -> Result<()> {
-    let root = layout.root();
-    let at = |error| failed("open", root, error);
-    let Some(first) = fs::read_dir(root).map_err(at)?.next() else {
-        return Ok(());
-    };
+fn check_owner(root: &Dir) -> Result<()> {
+    let mut first = None;
+    let listed = root.names(&mut |name| {
+        first = Some(name.to_owned());
+        false
+    });
+    listed.map_err(|error| failed("open", root.path(), error))?;
+    let Some(first) = first else { return Ok(()) };
     // In this order, for another process may be making the directory at this moment.
-    if has_our_tag(layout) || matches!(meta::read(layout), Ok(_) | Err(BadMeta::Format(_))) {
+    let is_ours = || match root.child(VERSION) {
+        Ok(version) => matches!(meta::read(&version), Ok(_) | Err(BadMeta::Format(_))),
+        Err(_) => false,
+    };
+    if has_our_tag(root) || is_ours() {
         return Ok(());
     }
-    let name = first.map_err(at)?.file_name();
     Err(refused(
-        root,
+        root.path(),
         "the directory is in use for something else",
-        name.to_string_lossy(),
+        first,
         "an empty directory, or one made by larder",
         OWN_DIRECTORY,
     ))
 }
 
 /// Whether the tag is ours, or what a crash left of it.
-fn has_our_tag(layout: &Layout) -> bool {
-    let is_tag = |tag: &Metadata| tag.is_file() && tag.len() <= TAG.len() as u64;
-    let is_file = matches!(stat(&layout.tag()), Ok(Some(tag)) if is_tag(&tag));
-    is_file && fs::read(layout.tag()).is_ok_and(|text| TAG.starts_with(&text))
+fn has_our_tag(root: &Dir) -> bool {
+    read_tag(root).is_ok_and(|text| TAG_TEXT.starts_with(&text))
 }
 
-fn write_tag(layout: &Layout) -> io::Result<()> {
-    match stat(&layout.tag())? {
-        None => {}
-        Some(tag) if has_our_tag(layout) && tag.len() < TAG.len() as u64 => {
-            fs::remove_file(layout.tag())?;
+fn read_tag(root: &Dir) -> io::Result<Vec<u8>> {
+    let file = root.file(TAG, Access::Read)?;
+    let found = Stat::of(&file)?;
+    let mut text = vec![0; TAG_TEXT.len().min(usize::try_from(found.length).unwrap_or(0))];
+    platform::read_at(&file, &mut text, 0)?;
+    let is_ours = found.kind == Kind::File && found.length <= TAG_TEXT.len() as u64;
+    if is_ours { Ok(text) } else { Err(io::ErrorKind::InvalidData.into()) }
+}
+
+fn write_tag(root: &Dir) -> io::Result<()> {
+    match read_tag(root) {
+        Ok(text) if TAG_TEXT.starts_with(&text) && text.len() < TAG_TEXT.len() => {
+            root.remove_file(TAG)?;
         }
-        Some(_) => return Ok(()),
+        Err(error) if error.kind() == io::ErrorKind::NotFound => {}
+        // It is complete, or not ours: then `meta.toml` told who owns the directory.
+        _ => return Ok(()),
     }
-    match platform::creating().open(layout.tag()) {
-        Ok(mut file) => file.write_all(TAG),
+    match root.file(TAG, Access::Create) {
+        Ok(mut file) => file.write_all(TAG_TEXT),
         // Another process was quicker.
         Err(error) if error.kind() == io::ErrorKind::AlreadyExists => Ok(()),
         Err(error) => Err(error),
     }
 }
 
-/// Reads `meta.toml`, or writes it where there is none yet.
-fn open_meta(layout: &Layout, cache: &str) -> Result<(Meta, Fingerprint)> {
-    let at = |error| failed("open", &layout.meta(), error);
-    let lock = meta::lock(layout).map_err(at)?;
-    let found = match meta::read(layout) {
+/// Reads `meta.toml`, or writes it where there is none yet. The caller holds the lock of it.
+fn open_meta(
+    root: &Dir,
+    parts: &Parts,
+    cache: &str,
+    durability: Durability,
+) -> Result<(Meta, Fingerprint)> {
+    let at = |error| failed("open", root.path(), error);
+    let found = match meta::read(&parts.version) {
         Err(BadMeta::Syntax) => None,
         Err(BadMeta::Io(error)) if error.kind() == io::ErrorKind::NotFound => None,
-        other => Some(other.map_err(|error| bad_meta(layout, error))?),
+        other => Some(other.map_err(|error| bad_meta(root, error))?),
     };
     let (meta, fingerprint) = if let Some(found) = found {
         found
     } else {
-        // Entries that are here belong to a salt nobody knows any more.
-        remove_entries(layout).map_err(at)?;
-        meta::write(layout, &Meta::new(cache)).map_err(at)?;
-        meta::read(layout).map_err(|error| bad_meta(layout, error))?
+        // Entries that are here belong to a salt that nobody knows any more. The epoch is another
+        // one, too, so they are garbage.
+        let is_forced = durability != Durability::None;
+        meta::write(&parts.version, &Meta::new(cache), is_forced).map_err(at)?;
+        meta::read(&parts.version).map_err(|error| bad_meta(root, error))?
     };
-    drop(lock);
     if meta.cache != cache {
         let message = "the directory belongs to another cache";
         let hint = "give each cache a directory of its own; if this one was renamed, delete the \
                     directory";
-        return Err(refused(layout.root(), message, meta.cache, cache, hint));
+        return Err(refused(root.path(), message, meta.cache, cache, hint));
     }
     Ok((meta, fingerprint))
 }
 
-fn bad_meta(layout: &Layout, error: BadMeta) -> CacheError {
+fn bad_meta(root: &Dir, error: BadMeta) -> CacheError {
     match error {
-        BadMeta::Io(error) => failed("open", &layout.meta(), error),
+        BadMeta::Io(error) => failed("open", root.path(), error),
         BadMeta::Format(found) => refused(
-            layout.root(),
+            root.path(),
             "the directory was written by a later version",
             format_args!("format {found}"),
             "format 1",
             "update larder, or name another directory",
         ),
         BadMeta::Syntax => refused(
-            layout.root(),
+            root.path(),
             "`v1/meta.toml` is not readable",
             "something else",
             "what larder writes",
             "delete the directory while no program uses it",
         ),
     }
-}
-
-fn remove_entries(layout: &Layout) -> io::Result<()> {
-    layout.walk(&mut |name, _| {
-        // One that cannot be removed is not found under the new salt anyway.
-        fs::remove_file(layout.entry(name)).ok();
-    })
 }

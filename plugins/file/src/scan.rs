@@ -5,6 +5,7 @@ use larder_core::backend::{ScanPage, ScanRequest};
 
 use crate::directory::Directory;
 use crate::error::failed;
+use crate::layout::shard_name;
 
 /// How many keys a page has when the caller does not say.
 const PAGE: usize = 1000;
@@ -17,18 +18,18 @@ impl Directory {
     /// The keys of a page. The cursor is the shard and name of the last file that was looked at;
     /// it is only compared, so one that was made up does no harm.
     pub(crate) fn scan(&self, request: &ScanRequest) -> Result<ScanPage> {
-        let meta = self.meta()?;
+        let home = self.home()?;
         let limit = if request.limit == 0 { PAGE } else { request.limit };
         let after = request.cursor.as_deref().unwrap_or_default();
         let mut page = ScanPage::default();
         let mut files = 0;
         for shard in 0..=u8::MAX {
-            let shard_text = format!("{shard:02x}");
+            let shard_text = shard_name(shard);
             if after.get(..2).is_some_and(|of_cursor| *shard_text < *of_cursor) {
                 continue;
             }
-            let names = self.layout.names(shard);
-            let names = names.map_err(|error| failed("scan", &self.layout.shard(shard), error))?;
+            let names = home.names(shard);
+            let names = names.map_err(|error| failed("scan", home.entries.path(), error))?;
             let mut names: Vec<_> = names
                 .into_iter()
                 .map(|name| (format!("{shard_text}/{name}"), name))
@@ -37,8 +38,7 @@ impl Directory {
             names.sort_unstable_by(|(a, _), (b, _)| a.cmp(b));
             for (cursor, name) in names {
                 files += 1;
-                let header = self.live_header(name, &meta)?;
-                let key = header.map(|header| header.key);
+                let key = self.live_key(&home, name)?;
                 page.keys.extend(key.filter(|key| key.starts_with(&request.prefix)));
                 if page.keys.len() >= limit || files >= limit.saturating_mul(FILES_PER_KEY) {
                     page.next = Some(cursor);

@@ -1,201 +1,212 @@
 //! Writing entries: aside first, then renamed into place.
 
-use std::fs;
+use std::fs::File;
 use std::io::{self, ErrorKind as Io, Write as _};
-use std::path::{Path, PathBuf};
+use std::sync::Arc;
 use std::sync::atomic::Ordering;
 
-use larder_core::{CacheError, Entry, ErrorKind, Result};
+use larder_core::{CacheError, Entry, ErrorKind, Result, Stamp, key};
 
 use crate::collect::Goal;
-use crate::config::Fsync;
-use crate::directory::{Cancelled, Directory, is_cancelled};
+use crate::config::Durability;
+use crate::directory::{Cancelled, Directory, Found, Opened, is_cancelled};
 use crate::entry_file;
-use crate::error::failed;
-use crate::layout::{EntryName, temporary_name};
-use crate::meta::Meta;
-use crate::platform;
+use crate::error::{self, failed};
+use crate::home::Home;
+use crate::layout::{EntryName, shard_name, temporary_name};
+use crate::platform::{Access, Dir, Kind};
+use crate::usage::{Amount, Change};
+
+/// An entry on its way to the disk.
+struct Write<'a> {
+    key: &'a str,
+    entry: &'a Entry,
+    /// It is stored only where nothing as new as this is.
+    newer_than: Option<Stamp>,
+    cancelled: &'a Cancelled,
+}
+
+/// What became of a write.
+enum Outcome {
+    /// It is in place; what the cache holds, about.
+    Stored(Amount),
+    /// Nobody waits for it any more, or something as new is there.
+    Declined,
+}
 
 impl Directory {
     /// Stores an entry. When it fails there is no entry of this key afterwards.
     pub(crate) fn set(&self, key: &str, entry: &Entry, cancelled: &Cancelled) -> Result<()> {
-        let meta = self.meta()?;
-        let name = EntryName::new(&meta.salt, &self.cache, key);
-        let mut stored = self.store(&meta, name, key, entry, cancelled);
-        if let Err(error) = &stored
-            && error.kind() == ErrorKind::Capacity
-            && self.collector.fits(entry.value.len())
-        {
-            // The disk is full: others have to go, whatever our own limits are.
-            self.collect(Goal::Share);
-            stored = self.store(&meta, name, key, entry, cancelled);
-        }
-        if let Err(error) = stored {
-            // The caller believes that the old value is gone.
-            self.remove(name, cancelled);
-            return Err(error);
-        }
-        if self.collector.is_due() {
-            self.collect(Goal::Limits);
-        }
-        Ok(())
+        self.write(&Write { key, entry, newer_than: None, cancelled }).map(|_| ())
     }
 
-    /// Writes an entry aside, then puts it in the place of whatever is there.
-    fn store(
+    /// Stores an entry unless one as new is there; whether it did.
+    pub(crate) fn put_if_newer(
         &self,
-        meta: &Meta,
-        name: EntryName,
         key: &str,
         entry: &Entry,
         cancelled: &Cancelled,
-    ) -> Result<()> {
-        let bytes = entry_file::encode(meta.epoch, &self.cache, key, entry).map_err(|error| {
+    ) -> Result<bool> {
+        let newer_than = Some(entry.meta.stamp);
+        self.write(&Write { key, entry, newer_than, cancelled })
+    }
+
+    fn write(&self, write: &Write<'_>) -> Result<bool> {
+        key::check_text(write.key)?;
+        let mut home = self.home()?;
+        match self.write_to(&mut home, write) {
+            Ok(Outcome::Declined) => Ok(false),
+            Ok(Outcome::Stored(total)) => {
+                self.breaker.reset();
+                self.poisoned.remove(self.name(&home, write.key));
+                if let Some(goal) = self.collector.due(total) {
+                    self.collect(&home, goal);
+                }
+                Ok(true)
+            }
+            Err(error) => {
+                // The caller believes that the old value is gone.
+                if !is_cancelled(write.cancelled) {
+                    self.remove(&home, self.name(&home, write.key));
+                }
+                Err(error)
+            }
+        }
+    }
+
+    /// Stores an entry, and makes room where there is none. `home` is replaced when it turns out
+    /// that another one has to be used.
+    fn write_to(&self, home: &mut Arc<Home>, write: &Write<'_>) -> Result<Outcome> {
+        let mut bytes = self.encode(home, write)?;
+        self.admit(home, bytes.len())?;
+        let mut stored = self.store(home, &bytes, write);
+        if stored.as_ref().is_err_and(|error| error.kind() == Io::NotFound) {
+            // Somebody cleared the cache or removed the directory since we looked.
+            *home = self.reopen().map_err(|error| error.during("set"))?;
+            bytes = self.encode(home, write)?;
+            stored = self.store(home, &bytes, write);
+        }
+        if stored.as_ref().is_err_and(error::is_disk_full) {
+            // Others have to go, whatever our own limits are.
+            self.collect(home, Goal::Share);
+            stored = self.store(home, &bytes, write);
+            if stored.as_ref().is_err_and(error::is_disk_full) {
+                self.breaker.trip(self.clock.now());
+            }
+        }
+        stored.map_err(|error| failed("set", home.entries.path(), error))
+    }
+
+    fn encode(&self, home: &Home, write: &Write<'_>) -> Result<Vec<u8>> {
+        let encoded = entry_file::encode(home.meta.epoch, &self.cache, write.key, write.entry);
+        encoded.map_err(|error| {
             let message = "the entry cannot be stored";
             CacheError::new(ErrorKind::Capacity, message).during("set").caused_by(error)
-        })?;
-        self.collector.admit(bytes.len())?;
-        let mut aside = Aside::new(self.temporary());
-        let written = (|| {
-            let mut file = platform::creating().open(&aside.path)?;
-            file.write_all(&bytes)?;
-            file.set_times(entry_file::times(self.now(), entry.meta.hard_deadline))?;
-            self.sync(&file)
-        })();
-        written.map_err(|error| failed("set", &aside.path, error))?;
-        let path = self.layout.entry(name);
-        let _lock = self.lock(name);
-        if is_cancelled(cancelled) {
-            return Ok(());
-        }
-        let old = fs::symlink_metadata(&path).ok();
-        let replaced = old.as_ref().map(fs::Metadata::len);
-        let shard = self.layout.shard(name.shard());
-        if self.fsync == Fsync::None
-            && old.is_some_and(|old| old.is_file())
-            && platform::exchange(&aside.path, &path).is_ok()
-        {
-            // What lies aside now is the entry from before, and goes with `aside`.
-            self.collector.replaced(replaced, bytes.len() as u64);
-            return Ok(());
-        }
-        self.rename(&aside.path, &path, &shard).map_err(|error| failed("set", &path, error))?;
-        aside.is_renamed = true;
-        self.collector.replaced(replaced, bytes.len() as u64);
-        Ok(())
+        })
     }
 
-    fn rename(&self, from: &Path, to: &Path, shard: &Path) -> io::Result<()> {
-        match fs::rename(from, to) {
-            Err(error) if error.kind() == Io::NotFound => {
-                platform::create_directory(shard)?;
-                if self.fsync == Fsync::Full {
-                    platform::sync_directory(&self.layout.entries())?;
-                }
-                fs::rename(from, to)?;
-            }
-            other => other?,
-        }
-        if self.fsync == Fsync::Full {
-            platform::sync_directory(shard)?;
+    /// Refuses what cannot be stored now, before anything is written.
+    fn admit(&self, home: &Home, length: usize) -> Result<()> {
+        self.collector.admit(length)?;
+        let now = self.clock.now();
+        if self.breaker.is_open(now) || !self.has_room(home, length as u64) {
+            self.breaker.trip(now);
+            return Err(failed("set", home.entries.path(), Io::StorageFull.into()));
         }
         Ok(())
     }
 
-    fn temporary(&self) -> PathBuf {
+    /// Whether the reserve is left on the disk after a write, if need be after others went.
+    fn has_room(&self, home: &Home, length: u64) -> bool {
+        let Some(lack) = self.collector.lack(home, length) else { return true };
+        self.collect(home, Goal::Free(lack));
+        self.collector.lack(home, length).is_none()
+    }
+
+    /// Writes bytes aside, then puts them in the place of whatever is there.
+    fn store(&self, home: &Home, bytes: &[u8], write: &Write<'_>) -> io::Result<Outcome> {
+        let name = self.name(home, write.key);
         let number = self.written.fetch_add(1, Ordering::Relaxed);
-        let name = temporary_name(self.now().as_micros(), self.writer, number);
-        self.layout.temporary().join(name)
+        let aside = temporary_name(self.now().as_micros(), home.writer, number);
+        let mut aside = Aside { dir: &home.temporary, name: aside, is_renamed: false };
+        let mut file = aside.dir.file(&aside.name, Access::Create)?;
+        file.write_all(bytes)?;
+        file.set_times(entry_file::times(self.now(), write.entry.meta.hard_deadline))?;
+        self.sync(&file)?;
+        drop(file);
+        let is_durable = self.durability == Durability::Full;
+        let dir = home.make_shard(name.shard(), is_durable)?;
+        let guard = self.locks.acquire(home, name.shard());
+        let is_too_old =
+            write.newer_than.is_some_and(|stamp| self.is_there(home, name, write.key, stamp));
+        if is_cancelled(write.cancelled) || is_too_old {
+            return Ok(Outcome::Declined);
+        }
+        let went = self.put_in_place(&mut aside, &dir, &name.to_string())?;
+        self.leases.end(home, name);
+        let change = Change { came: Some(bytes.len() as u64), went };
+        let total = home.usage.note(name.shard(), change);
+        drop(guard);
+        if is_durable {
+            // Writers that come together share the commits of the file system's journal.
+            home.entries.child(&shard_name(name.shard()))?.sync()?;
+        }
+        Ok(Outcome::Stored(total))
+    }
+
+    /// Gives what lies aside its name; how long the file was that had it.
+    fn put_in_place(
+        &self,
+        aside: &mut Aside<'_>,
+        dir: &Dir,
+        name: &str,
+    ) -> io::Result<Option<u64>> {
+        let old = dir.stat(name).ok().filter(|old| old.kind == Kind::File);
+        let is_exchanged = self.durability == Durability::None
+            && old.is_some()
+            && aside.dir.exchange(&aside.name, dir, name).is_ok();
+        // What lies aside after an exchange is the entry from before, and goes with `aside`.
+        if !is_exchanged {
+            aside.dir.rename(&aside.name, dir, name)?;
+            aside.is_renamed = true;
+        }
+        Ok(old.map(|old| old.length))
+    }
+
+    /// Whether there is an entry of the key that is as new as this.
+    fn is_there(&self, home: &Home, name: EntryName, key: &str, stamp: Stamp) -> bool {
+        let opened = self.open_entry(home, name, Access::Read, "put_if_newer");
+        let Ok(Some(Opened { file, stat, .. })) = opened else { return false };
+        // A torn entry must not keep a good one out, so all of it is verified.
+        entry_file::read(&file, stat.length).is_ok_and(|(header, found)| {
+            let found_it = self.judge(&header, &found.meta, home, key, self.now());
+            found_it == Found::Live && found.meta.stamp >= stamp
+        })
+    }
+
+    pub(crate) fn sync(&self, file: &File) -> io::Result<()> {
+        match self.durability {
+            Durability::None => Ok(()),
+            Durability::Data | Durability::Full => file.sync_data(),
+        }
     }
 }
 
 /// A file that is being written; removed unless it was renamed.
-struct Aside {
-    path: PathBuf,
+struct Aside<'a> {
+    dir: &'a Dir,
+    name: String,
     is_renamed: bool,
 }
 
-impl Aside {
-    const fn new(path: PathBuf) -> Self {
-        Self { path, is_renamed: false }
-    }
-}
-
-impl Drop for Aside {
+impl Drop for Aside<'_> {
     fn drop(&mut self) {
         if !self.is_renamed {
             // If it was not made there is nothing to remove.
-            fs::remove_file(&self.path).ok();
+            self.dir.remove_file(&self.name).ok();
         }
     }
 }
 
 #[cfg(test)]
-mod tests {
-    use std::sync::atomic::AtomicBool;
-    use std::sync::mpsc;
-    use std::thread;
-
-    use larder_core::{BuildContext, Bytes, EntryMeta};
-
-    use super::*;
-    use crate::config::FileConfig;
-
-    fn entry(value: &'static str) -> Entry {
-        Entry { value: Bytes::from_static(value.as_bytes()), meta: EntryMeta::default() }
-    }
-
-    fn files_in(path: &Path) -> usize {
-        fs::read_dir(path).unwrap().count()
-    }
-
-    #[test]
-    fn a_write_is_put_in_place_only_by_the_holder_of_the_lock() {
-        let outer = tempfile::tempdir().unwrap();
-        let config = FileConfig::new(outer.path().join("cache"));
-        let directory = Directory::open(&config, &BuildContext::new("users")).unwrap();
-        let directory = &directory;
-        directory.set("42", &entry("old"), &AtomicBool::new(false)).unwrap();
-        let name = EntryName::new(&directory.meta().unwrap().salt, "users", "42");
-        let cancelled = AtomicBool::new(false);
-        let (sender, written) = mpsc::channel();
-        thread::scope(|scope| {
-            let lock = directory.lock(name);
-            scope.spawn(|| {
-                directory.set("42", &entry("new"), &cancelled).unwrap();
-                sender.send(()).unwrap();
-            });
-            while files_in(&directory.layout.temporary()) == 0 && written.try_recv().is_err() {
-                thread::yield_now();
-            }
-            // The file lies aside, or already in place if nobody minds the lock. However long the
-            // writer waits, and whether it waits yet: it must see that it is too late.
-            for _ in 0..10_000 {
-                thread::yield_now();
-            }
-            assert!(written.try_recv().is_err(), "it did not wait");
-            cancelled.store(true, Ordering::Release);
-            drop(lock);
-        });
-        let found = directory.get("42").unwrap();
-        assert_eq!(found, Some(entry("old")));
-        assert_eq!(files_in(&directory.layout.temporary()), 0);
-    }
-
-    #[test]
-    fn an_overwrite_leaves_the_new_entry_and_nothing_aside() {
-        for fsync in [Fsync::None, Fsync::Data, Fsync::Full] {
-            let outer = tempfile::tempdir().unwrap();
-            let mut config = FileConfig::new(outer.path().join("cache"));
-            config.fsync = fsync;
-            config.max_entries = Some(10);
-            let directory = Directory::open(&config, &BuildContext::new("users")).unwrap();
-            for value in ["one", "two", "three"] {
-                directory.set("42", &entry(value), &AtomicBool::new(false)).unwrap();
-                assert_eq!(directory.get("42").unwrap(), Some(entry(value)));
-                assert_eq!(files_in(&directory.layout.temporary()), 0);
-                assert_eq!(directory.collector.usage().map(|usage| usage.0), Some(1));
-            }
-        }
-    }
-}
+mod tests;

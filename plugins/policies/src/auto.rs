@@ -26,8 +26,8 @@ use crate::w_tinylfu::WTinyLfuConfig;
 #[non_exhaustive]
 pub struct AutoConfig {
     /// The policies to choose from, with their default options. The first one is used from when the
-    /// cache is full until more is known. Default: `lirs`, `clock-pro`, `w-tinylfu`,
-    /// `lru`.
+    /// cache is full until more is known; with more than 1,024 entries the first one that does not
+    /// have to hear of every hit. Default: `lirs`, `clock-pro`, `w-tinylfu`, `lru`.
     pub candidates: Vec<Candidate>,
 }
 

@@ -21,6 +21,7 @@ use schemars::JsonSchema;
 use serde::Deserialize;
 
 use crate::ghosts::Ghosts;
+use crate::part::Part;
 use crate::queues::Queues;
 
 /// Options of `clock-pro`.
@@ -62,8 +63,8 @@ impl PolicyConfig for ClockProConfig {
         ClockPro {
             queues: Queues::new(),
             ghosts: Ghosts::default(),
-            cold_ratio: self.cold_ratio.get(),
-            ghost_ratio: self.ghost_ratio.get(),
+            cold: Part::new(self.cold_ratio.get()),
+            remembered: Part::new(self.ghost_ratio.get()),
             step: if self.adaptive { STEP } else { 0.0 },
             full: entries_of(capacity),
         }
@@ -93,9 +94,10 @@ pub struct ClockPro {
     queues: Queues<Time>,
     /// Evicted cold keys. Its clock is that of the queues too.
     ghosts: Ghosts,
-    /// The part of the entries that may be cold.
-    cold_ratio: f64,
-    ghost_ratio: f64,
+    /// How many entries may be hot: all but the cold ones, whose share is kept.
+    cold: Part,
+    /// How many keys are remembered.
+    remembered: Part,
     /// 0 if the part stays as it is.
     step: f64,
     /// How many entries there are when the shard is full; 0 if that is not known yet.
@@ -104,15 +106,14 @@ pub struct ClockPro {
 
 impl ClockPro {
     /// How many of so many entries may be hot.
-    fn hot_room(&self, entries: usize) -> usize {
-        let cold = (entries as f64 * self.cold_ratio).max(1.0);
-        (entries as f64 - cold) as usize
+    fn hot_room(&mut self, entries: usize) -> usize {
+        self.cold.of(entries, |entries, share| entries - (entries * share).max(1.0))
     }
 
     /// Lets so many more of so many entries be cold.
     fn learn(&mut self, more: f64, entries: usize) {
         let change = self.step * more / entries.max(1) as f64;
-        self.cold_ratio = (self.cold_ratio + change).clamp(0.0, MOST);
+        self.cold.set_share((self.cold.share() + change).clamp(0.0, MOST));
     }
 
     fn push(&mut self, kind: u8, slot: SlotId) {
@@ -174,8 +175,10 @@ impl Policy for ClockPro {
         }
         // As long as there is room, nothing has to prove itself.
         let is_filling = entries < self.full || self.full == 0;
-        let room = self.hot_room(self.full.max(entries));
-        let fits = is_filling && self.queues.len_of(HOT) < room;
+        let fits = is_filling && {
+            let room = self.hot_room(self.full.max(entries));
+            self.queues.len_of(HOT) < room
+        };
         self.push(if came_back || fits { HOT } else { COLD }, slot);
     }
 
@@ -184,8 +187,9 @@ impl Policy for ClockPro {
             && let Some((oldest, time)) = self.queues.oldest(COLD)
             && oldest == slot
         {
-            let ghosts = self.queues.len() as f64 * self.ghost_ratio;
-            self.ghosts.remember_last(ghosts as usize);
+            let entries = self.queues.len();
+            let ghosts = self.remembered.of(entries, |entries, share| entries * share);
+            self.ghosts.remember_last(ghosts);
             self.ghosts.add(slots.hash(slot), u32::from_ne_bytes(time));
         }
         self.queues.remove(slot);
@@ -195,7 +199,8 @@ impl Policy for ClockPro {
         self.full = self.queues.len();
         // Long enough to look at every entry after it was promoted and demoted.
         for _ in 0..=2 * self.full {
-            self.demote(self.hot_room(self.full), slots);
+            let room = self.hot_room(self.full);
+            self.demote(room, slots);
             let (slot, time) = self.queues.oldest(COLD)?;
             if slots.is_pinned(slot) {
                 self.push(HOT, slot);

@@ -28,6 +28,7 @@ mod ghosts;
 mod hill_climber;
 mod history;
 mod lists;
+mod part;
 mod queues;
 #[cfg(test)]
 mod simulation;

@@ -17,6 +17,7 @@ use serde::Deserialize;
 
 use crate::ghosts::Ghosts;
 use crate::lists::Lists;
+use crate::part::Part;
 
 /// Options of `lirs`.
 #[derive(Clone, Debug, Deserialize, JsonSchema)]
@@ -57,7 +58,7 @@ impl PolicyConfig for LirsConfig {
             last_uses: Vec::new(),
             uses: 0,
             ghosts: Ghosts::default(),
-            queue_ratio: self.queue_ratio.get(),
+            queue: Part::new(self.queue_ratio.get()),
             ghosts_per_entry: usize::from(self.ghosts_per_entry),
         }
     }
@@ -82,15 +83,16 @@ pub struct Lirs {
     uses: u64,
     /// Evicted keys of the stack, born when they were used last. Its clock counts inserts.
     ghosts: Ghosts,
-    queue_ratio: f64,
+    /// How many entries are queued.
+    queue: Part,
     ghosts_per_entry: usize,
 }
 
 impl Lirs {
     /// How many of so many entries may be low.
-    fn low_room(&self, entries: usize) -> usize {
-        let queue = (entries as f64 * self.queue_ratio).round().max(1.0);
-        entries.saturating_sub(queue as usize)
+    fn low_room(&mut self, entries: usize) -> usize {
+        let queue = self.queue.of(entries, |entries, share| (entries * share).round());
+        entries.saturating_sub(queue.max(1))
     }
 
     /// Whether something that was last used then is in the stack of the paper.
@@ -165,12 +167,14 @@ impl Policy for Lirs {
             let came_back = self.is_in_stack(self.last_uses[slot.index()]);
             self.note_use(slot);
             self.lists.push_front(if came_back { LOW } else { list }, slot);
-            self.demote(self.low_room(self.lists.len()));
+            let room = self.low_room(self.lists.len());
+            self.demote(room);
         }
     }
 
     fn victim(&mut self, slots: &mut dyn Slots) -> Option<SlotId> {
-        self.demote(self.low_room(self.lists.len()));
+        let room = self.low_room(self.lists.len());
+        self.demote(room);
         let queued = self.lists.oldest_unpinned(QUEUE, slots);
         queued.or_else(|| self.lists.oldest_unpinned(LOW, slots))
     }

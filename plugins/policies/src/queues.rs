@@ -72,14 +72,17 @@ impl<N: Copy> Queues<N> {
     }
 
     /// Puts an entry at the end of the queue for its kind, wherever it was before.
+    #[inline]
     pub(crate) fn push(&mut self, kind: u8, slot: SlotId, note: N) {
-        self.leave(slot);
         if self.states.len() <= slot.index() {
-            self.states.resize(slot.index() + 1, 0);
+            self.reach(slot);
         }
         let state = &mut self.states[slot.index()];
-        // It has left, so the bits of the kind are free.
-        *state = state.wrapping_add(PUSH) | kind;
+        let before = usize::from(*state & KIND);
+        if before != 0 {
+            self.counts[before] -= 1;
+        }
+        *state = (*state & !KIND).wrapping_add(PUSH) | kind;
         self.counts[usize::from(kind)] += 1;
         let item = Item { slot: slot.get().to_ne_bytes(), state: *state, note };
         let ring = &mut self.rings[ring_of(kind)];
@@ -89,7 +92,14 @@ impl<N: Copy> Queues<N> {
         }
     }
 
+    /// Makes room for the state of a slot.
+    #[cold]
+    fn reach(&mut self, slot: SlotId) {
+        self.states.resize(slot.index() + 1, 0);
+    }
+
     /// The entry at the front of the queue for a kind, and its note.
+    #[inline]
     pub(crate) fn oldest(&mut self, kind: u8) -> Option<(SlotId, N)> {
         let ring = &mut self.rings[ring_of(kind)];
         while let Some(item) = ring.front() {

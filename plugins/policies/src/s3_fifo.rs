@@ -13,6 +13,7 @@ use schemars::JsonSchema;
 use serde::Deserialize;
 
 use crate::ghosts::Ghosts;
+use crate::part::Part;
 use crate::queues::Queues;
 
 /// Options of `s3-fifo`.
@@ -52,8 +53,8 @@ impl PolicyConfig for S3FifoConfig {
         S3Fifo {
             queues: Queues::new(),
             ghosts: Ghosts::default(),
-            small_ratio: self.small_ratio.get(),
-            ghost_ratio: self.ghost_ratio.get(),
+            small: Part::new(self.small_ratio.get()),
+            remembered: Part::new(self.ghost_ratio.get()),
         }
     }
 }
@@ -69,8 +70,10 @@ const MAIN: u8 = 2;
 pub struct S3Fifo {
     queues: Queues<()>,
     ghosts: Ghosts,
-    small_ratio: f64,
-    ghost_ratio: f64,
+    /// How many entries may be in the small queue.
+    small: Part,
+    /// How many keys are remembered.
+    remembered: Part,
 }
 
 impl S3Fifo {
@@ -119,15 +122,15 @@ impl Policy for S3Fifo {
     fn on_remove(&mut self, slot: SlotId, evicted: bool, slots: &mut dyn Slots) {
         let total = self.queues.len();
         if evicted && self.queues.kind_of(slot) == Some(SMALL) {
-            let ghosts = total as f64 * self.ghost_ratio;
-            self.ghosts.remember(slots.hash(slot), ghosts as usize);
+            let ghosts = self.remembered.of(total, |total, share| total * share);
+            self.ghosts.remember(slots.hash(slot), ghosts);
         }
         self.queues.remove(slot);
     }
 
     fn victim(&mut self, slots: &mut dyn Slots) -> Option<SlotId> {
-        let small = self.queues.len_of(SMALL) as f64;
-        let is_over = small >= self.queues.len() as f64 * self.small_ratio;
+        let room = self.small.of(self.queues.len(), |total, share| (total * share).ceil());
+        let is_over = self.queues.len_of(SMALL) >= room;
         let first = is_over.then(|| self.small_victim(slots)).flatten();
         first.or_else(|| self.main_victim(slots)).or_else(|| self.small_victim(slots))
     }

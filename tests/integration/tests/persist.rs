@@ -202,6 +202,22 @@ async fn a_cache_that_nobody_opens_leaves_its_file_alone() {
 }
 
 #[tokio::test]
+async fn a_program_that_only_looks_leaves_the_file_alone() {
+    let world = World::new();
+    let caches = world.start().await;
+    users(&caches).set("a", "Ada".into()).await.unwrap();
+    caches.close().await.unwrap();
+    let before = fs::read(world.path()).unwrap();
+    let text = world.text("backend = \"memory\"");
+    let builder = CacheManager::builder().text("caches.toml", Format::Toml, text);
+    let caches = builder.without_persist().build().await.unwrap();
+    assert_eq!(get(&users(&caches), "a").await, None);
+    assert_eq!(caches.save("users").await.unwrap_err().message(), "the cache has no `persist`");
+    caches.close().await.unwrap();
+    assert_eq!(fs::read(world.path()).unwrap(), before);
+}
+
+#[tokio::test]
 async fn types_that_cannot_be_saved_are_refused_with_what_to_do() {
     let world = World::new();
     let caches = world.start().await;

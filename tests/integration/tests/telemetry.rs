@@ -3,6 +3,7 @@
 #![expect(clippy::unwrap_used, reason = "a test may panic, its helpers too")]
 
 use std::collections::BTreeSet;
+use std::path::PathBuf;
 use std::sync::atomic::Ordering::SeqCst;
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
@@ -124,10 +125,13 @@ fn what_cannot_be_kept_or_read_is_heard_of() {
     assert_eq!(numbers.get(&1).unwrap(), None);
     assert_eq!(names.take(), set(&["decode.failed"]));
 
-    for folder in std::fs::read_dir(root.join("v1/d")).unwrap() {
-        for file in std::fs::read_dir(folder.unwrap().path()).unwrap() {
-            std::fs::write(file.unwrap().path(), b"damaged").unwrap();
-        }
+    let below = |folder: PathBuf| {
+        let items = std::fs::read_dir(folder).unwrap();
+        items.map(|item| item.unwrap().path()).collect::<Vec<_>>()
+    };
+    let epochs = below(root.join("v1/d"));
+    for file in epochs.into_iter().flat_map(below).flat_map(below) {
+        std::fs::write(file, b"damaged").unwrap();
     }
     assert_eq!(texts.get(&2).unwrap(), None);
     assert_eq!(names.take(), set(&["file.corrupt"]));

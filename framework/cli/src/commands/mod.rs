@@ -14,6 +14,7 @@ mod plugins;
 mod schema;
 mod show;
 mod simulate;
+mod snapshot;
 mod stages;
 mod stats;
 
@@ -27,6 +28,8 @@ pub(crate) fn run(command: Command, context: &mut Context<'_>) -> Result<Exit, F
         Command::Reference(arguments) => schema::reference(&arguments, context),
         Command::Plugins(Plugins::List(answer)) => plugins::list(answer, context),
         Command::Entry(command) => cache::entry(command, context),
+        Command::Export(arguments) => snapshot::export(&arguments, context),
+        Command::Import(arguments) => snapshot::import(&arguments, context),
         Command::Clear(arguments) => cache::clear(&arguments, context),
         Command::Stats(arguments) => stats::run(&arguments, context),
         Command::Simulate(arguments) => simulate::run(&arguments, context),

@@ -29,6 +29,35 @@ pub(super) fn chosen(
 
 /// Refuses a cache that is not there, or of which another process sees nothing.
 pub(super) fn require(config: &Config, name: &str, registry: &Registry) -> Result<(), Failure> {
+    let hint = "ask the application for its statistics, or add a tier that outlives the process, \
+                such as `file`";
+    require_or(config, name, registry, |_| hint.to_owned())
+}
+
+/// The same, with what to do for who wants to copy entries.
+pub(super) fn require_to_copy(
+    config: &Config,
+    name: &str,
+    registry: &Registry,
+) -> Result<(), Failure> {
+    require_or(config, name, registry, |spec| match &spec.persist {
+        Some(persist) => format!(
+            "the application saves them to `{}`, which is a snapshot: copy that file, or put \
+             one there before the application starts",
+            persist.path.display()
+        ),
+        None => "let the application save them with `persist = { path = \"…\" }`: that file is a \
+                 snapshot"
+            .to_owned(),
+    })
+}
+
+fn require_or(
+    config: &Config,
+    name: &str,
+    registry: &Registry,
+    hint: impl FnOnce(&CacheSpec) -> String,
+) -> Result<(), Failure> {
     let by_pattern = || {
         let mut patterns = config.patterns.iter();
         let pattern = patterns.find(|pattern| glob_matches(&pattern.pattern, name));
@@ -49,9 +78,9 @@ pub(super) fn require(config: &Config, name: &str, registry: &Registry) -> Resul
         .collect();
     let message = format!(
         "the entries of cache `{name}` live in the memory of the process that stores them ({}), so \
-         this command would only see an empty cache; hint: ask the application for its statistics, \
-         or add a tier that outlives the process, such as `file`",
-        kinds.join(", ")
+         this command would only see an empty cache; hint: {}",
+        kinds.join(", "),
+        hint(spec)
     );
     Err(Failure::new(Exit::No, message))
 }

@@ -5,4 +5,5 @@ mod caches;
 mod configs;
 mod plugins;
 mod simulate;
+mod snapshots;
 mod support;

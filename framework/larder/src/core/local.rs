@@ -67,18 +67,22 @@ impl<K: Key, V: CacheValue> Core<K, V> {
         options: &SetOptions,
     ) -> Result<()> {
         self.check(&key)?;
-        check_tags(&options.tags)?;
-        let tags = self.engine.local_tags(&options.tags);
-        let Some((stored, insert)) = self.plan(|| &key, value, tags, options)? else {
-            return self.delete_locally(local, &key).map(drop);
+        let (stored, insert) = match value {
+            Some(value) if self.is_plain && options.are_plain() => {
+                (stored(Some(value), None), Insert::default())
+            }
+            value => {
+                check_tags(&options.tags)?;
+                let tags = self.engine.local_tags(&options.tags);
+                let Some(planned) = self.plan(|| &key, value, tags, options)? else {
+                    return self.delete_locally(local, &key).map(drop);
+                };
+                planned
+            }
         };
         let hash = local.store.table.hash_of(&key);
-        let inserted = local.fence.change(
-            hash,
-            |tally| tally.sets += 1,
-            || self.insert_locally(local, key, stored, insert),
-        );
-        inserted.map_err(|full| {
+        let insert = || self.insert_locally(local, hash, key, stored, insert);
+        local.fence.set(hash, insert).map_err(|full| {
             self.engine.counters.uncount_set();
             self.full(full)
         })
@@ -110,7 +114,7 @@ impl<K: Key, V: CacheValue> Core<K, V> {
         K: Borrow<Q>,
         Q: KeyRef<K> + ?Sized,
     {
-        local.fence.change(local.store.table.hash_of(key), |_| (), change)
+        local.fence.change(local.store.table.hash_of(key), change)
     }
 
     /// How an entry is stored; `None` when it is not to be stored at all. Not for under the fence:
@@ -135,14 +139,16 @@ impl<K: Key, V: CacheValue> Core<K, V> {
         Ok(Some((stored, insert)))
     }
 
+    #[inline]
     fn insert_locally(
         &self,
         local: &Local<'_, K, V>,
+        hash: u64,
         key: K,
         stored: Stored<V>,
         insert: Insert,
     ) -> Result<(), Full> {
-        local.store.table.insert(key, stored, insert)?;
+        local.store.table.insert_hashed(hash, key, stored, insert)?;
         // Whoever closes the cache empties the store once. What comes in after that goes again.
         if self.engine.is_closed() {
             local.store.table.clear();

@@ -124,7 +124,7 @@ impl Engine {
     }
 
     fn change<R>(&self, hash: u64, change: impl FnOnce() -> R) -> R {
-        self.fence.change(hash, |_| (), change)
+        self.fence.change(hash, change)
     }
 
     /// Clears everything: `empty` empties the store. All tiers are tried before the first error is

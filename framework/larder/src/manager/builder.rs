@@ -38,6 +38,7 @@ pub struct CacheManagerBuilder {
     clock: Arc<dyn Clock>,
     file: Option<PathBuf>,
     only: Option<BTreeSet<String>>,
+    is_persistent: bool,
 }
 
 impl CacheManagerBuilder {
@@ -48,6 +49,7 @@ impl CacheManagerBuilder {
             clock: SystemClock::shared(),
             file: None,
             only: None,
+            is_persistent: true,
         }
     }
 
@@ -133,6 +135,13 @@ impl CacheManagerBuilder {
         self
     }
 
+    /// Leaves the files of `persist` alone: nothing is read from them or saved to them. For
+    /// programs that look into caches which belong to another one.
+    pub fn without_persist(mut self) -> Self {
+        self.is_persistent = false;
+        self
+    }
+
     /// Like [`build`](Self::build), for programs without a runtime. Backends that need one say so.
     ///
     /// # Errors
@@ -161,6 +170,9 @@ impl CacheManagerBuilder {
         let mut config = span.in_scope(|| checked(self.loader, &self.registry))?;
         if let Some(names) = self.only {
             keep_only(&mut config.caches, names);
+        }
+        if !self.is_persistent {
+            config.caches.values_mut().for_each(|cache| cache.persist = None);
         }
         let assembler = Assembler::new(self.registry, self.clock).await;
         CacheManager::assemble(assembler, config.caches, config.patterns).instrument(span).await

@@ -74,6 +74,9 @@ struct Reality {
     hits_before: u64,
     /// Sampled inserts of the round.
     inserts: u64,
+    /// Sampled values of the round that were replaced. To ask only for those that the store does
+    /// not have would favour the policies that it does not use.
+    replaced: u64,
     /// Sampled requests of the round that were seen, and those that got lost.
     noted: u64,
     lost: u64,
@@ -89,10 +92,11 @@ impl Panel {
         (0..MOST_BITS).find(|bits| entries >> bits <= MOST).unwrap_or(MOST_BITS)
     }
 
-    /// Miniatures of a store that uses the candidate of the number `chosen`.
+    /// Miniatures of a store that uses the candidate of the number `chosen`, or, if there is none
+    /// yet, begins with one of them.
     pub(crate) fn new(
         candidates: Arc<[Arc<dyn PolicyFactory>]>,
-        chosen: usize,
+        chosen: Option<usize>,
         Full { capacity, entries, hits }: Full,
         seed: u64,
     ) -> Self {
@@ -102,7 +106,8 @@ impl Panel {
         let rivals = candidates.iter().take(contest::MOST);
         let rivals = rivals.map(|one| Miniature::new(one.policy(small), small, seed));
         let rivals: Vec<_> = rivals.collect();
-        let is_dear = rivals.iter().map(Miniature::is_dear).collect();
+        let is_dear: Vec<bool> = rivals.iter().map(Miniature::is_dear).collect();
+        let chosen = chosen.unwrap_or_else(|| first_choice(&is_dear, bits));
         let sizes = Sizes::new(&*candidates[chosen], capacity, bits, entries, seed);
         Self {
             contest: Contest::new(is_dear, chosen, entries),
@@ -145,18 +150,16 @@ impl Panel {
     pub(crate) fn note(&mut self, note: Note, hits: u64) {
         let hash = mixed(note.hash as u32);
         let weight = self.weight_of(note);
-        self.sizes.access(hash, weight, note.what != Use::Replace);
+        self.sizes.access(hash, weight, true);
         let mut answered = 0_u8;
         for (number, rival) in self.rivals.iter_mut().enumerate() {
             answered |= u8::from(rival.access(hash, weight)) << number;
-        }
-        if note.what == Use::Replace {
-            return;
         }
         self.seen += 1;
         self.awake.left = self.awake.left.saturating_sub(1);
         self.reality.noted += 1;
         self.reality.inserts += u64::from(note.what == Use::Insert);
+        self.reality.replaced += u64::from(note.what == Use::Replace);
         if self.warm_up > 0 {
             self.warm_up -= 1;
             if self.warm_up == 0 {
@@ -226,6 +229,14 @@ impl Panel {
     }
 }
 
+/// The candidate to begin with. A store that is so large that not all keys are of the sample asks
+/// those that make hits dear to prove first that they are worth it: it takes long to find out, and
+/// until then every hit would pay.
+fn first_choice(is_dear: &[bool], bits: u32) -> usize {
+    let cheap = (bits > 0).then(|| is_dear.iter().position(|is_dear| !is_dear));
+    cheap.flatten().unwrap_or(0)
+}
+
 impl Average {
     fn note(&mut self, value: u32) {
         self.seen = (self.seen + 1).min(256);
@@ -235,7 +246,8 @@ impl Average {
 
 impl Reality {
     fn begin(&mut self, hits: u64) {
-        (self.hits_before, self.inserts, self.noted, self.lost) = (hits, 0, 0, 0);
+        (self.hits_before, self.inserts, self.replaced) = (hits, 0, 0);
+        (self.noted, self.lost) = (0, 0);
     }
 
     /// A sample of keys may lack the most popular ones, or have too many of them. They are hits
@@ -244,7 +256,7 @@ impl Reality {
         let part = 0.5_f64.powi(bits.cast_signed());
         let kept = self.noted as f64 / (self.noted + self.lost).max(1) as f64;
         let hits_of_sample = hits.saturating_sub(self.hits_before) as f64 * part * kept;
-        let requests = hits_of_sample + self.inserts as f64;
+        let requests = hits_of_sample + (self.inserts + self.replaced) as f64;
         self.requests = self.requests * retention + requests;
         self.misses = self.misses * retention + self.inserts as f64;
         self.begin(hits);

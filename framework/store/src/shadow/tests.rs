@@ -64,7 +64,7 @@ impl Trial {
         let candidates = factories(candidates);
         let real = Miniature::new(candidates[0].policy(entries(capacity)), entries(capacity), SEED);
         let full = Full { capacity: entries(capacity), entries: capacity, hits: 0 };
-        let panel = Panel::new(candidates, 0, full, SEED);
+        let panel = Panel::new(candidates, Some(0), full, SEED);
         Self { real, panel, hits: 0, requests: 0, changes: 0 }
     }
 
@@ -87,6 +87,18 @@ fn truth(descriptor: &Descriptor, capacity: Capacity, requests: &[u64]) -> f64 {
     let answers: Vec<bool> = requests.iter().map(|key| cache.access(hash(*key), 1)).collect();
     let half = &answers[answers.len() / 2..];
     half.iter().filter(|hit| **hit).count() as f64 / half.len() as f64
+}
+
+#[test]
+fn only_a_small_store_begins_with_a_policy_that_hears_of_every_hit() {
+    let choice = |candidates: &[&Descriptor], entries: u64| {
+        let capacity = Capacity { entries: Some(entries), weight: None };
+        let full = Full { capacity, entries, hits: 0 };
+        Panel::new(factories(candidates), None, full, SEED).choice()
+    };
+    assert_eq!(choice(&[&LRU, &LIRS, &S3_FIFO], 1000), 0);
+    assert_eq!(choice(&[&LRU, &LIRS, &S3_FIFO], 2000), 2);
+    assert_eq!(choice(&[&LRU, &LIRS], 2000), 0, "all are dear");
 }
 
 #[test]

@@ -27,6 +27,7 @@ impl<K, V, M: Keep<V>> Writing<'_, K, V, M> {
 
     /// Panics unless every slot is in exactly one place of its round.
     fn check_slots(&self) {
+        let ids = &self.books.columns.ids;
         let mut places = vec![0_u8; self.books.used() as usize];
         for slot in &self.books.free {
             let place = self.shard.slots.get(*slot).expect("a free slot was in use once");
@@ -42,10 +43,10 @@ impl<K, V, M: Keep<V>> Writing<'_, K, V, M> {
             let is_retired = self.shard.slots.get(slot).is_some_and(super::Slot::is_retired);
             let is_left = self.books.is_cleared(slot) && !is_retired;
             places[slot as usize] += u8::from(is_left || self.get(slot).is_some());
-            assert_eq!(self.books.ids.slot(self.books.ids.id(slot)), slot, "a number is lost");
+            assert_eq!(ids.slot(ids.id(slot)), slot, "a number is lost");
         }
         assert!(places.iter().all(|count| *count == 1), "a slot is lost or in two places");
-        let known = self.books.ids.slot(SlotId::new(self.books.used()));
+        let known = ids.slot(SlotId::new(self.books.used()));
         assert!(known >= self.books.used(), "a number leads to a slot that is not there");
     }
 }

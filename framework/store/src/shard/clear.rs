@@ -36,7 +36,7 @@ impl<K, V, M: Keep<V>> Writing<'_, K, V, M> {
     /// The hashes of some entries, the first ones.
     pub(crate) fn some_hashes(&self, most: u32) -> impl Iterator<Item = u32> {
         let slots = 0..self.books.used().min(most);
-        slots.filter(|slot| self.get(*slot).is_some()).map(|slot| self.books.hash(slot))
+        slots.filter(|slot| self.place(*slot).is_some()).map(|slot| self.books.hash(slot))
     }
 
     /// Empties at most `budget` slots that a clear left behind; how many it looked at.

@@ -8,6 +8,7 @@
 use super::Writing;
 use crate::keep::Keep;
 use crate::life::{Life, NewLife};
+use crate::slot::Slot;
 
 /// The most retired slots of entries that need a drop, as a share of all: so many entries more
 /// than its capacity a shard may keep alive for a while.
@@ -47,16 +48,17 @@ impl<K, V, M: Keep<V>> Writing<'_, K, V, M> {
         weight: u32,
         life: Option<NewLife>,
     ) -> u32 {
-        let (hits, pinned) =
-            self.get(before).map_or((0, false), |it| (it.place.hits(), it.place.is_pinned()));
-        let slot = self.fill(hash, entry, weight, life, hits);
-        if pinned {
+        let old = self.place(before);
+        let slot = self.fill(hash, entry, weight, life, old.map_or(0, Slot::hits));
+        if old.is_some_and(Slot::is_pinned) {
             self.set_pinned(slot, true);
         }
-        self.books.ids.exchange(before, slot);
+        self.books.columns.ids.exchange(before, slot);
         self.shard.index.replace(&self.books.index, hash as u32, before, slot);
         self.books.leave(before);
-        self.mark_retired(before);
+        if let Some(old) = old {
+            old.retire();
+        }
         slot
     }
 
@@ -95,10 +97,10 @@ impl<K, V, M: Keep<V>> Writing<'_, K, V, M> {
 
     /// Whether the entry of a slot may be evicted.
     pub(crate) fn set_pinned(&mut self, slot: u32, pinned: bool) {
-        if let Some(found) = self.get(slot)
-            && found.place.is_pinned() != pinned
+        if let Some(place) = self.place(slot)
+            && place.is_pinned() != pinned
         {
-            found.place.set_pinned(pinned);
+            place.set_pinned(pinned);
         }
     }
 
@@ -122,20 +124,13 @@ impl<K, V, M: Keep<V>> Writing<'_, K, V, M> {
     /// still ask about the entry.
     #[inline(always)]
     pub(crate) fn unlink(&mut self, slot: u32, evicted: bool) -> Option<(u32, u32)> {
-        self.get(slot)?;
+        let place = self.place(slot)?;
         self.tell_remove(slot, evicted);
         let (hash, weight) = (self.books.hash(slot), self.books.weight_of(slot));
         self.shard.index.remove(&mut self.books.index, hash, slot);
         self.books.leave(slot);
-        self.mark_retired(slot);
+        place.retire();
         Some((hash, weight))
-    }
-
-    #[inline]
-    fn mark_retired(&self, slot: u32) {
-        if let Some(place) = self.shard.slots.get(slot) {
-            place.retire();
-        }
     }
 
     /// Lets a slot be used again as soon as nobody can see its entry any more.
@@ -164,6 +159,7 @@ impl<K, V, M: Keep<V>> Writing<'_, K, V, M> {
     }
 
     /// Empties a slot that nobody can see any more.
+    #[inline]
     pub(super) fn empty(&mut self, slot: u32) {
         let Some(place) = self.shard.slots.get(slot) else { return };
         if place.needs_drop() {
@@ -183,14 +179,16 @@ impl<K, V, M: Keep<V>> Writing<'_, K, V, M> {
     fn free_slot(&mut self) -> u32 {
         match self.books.free.pop() {
             Some(slot) => slot,
-            None => self.another_slot(),
+            None if self.books.cleared.is_none() => self.books.columns.extend(),
+            None => self.cleared_slot(),
         }
     }
 
+    /// A slot that a clear left behind, if there is one to have.
     #[cold]
-    fn another_slot(&mut self) -> u32 {
+    fn cleared_slot(&mut self) -> u32 {
         self.empty_cleared(CLEARED_AT_ONCE);
-        self.books.free.pop().unwrap_or_else(|| self.books.extend())
+        self.books.free.pop().unwrap_or_else(|| self.books.columns.extend())
     }
 
     /// Keeps an entry that never came in until the lock is free.

@@ -4,7 +4,8 @@ use larder_core::clock::Moment;
 use larder_core::policy::{Capacity, Policy, SlotId, Slots};
 
 use super::{Shard, Writing};
-use crate::books::BooksView;
+use crate::books::Books;
+use crate::columns::Columns;
 use crate::handover::hand_over;
 use crate::keep::Keep;
 
@@ -15,10 +16,10 @@ impl<K, V, M: Keep<V>> Writing<'_, K, V, M> {
     pub(crate) fn victim(&mut self, spared: Option<u32>) -> Option<u32> {
         let named = self.with_policy(spared, |policy, slots| policy.victim(slots));
         let may_go = |writing: &Self, slot: u32| {
-            let found = writing.get(slot);
-            Some(slot) != spared && found.is_some_and(|found| !found.place.is_pinned())
+            let place = writing.place(slot);
+            Some(slot) != spared && place.is_some_and(|place| !place.is_pinned())
         };
-        let named = named.map(|id| self.books.ids.slot(id));
+        let named = named.map(|id| self.books.columns.ids.slot(id));
         named
             .filter(|slot| may_go(self, *slot))
             .or_else(|| self.any_that(|slot| may_go(self, slot)))
@@ -32,31 +33,27 @@ impl<K, V, M: Keep<V>> Writing<'_, K, V, M> {
     /// Whether the policy wants a new key in the place of the entry of `victim`.
     #[inline]
     pub(crate) fn admits(&mut self, hash: u64, weight: u32, victim: u32) -> bool {
-        let victim = self.books.ids.id(victim);
+        let victim = self.books.columns.ids.id(victim);
         let hash = spread(hash as u32);
         self.with_policy(None, |policy, slots| policy.admit(hash, weight, victim, slots))
     }
 
     #[inline]
     pub(super) fn tell_insert(&mut self, slot: u32) {
-        let id = self.books.ids.id(slot);
+        let id = self.books.columns.ids.id(slot);
         self.with_policy(None, |policy, slots| policy.on_insert(id, slots));
     }
 
     #[inline]
     pub(super) fn tell_remove(&mut self, slot: u32, evicted: bool) {
-        let id = self.books.ids.id(slot);
+        let id = self.books.columns.ids.id(slot);
         self.with_policy(None, |policy, slots| policy.on_remove(id, evicted, slots));
     }
 
     /// Tells the policy of a use of the entry of a slot.
     pub(crate) fn tell_use(&mut self, slot: u32) {
-        let id = self.books.ids.id(slot);
-        self.tell_hits(&[id]);
-    }
-
-    pub(super) fn tell_hits(&mut self, hits: &[SlotId]) {
-        self.with_policy(None, |policy, slots| policy.on_hits(hits, slots));
+        let id = self.books.columns.ids.id(slot);
+        self.with_policy(None, |policy, slots| policy.on_hits(&[id], slots));
     }
 
     /// Tells the policy how much the shard may hold from now on.
@@ -73,8 +70,8 @@ impl<K, V, M: Keep<V>> Writing<'_, K, V, M> {
     ) -> Box<dyn Policy> {
         let slots = 0..self.books.used();
         let all: Vec<SlotId> = slots
-            .filter(|slot| self.get(*slot).is_some())
-            .map(|slot| self.books.ids.id(slot))
+            .filter(|slot| self.place(*slot).is_some())
+            .map(|slot| self.books.columns.ids.id(slot))
             .collect();
         self.with_policy(None, |old, slots| hand_over(old, &mut *policy, &all, slots));
         self.shard.mode.set(policy.hit_mode());
@@ -88,8 +85,21 @@ impl<K, V, M: Keep<V>> Writing<'_, K, V, M> {
         spared: Option<u32>,
         ask: impl FnOnce(&mut dyn Policy, &mut dyn Slots) -> R,
     ) -> R {
-        let (policy, books) = self.books.policy_and_view();
-        ask(policy, &mut View { shard: self.shard, books, spared })
+        let (policy, columns) = self.books.policy_and_columns();
+        ask(policy, &mut View { shard: self.shard, columns, spared })
+    }
+}
+
+impl<K, V, M: Keep<V>> Shard<K, V, M> {
+    /// Tells the policy what readers wrote down.
+    pub(super) fn tell_records(&self, books: &mut Books) {
+        self.records.drain(|hits| {
+            let (policy, columns) = books.policy_and_columns();
+            for hit in &mut *hits {
+                *hit = columns.ids.id(hit.get());
+            }
+            policy.on_hits(hits, &mut View { shard: self, columns, spared: None });
+        });
     }
 }
 
@@ -101,13 +111,13 @@ const fn spread(hash: u32) -> u64 {
 /// What a policy sees.
 struct View<'a, K, V, M: Keep<V>> {
     shard: &'a Shard<K, V, M>,
-    books: BooksView<'a>,
+    columns: &'a mut Columns,
     spared: Option<u32>,
 }
 
 impl<K, V, M: Keep<V>> View<'_, K, V, M> {
     fn slot(&self, id: SlotId) -> u32 {
-        self.books.ids.slot(id)
+        self.columns.ids.slot(id)
     }
 }
 
@@ -123,11 +133,12 @@ impl<K, V, M: Keep<V>> Slots for View<'_, K, V, M> {
     }
 
     fn hash(&self, slot: SlotId) -> u64 {
-        spread(self.books.hash(self.slot(slot)))
+        spread(self.columns.hash(self.slot(slot)))
     }
 
     fn weight(&self, slot: SlotId) -> u32 {
-        self.books.weight_of(self.slot(slot))
+        let slot = self.slot(slot);
+        if slot < self.columns.used() { self.columns.weight(slot) } else { 0 }
     }
 
     fn deadline(&self, slot: SlotId) -> Option<Moment> {
@@ -143,6 +154,6 @@ impl<K, V, M: Keep<V>> Slots for View<'_, K, V, M> {
     }
 
     fn random(&mut self, bound: u32) -> u32 {
-        self.books.random.u32(..bound.max(1))
+        self.columns.random.u32(..bound.max(1))
     }
 }

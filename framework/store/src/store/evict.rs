@@ -99,7 +99,7 @@ where
                 break;
             }
         }
-        self.deliver(out);
+        self.deliver(&out);
     }
 
     /// Evicts from other shards, and from this one if they have nothing, until the store is within

@@ -38,6 +38,16 @@ where
         self.look_at(key, |_, found| M::to_value(found.value))
     }
 
+    /// Like [`peek`](Self::peek), for who knows already what [`hash_of`](Self::hash_of) says of the
+    /// key.
+    pub fn peek_hashed<Q>(&self, hash: u64, key: &Q) -> Option<V>
+    where
+        K: Borrow<Q>,
+        Q: Eq + ?Sized,
+    {
+        self.look_at_hashed(hash, key, |_, found| M::to_value(found.value))
+    }
+
     /// Whether there is an entry that may be served. Not counted.
     pub fn contains<Q>(&self, key: &Q) -> bool
     where
@@ -102,8 +112,21 @@ where
         K: Borrow<Q>,
         Q: Hash + Eq + ?Sized,
     {
+        self.look_at_hashed(self.hash(key), key, look)
+    }
+
+    #[inline]
+    fn look_at_hashed<Q, R>(
+        &self,
+        hash: u64,
+        key: &Q,
+        look: impl FnOnce(&Shard<K, V, M>, &Found<'_, K, V, M>) -> R,
+    ) -> Option<R>
+    where
+        K: Borrow<Q>,
+        Q: Eq + ?Sized,
+    {
         let guard = Guard::enter();
-        let hash = self.hash(key);
         let shard = self.shard(hash);
         let found = shard.find(hash, key, &guard)?;
         let over = shard.is_over(&found, || self.now());

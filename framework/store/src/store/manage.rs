@@ -52,7 +52,7 @@ where
                 self.detach(&mut table, slot, RemovalReason::Cleared, &mut out);
             }
             drop(table);
-            self.deliver(out);
+            self.deliver(&out);
         }
     }
 
@@ -92,7 +92,7 @@ where
             }
             drop(table);
             removed += slots.len() as u64;
-            self.deliver(out);
+            self.deliver(&out);
         }
         removed
     }

@@ -29,7 +29,7 @@ where
     pub fn sweep(&self, budget: usize) -> usize {
         let mut out = self.outbox();
         let removed = self.sweep_into(budget, &mut out);
-        self.deliver(out);
+        self.deliver(&out);
         self.tidy(budget);
         removed
     }

@@ -39,7 +39,22 @@ where
     /// [`Full`] when there is no room, or when the entry alone is heavier than the whole store may
     /// be. The key has no value then: a failed overwrite never leaves the old one.
     pub fn insert(&self, key: K, value: V, options: Insert) -> Result<Inserted, Full> {
-        let hash = self.hash(&key);
+        self.insert_hashed(self.hash(&key), key, value, options)
+    }
+
+    /// Like [`insert`](Self::insert), for who knows already what [`hash_of`](Self::hash_of) says of
+    /// the key. With any other hash the entry is not found.
+    ///
+    /// # Errors
+    ///
+    /// As [`insert`](Self::insert).
+    pub fn insert_hashed(
+        &self,
+        hash: u64,
+        key: K,
+        value: V,
+        options: Insert,
+    ) -> Result<Inserted, Full> {
         let idle_ttl = options.idle_ttl.or(self.idle_ttl);
         let arrival = Arrival {
             hash,
@@ -57,7 +72,7 @@ where
                 OnFull::Reject => self.insert_if_room(arrival, &mut out),
             }
         };
-        self.deliver(out);
+        self.deliver(&out);
         outcome
     }
 
@@ -65,34 +80,42 @@ where
     fn insert_evicting(&self, arrival: Arrival<K, V>, out: &mut Outbox<'_, K, V, M>) -> Inserted {
         let Arrival { hash, weight, .. } = arrival;
         let number = self.shard_number(hash);
-        let mut table = self.shards[number].write();
-        self.follow_choice(&mut table);
-        let old = self.find_alive(&mut table, &arrival, out);
-        let Some(slot) = old else {
-            let Some(room) = self.make_room(&mut table, hash, weight, out) else {
-                table.tally.rejections += 1;
-                table.shard().recent.remember(hash as u32, RemovalReason::Rejected.miss_cause());
-                out.refuse(&mut table, arrival.entry);
-                drop(table);
-                self.note_write(hash, Use::Insert, weight);
-                return Inserted::Rejected;
-            };
-            room.spend(weight);
-            let slot = self.add(&mut table, arrival);
-            drop(table);
-            let stays = !self.budget.is_over() || self.settle(number, hash, slot, out);
+        let (inserted, slot) = self.enter(&mut self.shards[number].write(), arrival, out);
+        let stays = |slot| !self.budget.is_over() || self.settle(number, hash, slot, out);
+        let inserted = if slot.is_none_or(stays) { inserted } else { Inserted::Rejected };
+        if slot.is_some() && inserted == Inserted::Replaced {
+            self.note_write(hash, Use::Replace, weight);
+        } else {
             self.note_write(hash, Use::Insert, weight);
             self.begin_learning();
-            return if stays { Inserted::New } else { Inserted::Rejected };
+        }
+        inserted
+    }
+
+    /// Puts an entry into a locked shard, where others make room for it; what came of it, and its
+    /// slot.
+    #[inline(always)]
+    fn enter(
+        &self,
+        table: &mut Writing<'_, K, V, M>,
+        arrival: Arrival<K, V>,
+        out: &mut Outbox<'_, K, V, M>,
+    ) -> (Inserted, Option<u32>) {
+        let Arrival { hash, weight, .. } = arrival;
+        self.follow_choice(table);
+        if let Some(before) = self.find_alive(table, &arrival, out) {
+            self.budget.take(0, u64::from(weight));
+            self.budget.give_back(0, u64::from(table.weight_of(before)));
+            return (Inserted::Replaced, Some(self.replace(table, before, arrival, out)));
+        }
+        let Some(room) = self.make_room(table, hash, weight, out) else {
+            table.tally.rejections += 1;
+            table.shard().recent.remember(hash as u32, RemovalReason::Rejected.miss_cause());
+            out.refuse(table, arrival.entry);
+            return (Inserted::Rejected, None);
         };
-        let before = table.weight_of(slot);
-        self.budget.take(0, u64::from(weight));
-        self.budget.give_back(0, u64::from(before));
-        let slot = self.replace(&mut table, slot, arrival, out);
-        drop(table);
-        let stays = !self.budget.is_over() || self.settle(number, hash, slot, out);
-        self.note_write(hash, Use::Replace, weight);
-        if stays { Inserted::Replaced } else { Inserted::Rejected }
+        room.spend(weight);
+        (Inserted::New, Some(self.add(table, arrival)))
     }
 
     fn insert_if_room(
@@ -248,7 +271,7 @@ where
         let reason = if over { RemovalReason::Expired } else { reason };
         self.detach(&mut table, slot, reason, &mut out);
         drop(table);
-        self.deliver(out);
+        self.deliver(&out);
         value
     }
 
@@ -266,7 +289,7 @@ where
             self.detach(&mut table, slot, RemovalReason::Expired, &mut out);
         }
         drop(table);
-        self.deliver(out);
+        self.deliver(&out);
     }
 
     /// Sets from when on an entry must not be served; whether there is one. Counts as a use for

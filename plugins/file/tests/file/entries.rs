@@ -99,6 +99,7 @@ fn clear_empties_the_directory_for_every_backend_on_it() {
         assert!(entry_files(&dir).is_empty());
         assert_eq!((get(&second, "a"), get(&second, "b")), (None, None));
         // A writer that began before the clear and finished after it.
+        fs::create_dir_all(stored.parent().unwrap()).unwrap();
         fs::write(&stored, bytes).unwrap();
         assert_eq!((get(&second, "a"), get(&first, "a")), (None, None));
         assert_eq!((get(&second, "b"), get(&first, "b")), (None, None));

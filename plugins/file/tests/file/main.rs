@@ -4,6 +4,8 @@
 
 mod damage;
 mod entries;
+mod faults;
+mod kills;
 mod limits;
 mod processes;
 mod root;

@@ -1,6 +1,5 @@
 //! Several real processes on one directory: this test binary starts itself.
 
-use std::collections::BTreeMap;
 use std::env;
 use std::io::{BufRead, BufReader, Write};
 use std::process::{Child, Command, Stdio};
@@ -52,49 +51,6 @@ fn start(dir: &Path, seed: u64) -> Child {
         .unwrap()
 }
 
-/// Kills the child after it said `count` times that it wrote; what it said last about each key.
-fn kill_after(child: &mut Child, count: usize) -> BTreeMap<u64, u64> {
-    let mut said = BTreeMap::new();
-    let mut left = count;
-    for line in BufReader::new(child.stdout.take().unwrap()).lines() {
-        let line = line.unwrap();
-        // The last line may be cut off by the kill.
-        if let ["written", key, number] = line.split(' ').collect::<Vec<_>>()[..]
-            && let (Ok(key), Ok(number)) = (key.parse(), number.parse())
-        {
-            left = left.saturating_sub(1);
-            if left == 0 {
-                child.kill().unwrap();
-            }
-            said.insert(key, number);
-        }
-    }
-    child.wait().unwrap();
-    said
-}
-
-#[test]
-fn after_kill_9_every_entry_is_complete_and_as_new_as_was_said() {
-    let seed = fastrand::u64(..);
-    println!("seed {seed}");
-    let mut random = fastrand::Rng::with_seed(seed);
-    for round in 0..20 {
-        let (_outer, dir) = temporary();
-        let mut child = start(&dir, random.u64(..));
-        let said = kill_after(&mut child, random.usize(1..200));
-        let backend = open(&dir);
-        for key in 0..KEYS {
-            let found = get(&backend, &key.to_string()).map(|found| number_of(&found));
-            assert!(found >= said.get(&key).copied(), "round {round}, key {key}");
-        }
-        assert_eq!(corrupt(&backend), 0, "round {round}: a kill tears nothing");
-        let clock = ManualClock::new();
-        clock.advance(Duration::from_secs(100 * 365 * 86_400));
-        open_at(&dir, &clock);
-        assert!(files_below(&dir.join("v1/tmp")).is_empty(), "what it left is removed");
-    }
-}
-
 #[test]
 fn a_clear_holds_while_another_process_writes() {
     let (_outer, dir) = temporary();
@@ -144,11 +100,7 @@ fn child_meets_a_limit() {
     assert_eq!(error.kind(), ErrorKind::Capacity, "{error}");
     assert_eq!(get(&backend, "42"), None, "neither the old value nor a part of the new one");
     assert!(files_below(&dir.join("v1/tmp")).is_empty());
-    assert_eq!(
-        entry_files(dir).len(),
-        37,
-        "to make room one in twenty of 41 went, and then the old value"
-    );
+    assert_eq!(entry_files(dir).len(), 40, "one file is too long; that the others go helps nobody");
     set(&backend, "42", &[1; 50_000]);
     assert_eq!(get(&backend, "42"), Some(entry(&[1; 50_000])));
     println!("\nchild done");

@@ -120,7 +120,7 @@ fn the_room_of_cold_entries_stays_within_bounds() {
     let mut policy = ClockProConfig::default().build(Capacity { entries: Some(8), weight: None });
     for round in 1..100 {
         churn(&mut policy, 8, round * 50);
-        assert!((0.0..=MOST).contains(&policy.cold_ratio), "{}", policy.cold_ratio);
+        assert!((0.0..=MOST).contains(&policy.cold.share()), "{}", policy.cold.share());
     }
 }
 
@@ -131,7 +131,7 @@ fn a_room_that_is_not_adaptive_stays_as_it_is() {
     for round in 1..10 {
         churn(&mut policy, 8, round * 50);
     }
-    assert!((policy.cold_ratio - 0.03).abs() < 1e-9, "{}", policy.cold_ratio);
+    assert!((policy.cold.share() - 0.03).abs() < 1e-9, "{}", policy.cold.share());
 }
 
 #[test]

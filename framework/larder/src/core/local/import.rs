@@ -69,7 +69,7 @@ impl<K: Key, V: CacheValue> Core<K, V> {
             if mode == ImportMode::KeepNewer && local.store.table.contains(&key) {
                 return Fate::Older;
             }
-            if self.insert_locally(local, key.clone(), stored, insert).is_err() {
+            if self.insert_locally(local, hash, key.clone(), stored, insert).is_err() {
                 return Fate::Refused;
             }
             if let Some(unused) = unused {
@@ -77,7 +77,7 @@ impl<K: Key, V: CacheValue> Core<K, V> {
             }
             Fate::Stored
         };
-        local.fence.change(hash, |_| (), change)
+        local.fence.change(hash, change)
     }
 
     /// The value of an entry, or that there is none, and how long it is in bytes.

@@ -100,7 +100,7 @@ impl<K: Key, V: CacheValue> Core<K, V> {
                 }
             }
         };
-        if let Some(answer) = self.look_again(local, key, cause, &request) {
+        if let Some(answer) = self.look_again(local, key, lead.hash(), cause, &request) {
             return land(lead, Ok(answer));
         }
         let span = self.load_span();
@@ -155,7 +155,7 @@ impl<K: Key, V: CacheValue> Core<K, V> {
         let Loader { run, options, takes_negative } = loader;
         let request = Request { options: &options, takes_negative };
         let local = self.local().expect("a cache keeps the tiers it was opened with");
-        if let Some(answer) = self.look_again(&local, &key, cause, &request) {
+        if let Some(answer) = self.look_again(&local, &key, lead.hash(), cause, &request) {
             return land(lead, Ok(answer));
         }
         let outcome = self.run(run).instrument(self.load_span()).await;
@@ -220,6 +220,7 @@ impl<K: Key, V: CacheValue> Core<K, V> {
         &self,
         local: &Local<'_, K, V>,
         key: &Q,
+        hash: u64,
         cause: MissCause,
         request: &Request<'_>,
     ) -> Option<Option<V>>
@@ -227,7 +228,7 @@ impl<K: Key, V: CacheValue> Core<K, V> {
         K: Borrow<Q>,
         Q: KeyRef<K> + ?Sized,
     {
-        let answer = local.store.table.peek(key)?.read()?;
+        let answer = local.store.table.peek_hashed(hash, key)?.read()?;
         if answer.is_none() && !request.takes_negative {
             return None;
         }
@@ -263,13 +264,13 @@ impl<K: Key, V: CacheValue> Core<K, V> {
         }) else {
             return land(lead, outcome);
         };
-        let mut is_kept = false;
+        let (hash, mut is_kept) = (lead.hash(), false);
         let followers = lead.end(|flight, is_current| {
             let Flight { key, followers, .. } = flight;
             is_kept = is_current && stored.tags().is_none_or(Tags::hold);
             if is_kept {
                 // A store that is full is a slower cache, not a failure.
-                self.insert_locally(local, key, stored, insert).ok();
+                self.insert_locally(local, hash, key, stored, insert).ok();
             }
             followers
         });

@@ -65,6 +65,18 @@ fn a_loop_that_does_not_fit_makes_the_store_leave_lru() {
 }
 
 #[test]
+fn a_store_that_is_only_written_to_keeps_the_policy_that_keeps_most() {
+    let store = auto(&["lirs", "lru"], 500, 1);
+    for key in (0..600).cycle().take(60_000) {
+        store.insert(key, Arc::new(key), Insert::default()).unwrap();
+        assert_eq!(store.estimates().map_or("lirs".into(), |estimates| estimates.policy), "lirs");
+    }
+    let estimates = store.estimates().expect("it has been full");
+    let [lirs, lru] = &estimates.policies[..] else { panic!("there are two") };
+    assert!(lirs.hit_ratio > 0.7 && lru.hit_ratio < 0.1, "{estimates:?}");
+}
+
+#[test]
 fn auto_answers_about_as_much_as_the_best_of_its_candidates() {
     let mut random = fastrand::Rng::with_seed(7);
     // Popular keys are small numbers, as the product of chances is mostly small.

@@ -1,0 +1,106 @@
+//! [`Leases`], who loads a key.
+//!
+//! A lease is a file named like the entry, locked by the process that has it and removed when the
+//! key is written or deleted. The kernel unlocks it when that process ends, so nobody waits for the
+//! dead. It holds the token and the end of the lease, big endian.
+
+use std::collections::HashMap;
+use std::fs::{File, TryLockError};
+use std::io;
+use std::sync::{Mutex, MutexGuard, PoisonError};
+use std::time::Duration;
+
+use larder_core::backend::Lease;
+use larder_core::{Result, Timestamp, key};
+
+use crate::directory::Directory;
+use crate::error::failed;
+use crate::home::Home;
+use crate::layout::EntryName;
+use crate::platform::{self, Access};
+
+/// The leases that this process has.
+#[derive(Debug, Default)]
+pub(crate) struct Leases(Mutex<HashMap<EntryName, Held>>);
+
+/// A lease: it holds as long as the file is open.
+#[derive(Debug)]
+struct Held {
+    _file: File,
+    until: Timestamp,
+}
+
+impl Leases {
+    /// The key was written or deleted. The caller holds the lock of its shard.
+    pub(crate) fn end(&self, home: &Home, name: EntryName) {
+        // A key without a lease is the usual case, and then there is no such file.
+        home.leases.remove_file(&name.to_string()).ok();
+        self.held().remove(&name);
+    }
+
+    fn held(&self) -> MutexGuard<'_, HashMap<EntryName, Held>> {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    fn keep(&self, name: EntryName, held: Held, now: Timestamp) {
+        let mut all = self.held();
+        all.retain(|_, held| held.until > now);
+        all.insert(name, held);
+    }
+
+    /// Closes what is over.
+    fn forget_overdue(&self, now: Timestamp) {
+        self.held().retain(|_, held| held.until > now);
+    }
+}
+
+impl Directory {
+    /// Asks for the right to load a key.
+    pub(crate) fn lease(&self, key: &str, duration: Duration) -> Result<Lease> {
+        key::check_text(key)?;
+        let home = self.home()?;
+        let name = self.name(&home, key);
+        let _guard = self.locks.acquire(&home, name.shard());
+        let at = |error| failed("lease", home.leases.path(), error);
+        self.leases.forget_overdue(self.now());
+        if let Some(remaining) = self.held_by_another(&home, name).map_err(at)? {
+            return Ok(Lease::Held { remaining: Some(remaining) });
+        }
+        // Whoever had it may still hold the file open, but not this one.
+        home.leases.remove_file(&name.to_string()).ok();
+        self.grant(&home, name, duration).map_err(at)
+    }
+
+    fn held_by_another(&self, home: &Home, name: EntryName) -> io::Result<Option<Duration>> {
+        let file = match home.leases.file(&name.to_string(), Access::Patch) {
+            Ok(file) => file,
+            Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(None),
+            // What is there instead of a lease is removed.
+            Err(error) if platform::is_foreign(&error) => return Ok(None),
+            Err(error) => return Err(error),
+        };
+        match file.try_lock() {
+            // Nobody has it: the process that had it is gone.
+            Ok(()) => return Ok(None),
+            Err(TryLockError::WouldBlock) => {}
+            Err(TryLockError::Error(error)) => return Err(error),
+        }
+        let mut until = [0; 8];
+        // What cannot be read is not yet written: a lease that is over at once.
+        platform::read_at(&file, &mut until, 8).ok();
+        let remaining = Timestamp::from_micros(u64::from_be_bytes(until)).since(self.now());
+        Ok((!remaining.is_zero()).then_some(remaining))
+    }
+
+    fn grant(&self, home: &Home, name: EntryName, duration: Duration) -> io::Result<Lease> {
+        let file = home.leases.file(&name.to_string(), Access::Create)?;
+        file.try_lock().map_err(io::Error::from)?;
+        let (token, until) = (fastrand::u64(..), self.now().after(duration));
+        let mut text = [0; 16];
+        text[..8].copy_from_slice(&token.to_be_bytes());
+        text[8..].copy_from_slice(&until.as_micros().to_be_bytes());
+        platform::write_at(&file, &text, 0)?;
+        self.leases.keep(name, Held { _file: file, until }, self.now());
+        Ok(Lease::Granted { token })
+    }
+}

@@ -1,0 +1,124 @@
+//! [`Locks`], who may replace or remove the files of a shard.
+//!
+//! Renaming and removing are atomic, so readers need no lock. Those who look first and then change
+//! do: between the look and the change nobody else may put another entry in place. Threads of one
+//! process exclude each other with a mutex, processes with `flock` on a file, which the kernel
+//! releases when a process ends, however it ends.
+
+use std::fs::{File, TryLockError};
+use std::io;
+use std::sync::{Mutex, MutexGuard, PoisonError};
+use std::thread;
+use std::time::Duration;
+
+use crate::home::Home;
+use crate::platform::{Access, Stat};
+
+/// How many locks the shards share. Each costs a descriptor.
+const LOCKS: usize = 16;
+
+/// The pauses between attempts to get a lock that another process holds. Holding it takes some
+/// microseconds. A process that was stopped in between must not stop the others, so after the last
+/// pause the work goes on without: at worst an entry that was written at that moment is lost.
+const PAUSES: [Duration; 12] = {
+    let mut pauses = [Duration::from_micros(20); 12];
+    let mut index = 1;
+    while index < pauses.len() {
+        pauses[index] = Duration::from_micros(20 << index);
+        index += 1;
+    }
+    pauses
+};
+
+/// A file that is locked until this is dropped.
+///
+/// Closing it would not do: a child process that is being started has a copy of the descriptor for
+/// a moment, and the lock would last as long.
+#[derive(Debug)]
+pub(crate) struct LockedFile(File);
+
+impl LockedFile {
+    /// Waits for the lock.
+    pub(crate) fn wait(file: File) -> io::Result<Self> {
+        file.lock()?;
+        Ok(Self(file))
+    }
+
+    /// Takes the lock if nobody has it.
+    pub(crate) fn take(file: File) -> io::Result<Option<Self>> {
+        match file.try_lock() {
+            Ok(()) => Ok(Some(Self(file))),
+            Err(TryLockError::WouldBlock) => Ok(None),
+            Err(TryLockError::Error(error)) => Err(error),
+        }
+    }
+}
+
+impl Drop for LockedFile {
+    fn drop(&mut self) {
+        // If that fails closing it does the same, only later.
+        self.0.unlock().ok();
+    }
+}
+
+/// The locks of a directory.
+#[derive(Debug, Default)]
+pub(crate) struct Locks([Mutex<Option<File>>; LOCKS]);
+
+/// The right to change the files of a shard; ends when it is dropped.
+#[derive(Debug)]
+pub(crate) struct Guard<'a> {
+    file: MutexGuard<'a, Option<File>>,
+}
+
+impl Locks {
+    /// Waits for the right to change the files of a shard.
+    pub(crate) fn acquire(&self, home: &Home, shard: u8) -> Guard<'_> {
+        let number = usize::from(shard) % LOCKS;
+        let mut file = self.0[number].lock().unwrap_or_else(PoisonError::into_inner);
+        // Where no file can be locked (a disk that became read-only, no descriptors left), only
+        // the threads of this process exclude each other.
+        if lock(&mut file, home, number).is_err() {
+            *file = None;
+        }
+        Guard { file }
+    }
+}
+
+impl Drop for Guard<'_> {
+    fn drop(&mut self) {
+        if let Some(file) = &*self.file
+            && file.unlock().is_err()
+        {
+            // Closing it unlocks it as well.
+            *self.file = None;
+        }
+    }
+}
+
+fn lock(slot: &mut Option<File>, home: &Home, number: usize) -> io::Result<()> {
+    // Once for the file that is open, and again when somebody removed it.
+    for _ in 0..2 {
+        let file = match slot.take() {
+            Some(file) => file,
+            None => home.locks.file(&format!("{number:x}"), Access::Share)?,
+        };
+        wait(&file)?;
+        if Stat::of(&file)?.links > 0 {
+            *slot = Some(file);
+            return Ok(());
+        }
+    }
+    Err(io::ErrorKind::NotFound.into())
+}
+
+fn wait(file: &File) -> io::Result<()> {
+    for pause in PAUSES {
+        match file.try_lock() {
+            Ok(()) => return Ok(()),
+            Err(TryLockError::WouldBlock) => thread::sleep(pause),
+            Err(TryLockError::Error(error)) => return Err(error),
+        }
+    }
+    Err(io::ErrorKind::TimedOut.into())
+}

@@ -1,0 +1,128 @@
+//! Removing what nobody can find any more: entries of earlier epochs, and what a crash left.
+
+use std::collections::HashSet;
+use std::io;
+use std::time::Duration;
+
+use larder_core::{Result, Timestamp};
+
+use crate::directory::Directory;
+use crate::error::failed;
+use crate::home::Home;
+use crate::layout::{self, EntryName, epoch_name, parse_epoch, parse_temporary, parse_writer};
+use crate::locks::LockedFile;
+use crate::meta;
+use crate::platform::{Access, Dir};
+
+/// After this time a temporary file of a writer of which nothing is known is garbage.
+const ORPHAN_AFTER: Duration = Duration::from_secs(3600);
+
+impl Directory {
+    /// Removes garbage, about so many files; whether there may be more. Any number of threads and
+    /// processes may sweep at a time.
+    pub(crate) fn sweep(&self, most: usize) -> Result<bool> {
+        let home = self.home()?;
+        let at = |error| failed("sweep", home.version.path(), error);
+        remove_dead_writers(&home, self.now()).map_err(at)?;
+        remove_dead_leases(self, &home).map_err(at)?;
+        remove_epochs(&home, most).map_err(at)
+    }
+}
+
+/// Removes what writers left aside that are gone: the kernel has unlocked their files.
+fn remove_dead_writers(home: &Home, now: Timestamp) -> io::Result<()> {
+    let (mut dead, mut alive) = (HashSet::new(), HashSet::new());
+    for writer in list(&home.locks, parse_writer)? {
+        if writer != home.writer && is_unlocked(&home.locks, &layout::writer_name(writer)) {
+            dead.insert(writer);
+        } else {
+            alive.insert(writer);
+        }
+    }
+    for name in list(&home.temporary, |name| parse_temporary(name).map(|_| name.to_owned()))? {
+        let Some((begun, writer)) = parse_temporary(&name) else { continue };
+        let is_old = || now.since(Timestamp::from_micros(begun)) > ORPHAN_AFTER;
+        if dead.contains(&writer) || (!alive.contains(&writer) && is_old()) {
+            // Another process may be removing it, too.
+            home.temporary.remove_file(&name).ok();
+        }
+    }
+    for writer in dead {
+        home.locks.remove_file(&layout::writer_name(writer)).ok();
+    }
+    Ok(())
+}
+
+/// Removes leases of processes that are gone.
+fn remove_dead_leases(directory: &Directory, home: &Home) -> io::Result<()> {
+    for name in list(&home.leases, EntryName::parse)? {
+        let _guard = directory.locks.acquire(home, name.shard());
+        if is_unlocked(&home.leases, &name.to_string()) {
+            home.leases.remove_file(&name.to_string()).ok();
+        }
+    }
+    Ok(())
+}
+
+/// Whether a file exists that nobody has locked.
+fn is_unlocked(dir: &Dir, name: &str) -> bool {
+    let Ok(file) = dir.file(name, Access::Patch) else { return false };
+    matches!(LockedFile::take(file), Ok(Some(_)))
+}
+
+/// Removes the entries of all epochs but the current one.
+fn remove_epochs(home: &Home, most: usize) -> io::Result<bool> {
+    // Listed first: an epoch that begins after the list was made is not in it, so it cannot be
+    // taken for an old one.
+    let epochs = list(&home.epochs, parse_epoch)?;
+    let usages = list(&home.usages, parse_epoch)?;
+    let Ok((current, _)) = meta::read(&home.version) else {
+        // Somebody removes the directory.
+        return Ok(false);
+    };
+    let mut left = most;
+    for epoch in epochs.into_iter().filter(|epoch| *epoch != current.epoch) {
+        if !remove_epoch(&home.epochs, &epoch_name(epoch), &mut left)? {
+            return Ok(true);
+        }
+    }
+    for epoch in usages.into_iter().filter(|epoch| *epoch != current.epoch) {
+        home.usages.remove_file(&epoch_name(epoch)).ok();
+    }
+    Ok(false)
+}
+
+/// Removes the entries of an epoch, and its directories unless there is something else in them;
+/// whether all of them went before `left` was used up.
+fn remove_epoch(epochs: &Dir, name: &str, left: &mut usize) -> io::Result<bool> {
+    let Ok(epoch) = epochs.child(name) else { return Ok(true) };
+    let shards = list(&epoch, |name| {
+        let shard = u8::from_str_radix(name, 16).ok()?;
+        (layout::shard_name(shard) == name).then_some(shard)
+    })?;
+    for shard in shards {
+        let shard_name = layout::shard_name(shard);
+        let Ok(dir) = epoch.child(&shard_name) else { continue };
+        let parse = |name: &str| EntryName::parse(name).filter(|name| name.shard() == shard);
+        for entry in list(&dir, parse)? {
+            if *left == 0 {
+                return Ok(false);
+            }
+            *left -= 1;
+            dir.remove_file(&entry.to_string()).ok();
+        }
+        epoch.remove_dir(&shard_name).ok();
+    }
+    epochs.remove_dir(name).ok();
+    Ok(true)
+}
+
+/// The names in a directory that are ours, in the form that `parse` gives them.
+fn list<T>(dir: &Dir, mut parse: impl FnMut(&str) -> Option<T>) -> io::Result<Vec<T>> {
+    let mut found = Vec::new();
+    dir.names(&mut |name| {
+        found.extend(parse(name));
+        true
+    })?;
+    Ok(found)
+}
