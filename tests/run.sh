@@ -6,7 +6,8 @@
 #                                the fuzzing and the documentation
 #   bash tests/run.sh --soak     with the long versions of the randomised tests
 #
-# Needs cargo and C and C++ compilers; installs compilers and missing rustup components where it may.
+# Needs cargo, C and C++ compilers and Python 3; installs the latter and missing rustup components
+# where it may.
 set -euo pipefail
 
 cd "$(dirname "${BASH_SOURCE[0]}")/.."
@@ -17,7 +18,7 @@ for argument in "$@"; do
         --quick) quick=true ;;
         --soak) export LARDER_SOAK=1 ;;
         -h | --help)
-            sed -n '2,9s/^# \{0,1\}//p' "${BASH_SOURCE[0]}"
+            sed -n '2,10s/^# \{0,1\}//p' "${BASH_SOURCE[0]}"
             exit 0
             ;;
         *)
@@ -65,6 +66,19 @@ need_compilers() {
         return
     fi
     die "a C or C++ compiler (cc, c++) is missing. Install gcc or clang; on Debian: sudo apt-get install g++"
+}
+
+# The serializer `pickle` is compared with a real Python.
+need_python() {
+    if command -v "${PYTHON:-python3}" >/dev/null; then
+        return
+    fi
+    if [ -z "${PYTHON:-}" ] && command -v apt-get >/dev/null && [ "$(id -u)" = 0 ]; then
+        apt-get update && DEBIAN_FRONTEND=noninteractive apt-get install -y python3 ||
+            die "python3 is missing and could not be installed. Run: apt-get install python3"
+        return
+    fi
+    die "${PYTHON:-python3} is missing. Install Python 3.8 or later; on Debian: sudo apt-get install python3"
 }
 
 # ── sections ──
@@ -166,6 +180,7 @@ expect_file_tier() {
 
 need_cargo
 need_compilers
+need_python
 need_component fmt
 need_component clippy
 

@@ -59,8 +59,9 @@ own can link the command line into itself.",
 The kind is known, but this program cannot use it.
 
 Either the crate that has it is not linked: add it to Cargo.toml and name it in code (`use
-larder_memory as _;`), because a crate that nobody names is not linked. Or it is planned and not
-part of this release. Or it comes from a library, and this build does not load libraries.",
+larder_memory as _;`), because a crate that nobody names is not linked. Or the crate is there
+without the feature that has it: turn it on (`cargo add larder --features pickle`). Or it is planned
+and not part of this release. Or it comes from a library, and this build does not load libraries.",
     ),
     (
         "C0203",

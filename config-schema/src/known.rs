@@ -9,17 +9,29 @@ pub(crate) struct Known {
     pub(crate) slot: Slot,
     pub(crate) kind: &'static str,
     pub(crate) crate_name: &'static str,
+    /// The feature of that crate, and of `larder`, which has to be on.
+    pub(crate) feature: Option<&'static str>,
     /// Whether that crate is part of this release.
     pub(crate) is_released: bool,
 }
 
 impl Known {
     const fn released(slot: Slot, kind: &'static str, crate_name: &'static str) -> Self {
-        Self { slot, kind, crate_name, is_released: true }
+        Self { slot, kind, crate_name, feature: None, is_released: true }
     }
 
     const fn planned(slot: Slot, kind: &'static str, crate_name: &'static str) -> Self {
-        Self { slot, kind, crate_name, is_released: false }
+        Self { slot, kind, crate_name, feature: None, is_released: false }
+    }
+
+    /// The kind is only there with a feature of the same name.
+    const fn with_feature(self) -> Self {
+        Self { feature: Some(self.kind), ..self }
+    }
+
+    /// The kind is only there with this feature.
+    const fn of_feature(self, feature: &'static str) -> Self {
+        Self { feature: Some(feature), ..self }
     }
 }
 
@@ -51,20 +63,20 @@ const KNOWN: &[Known] = &[
     Known::released(Slot::Policy, "tinylfu", POLICIES),
     Known::released(Slot::Policy, "ttl", POLICIES),
     Known::released(Slot::Policy, "w-tinylfu", POLICIES),
+    Known::released(Slot::Serializer, "cbor", SERIALIZERS).with_feature(),
     Known::released(Slot::Serializer, "json", SERIALIZERS),
     Known::released(Slot::Serializer, "messagepack", SERIALIZERS),
-    Known::planned(Slot::Serializer, "cbor", SERIALIZERS),
-    Known::planned(Slot::Serializer, "pickle", SERIALIZERS),
-    Known::planned(Slot::Serializer, "postcard", SERIALIZERS),
-    Known::planned(Slot::Serializer, "raw", SERIALIZERS),
-    Known::planned(Slot::Serializer, "string", SERIALIZERS),
-    Known::planned(Slot::Serializer, "typed", SERIALIZERS),
-    Known::released(Slot::Wrapper, "aes-256-gcm", SERIALIZERS),
+    Known::released(Slot::Serializer, "pickle", SERIALIZERS).with_feature(),
+    Known::released(Slot::Serializer, "postcard", SERIALIZERS).with_feature(),
+    Known::released(Slot::Serializer, "raw", SERIALIZERS),
+    Known::released(Slot::Serializer, "string", SERIALIZERS),
+    Known::released(Slot::Serializer, "typed", SERIALIZERS),
+    Known::released(Slot::Wrapper, "aes-256-gcm", SERIALIZERS).of_feature("encrypt"),
     Known::released(Slot::Wrapper, "base64", SERIALIZERS),
-    Known::released(Slot::Wrapper, "lz4", SERIALIZERS),
-    Known::released(Slot::Wrapper, "xchacha20-poly1305", SERIALIZERS),
-    Known::released(Slot::Wrapper, "zlib", SERIALIZERS),
-    Known::released(Slot::Wrapper, "zstd", SERIALIZERS),
+    Known::released(Slot::Wrapper, "lz4", SERIALIZERS).with_feature(),
+    Known::released(Slot::Wrapper, "xchacha20-poly1305", SERIALIZERS).of_feature("encrypt"),
+    Known::released(Slot::Wrapper, "zlib", SERIALIZERS).with_feature(),
+    Known::released(Slot::Wrapper, "zstd", SERIALIZERS).with_feature(),
     Known::planned(Slot::Invalidator, "redis-pubsub", "larder-redis"),
     Known::planned(Slot::Invalidator, "redis-stream", "larder-redis"),
     Known::planned(Slot::Replicator, "redis-stream", "larder-redis"),
@@ -83,6 +95,8 @@ pub struct Unlinked {
     pub kind: &'static str,
     /// The crate that has it.
     pub crate_name: &'static str,
+    /// The feature of that crate, and of `larder`, which has to be on; `None` if it needs none.
+    pub feature: Option<&'static str>,
     /// Whether that crate is part of this release.
     pub is_released: bool,
 }
@@ -94,6 +108,7 @@ pub fn unlinked(registry: &Registry) -> impl Iterator<Item = Unlinked> {
         slot: known.slot,
         kind: known.kind,
         crate_name: known.crate_name,
+        feature: known.feature,
         is_released: known.is_released,
     })
 }

@@ -132,6 +132,10 @@ fn a_refused_value_comes_with_what_to_write_instead() {
             "C0202 serializer `json` is known, but this program was built without it; add the crate and link it:\n    cargo add larder-serializers\n    use larder_serializers as _;      // in main.rs: an unused crate is not linked",
         ),
         (
+            "serializer = 'pickle'",
+            "C0202 serializer `pickle` is known, but this program was built without it; turn the feature on:\n    cargo add larder --features pickle",
+        ),
+        (
             "serializer = 'jsn'",
             "C0201 unknown serializer kind `jsn`; `json` has a similar name, and is not part of this program",
         ),

@@ -265,6 +265,12 @@ impl<'a> Checker<'a> {
                 .help(help);
         }
         let message = format!("{word} `{kind}` is known, but this program was built without it");
+        if let Some(feature) = known.feature {
+            let label = format!("provided by the feature `{feature}` of crate `{name}`");
+            let help = format!("turn the feature on:\n    cargo add larder --features {feature}");
+            let error = Diagnostic::error("C0202", message);
+            return error.at(node.at.clone(), label).note(linked).help(help);
+        }
         let label = format!("provided by crate `{name}`, which is not linked");
         let module = name.replace('-', "_");
         Diagnostic::error("C0202", message).at(node.at.clone(), label).note(linked).help(format!(

@@ -51,11 +51,11 @@ names! {
     /// event, debug: the entries of an earlier process are in memory again.
     /// Fields: `cache`, `path`, `restored`.
     CACHE_RESTORED = "cache.restored";
-    /// event, warn: the file of `persist` could not be read, or not to its end: the cache starts
-    /// with what was read before. Fields: `cache`, `path`, `restored`, `error`.
+    /// event, warn: the file of `persist` could not be read, or only a part of its entries: the
+    /// cache starts with those. Fields: `cache`, `path`, `restored`, `error`.
     RESTORE_FAILED = "restore.failed";
-    /// event, warn: the file of `persist` could not be written: the old one is still there.
-    /// Fields: `cache`, `path`, `error`.
+    /// event, warn: the file of `persist` could not be written, and the old one is still there; or
+    /// it was, without some of the values. Fields: `cache`, `path`, `error`.
     SAVE_FAILED = "save.failed";
     /// event, warn: a file of the file backend was unreadable and was removed.
     /// Fields: `cache`, `reason`.

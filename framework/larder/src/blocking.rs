@@ -3,6 +3,7 @@
 use std::borrow::Borrow;
 use std::fmt;
 use std::future::ready;
+use std::io::{Read, Write};
 
 use larder_core::{Life, Result};
 
@@ -10,6 +11,7 @@ use crate::block::block_on;
 use crate::cache::{Cache, Lookup};
 use crate::core::{BoxError, CacheValue, Key, KeyRef, Loader, boxed};
 use crate::settings::SetOptions;
+use crate::snapshot::{Exported, ImportMode, Imported};
 use crate::stats::MissCause;
 
 /// The calls of a [`Cache`], made to wait. What each does and how it fails is said there.
@@ -216,6 +218,30 @@ impl<K: Key, V: CacheValue> Blocking<K, V> {
     /// As [`Cache::invalidate_tag`].
     pub fn invalidate_tag(&self, tag: &str) -> Result<()> {
         block_on(self.cache.invalidate_tag(tag))
+    }
+
+    /// See [`Cache::export`]. Works on this thread.
+    ///
+    /// # Errors
+    ///
+    /// As [`Cache::export`].
+    pub fn export<W>(&self, writer: W) -> Result<(Exported, W)>
+    where
+        W: Write + Send + 'static,
+    {
+        block_on(self.cache.export(writer))
+    }
+
+    /// See [`Cache::import`]. Works on this thread.
+    ///
+    /// # Errors
+    ///
+    /// As [`Cache::import`].
+    pub fn import<R>(&self, reader: R, mode: ImportMode) -> Result<Imported>
+    where
+        R: Read + Send + 'static,
+    {
+        block_on(self.cache.import(reader, mode))
     }
 
     /// See [`Cache::exists`].

@@ -33,7 +33,10 @@
 //!
 //! | feature | default | what |
 //! |---|---|---|
+//! | `cbor` | yes | the serializer of that name |
 //! | `file` | yes | the backend that keeps entries as files |
+//! | `pickle` | yes | the serializer of that name |
+//! | `postcard` | yes | the serializer of that name |
 
 mod assemble;
 mod block;
@@ -100,11 +103,6 @@ pub fn registry() -> Registry {
             TINYLFU, TTL, TWO_Q, W_TINYLFU,
         ]
     };
-    let serializers = [larder_serializers::JSON, larder_serializers::MESSAGEPACK];
-    let wrappers = {
-        use larder_serializers::wrap::{AES_256_GCM, BASE64, LZ4, XCHACHA20_POLY1305, ZLIB, ZSTD};
-        [AES_256_GCM, BASE64, LZ4, XCHACHA20_POLY1305, ZLIB, ZSTD]
-    };
-    let plugins = policies.into_iter().chain(serializers).chain(wrappers);
-    plugins.fold(registry, Registry::with)
+    let serializers = larder_serializers::PLUGINS.iter().copied();
+    policies.into_iter().chain(serializers).fold(registry, Registry::with)
 }

@@ -15,7 +15,7 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
 use larder_config::model::PersistSpec;
-use larder_core::{CacheError, Result, telemetry};
+use larder_core::{CacheError, ErrorKind, Result, telemetry};
 use tokio::sync::{Mutex as Turn, OwnedMutexGuard};
 use tokio::task::JoinHandle;
 
@@ -157,6 +157,7 @@ impl Persist {
     fn note_restored(&self, imported: Imported, error: Option<CacheError>) {
         let (cache, path) = (&self.engine.name, self.path.display());
         self.engine.counters.restored.fetch_add(imported.entries, Relaxed);
+        let error = error.or_else(|| unreadable(imported.refused));
         if let Some(error) = error {
             count(&self.engine.counters.snapshot_failures);
             tracing::warn!(
@@ -191,16 +192,25 @@ impl Persist {
             file.commit()?;
             Ok(exported)
         });
-        saved.await.map_err(|error| {
-            count(&self.engine.counters.snapshot_failures);
-            let error = error.with("cache", &self.engine.name);
-            tracing::warn!(
-                target: telemetry::TARGET,
-                cache = %self.engine.name, path = %self.path.display(), %error,
-                "{}", telemetry::SAVE_FAILED
-            );
-            error
-        })
+        let saved = saved.await.map_err(|error| error.with("cache", &self.engine.name));
+        match &saved {
+            Err(error) => self.warn_unsaved(error),
+            Ok(exported) if exported.skipped > 0 => self.warn_unsaved(
+                &CacheError::new(ErrorKind::Serialization, "some values could not be written")
+                    .with("entries", exported.skipped),
+            ),
+            Ok(_) => {}
+        }
+        saved
+    }
+
+    fn warn_unsaved(&self, error: &CacheError) {
+        count(&self.engine.counters.snapshot_failures);
+        tracing::warn!(
+            target: telemetry::TARGET,
+            cache = %self.engine.name, path = %self.path.display(), %error,
+            "{}", telemetry::SAVE_FAILED
+        );
     }
 
     /// Saves for the last time: the cache takes no calls any more.
@@ -215,6 +225,16 @@ impl Persist {
     fn state(&self) -> MutexGuard<'_, State> {
         self.state.lock().unwrap_or_else(PoisonError::into_inner)
     }
+}
+
+/// Why entries of a file that is whole did not come back, if some did not.
+fn unreadable(refused: u64) -> Option<CacheError> {
+    let message = "some entries are of no use to this cache";
+    (refused > 0).then(|| {
+        CacheError::new(ErrorKind::Serialization, message)
+            .with("entries", refused)
+            .hint("they have other types, another serializer, or no room")
+    })
 }
 
 /// Some keys, what became of others, and whether they were the last or what follows them.

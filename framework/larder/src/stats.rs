@@ -202,7 +202,7 @@ pub struct StatsSnapshot {
     pub expirations: u64,
     /// Entries that came back from the file of `persist`.
     pub restored: u64,
-    /// How often that file could not be read, or not to its end, or not be written.
+    /// How often that file could not be read or written, or only in part.
     pub snapshot_failures: u64,
     /// Entries in the store.
     pub entries: u64,

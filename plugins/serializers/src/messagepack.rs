@@ -51,20 +51,33 @@ impl Serializer for MessagePack {
     }
 
     fn serialize(&self, value: &dyn erased_serde::Serialize, out: &mut Vec<u8>) -> Result<()> {
-        let start = out.len();
-        let mut packer = rmp_serde::Serializer::new(&mut *out).with_struct_map();
-        erased_serde::serialize(value, &mut packer)
-            .map_err(|error| not_written(MessagePackConfig::KIND, error))?;
-        // What would be refused when it is read must not be stored.
-        shape::check(&out[start..]).map_err(|error| not_written(MessagePackConfig::KIND, error))
+        write(value, out, MessagePackConfig::KIND)
     }
 
     fn deserialize(&self, bytes: &[u8], visit: &mut Visit<'_>) -> Result<()> {
-        shape::check(bytes).map_err(|error| not_read(MessagePackConfig::KIND, error))?;
-        let mut unpacker = rmp_serde::Deserializer::from_read_ref(bytes);
-        visit(&mut <dyn erased_serde::Deserializer<'_>>::erase(&mut unpacker))
-            .map_err(|error| not_read(MessagePackConfig::KIND, error))
+        read(bytes, visit, MessagePackConfig::KIND)
     }
+}
+
+/// Appends the value; `kind` is the serializer that an error names.
+pub(crate) fn write(
+    value: &dyn erased_serde::Serialize,
+    out: &mut Vec<u8>,
+    kind: &'static str,
+) -> Result<()> {
+    let start = out.len();
+    let mut packer = rmp_serde::Serializer::new(&mut *out).with_struct_map();
+    erased_serde::serialize(value, &mut packer).map_err(|error| not_written(kind, error))?;
+    // What would be refused when it is read must not be stored.
+    shape::check(&out[start..]).map_err(|error| not_written(kind, error))
+}
+
+/// Reads exactly one value; `kind` is the serializer that an error names.
+pub(crate) fn read(bytes: &[u8], visit: &mut Visit<'_>, kind: &'static str) -> Result<()> {
+    shape::check(bytes).map_err(|error| not_read(kind, error))?;
+    let mut unpacker = rmp_serde::Deserializer::from_read_ref(bytes);
+    visit(&mut <dyn erased_serde::Deserializer<'_>>::erase(&mut unpacker))
+        .map_err(|error| not_read(kind, error))
 }
 
 /// The plugin, for explicit registration.

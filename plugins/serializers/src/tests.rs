@@ -1,13 +1,25 @@
-use std::collections::BTreeMap;
+//! What holds for every serializer; each has its own in its file of the same name.
+
+use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::fmt;
+use std::net::IpAddr;
+use std::time::Duration;
 
-use larder_core::serializer::formats;
-use larder_core::{ErrorKind, Registry, Result, Serializer, Slot, erased_serde};
-use serde::de::{DeserializeOwned, IgnoredAny, SeqAccess, Visitor};
+use larder_core::{Registry, Result, Serializer, Slot, erased_serde};
+use serde::de::{DeserializeOwned, SeqAccess, Visitor};
 use serde::{Deserialize, Serialize};
-use serde_json::Value;
 
-use crate::{Json, JsonConfig, MAX_DEPTH, MessagePack};
+use crate::{
+    Cbor, Json, JsonConfig, MessagePack, Pickle, PickleConfig, Postcard, Raw, Text, Typed,
+};
+
+mod frozen;
+mod hostile;
+mod model;
+mod narrow;
+mod pickle;
+mod postcard;
+mod typed;
 
 fn write<T: Serialize>(serializer: &dyn Serializer, value: &T) -> Result<Vec<u8>> {
     let mut out = Vec::new();
@@ -24,17 +36,45 @@ fn read<T: DeserializeOwned>(serializer: &dyn Serializer, bytes: &[u8]) -> Resul
     Ok(found.expect("a success visits"))
 }
 
-fn all() -> [Box<dyn Serializer>; 3] {
-    let pretty = JsonConfig { pretty: true };
-    [Box::new(Json::default()), Box::new(Json::new(pretty)), Box::new(MessagePack::new())]
+/// The cause of a failure, which is what says why.
+fn cause<T: fmt::Debug>(result: Result<T>) -> String {
+    let error = result.unwrap_err();
+    std::error::Error::source(&error).expect("there is a cause").to_string()
 }
 
-fn round_trip<T: Serialize + DeserializeOwned + PartialEq + fmt::Debug>(value: &T) {
-    for serializer in all() {
-        let bytes = write(&*serializer, value).unwrap();
-        assert_eq!(&read::<T>(&*serializer, &bytes).unwrap(), value);
-        assert_eq!(bytes, write(&*serializer, value).unwrap(), "deterministic");
-    }
+type Named = (&'static str, Box<dyn Serializer>);
+
+fn pickle(protocol: u8) -> Pickle {
+    Pickle::new(PickleConfig { protocol })
+}
+
+/// Those whose bytes say what they are.
+fn self_describing() -> Vec<Named> {
+    vec![
+        ("json", Box::new(Json::default())),
+        ("json pretty", Box::new(Json::new(JsonConfig { pretty: true }))),
+        ("messagepack", Box::new(MessagePack::new())),
+        ("cbor", Box::new(Cbor::new())),
+        ("typed", Box::new(Typed::new())),
+        ("pickle 2", Box::new(pickle(2))),
+        ("pickle 3", Box::new(pickle(3))),
+        ("pickle 4", Box::new(pickle(4))),
+        ("pickle 5", Box::new(pickle(5))),
+    ]
+}
+
+/// Those that take values of any type.
+fn general() -> Vec<Named> {
+    let mut all = self_describing();
+    all.push(("postcard", Box::new(Postcard::new())));
+    all
+}
+
+fn all() -> Vec<Named> {
+    let mut all = general();
+    all.push(("string", Box::new(Text::new())));
+    all.push(("raw", Box::new(Raw::new())));
+    all
 }
 
 /// Bytes that go through serde as bytes, which `Vec<u8>` does not.
@@ -78,6 +118,7 @@ enum Plan {
     Free,
     Paid { cents: u32 },
     Trial(u8, char),
+    Gift(Option<String>),
 }
 
 #[derive(Debug, PartialEq, Serialize, Deserialize)]
@@ -91,185 +132,49 @@ fn user() -> User {
     User { id: 42, name: "Zoë".into(), plan: Plan::Paid { cents: 900 } }
 }
 
-/// A list of lists of … `depth` levels.
-fn nest(depth: usize) -> Value {
-    (1..depth).fold(Value::Array(vec![]), |inner, _| Value::Array(vec![inner]))
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+struct Unit;
+
+#[derive(Debug, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]
+struct Meters(i32);
+
+#[derive(Debug, PartialEq, Serialize, Deserialize)]
+struct Point(f64, f32);
+
+/// Something of everything.
+#[derive(Debug, PartialEq, Serialize, Deserialize)]
+struct Sample {
+    user: User,
+    plans: Vec<Plan>,
+    blob: Blob,
+    bytes: Vec<u8>,
+    pair: (i64, bool),
+    map: BTreeMap<String, Vec<Option<u16>>>,
+    unit: (),
 }
 
-#[test]
-fn values_of_every_shape_survive_a_round_trip() {
-    round_trip(&user());
-    round_trip(&vec![Plan::Free, Plan::Trial(3, 'é')]);
-    round_trip(&(u64::MAX, i64::MIN, f64::MIN_POSITIVE, f32::MAX, true));
-    round_trip(&(u128::MAX, i128::MIN));
-    round_trip(&BTreeMap::from([(-1_i64, "a".to_owned()), (7, "b".into())]));
-    round_trip(&Blob((0..=255).collect()));
-    round_trip(&Some(Some(1_u8)));
-    round_trip(&None::<Option<u8>>);
-    round_trip(&((), String::new(), "a\0b".to_owned()));
-}
-
-#[test]
-fn some_none_reads_back_as_none() {
-    for serializer in all() {
-        let bytes = write(&*serializer, &Some(None::<u8>)).unwrap();
-        let found: Option<Option<u8>> = read(&*serializer, &bytes).unwrap();
-        assert_eq!(found, None);
+fn sample() -> Sample {
+    Sample {
+        user: user(),
+        plans: vec![Plan::Free, Plan::Trial(7, '€'), Plan::Gift(Some("ü".into()))],
+        blob: Blob((0..40).collect()),
+        bytes: (200..=255).collect(),
+        pair: (i64::MIN, true),
+        map: [("a".to_owned(), vec![None, Some(300)]), ("b".repeat(40), vec![])].into(),
+        unit: (),
     }
 }
 
 #[test]
-fn not_a_number_needs_messagepack() {
-    let bytes = write(&MessagePack::new(), &f64::NAN).unwrap();
-    assert!(read::<f64>(&MessagePack::new(), &bytes).unwrap().is_nan());
-    let text = write(&Json::default(), &f64::NAN).unwrap();
-    assert_eq!(text, b"null");
-    assert!(read::<f64>(&Json::default(), &text).is_err());
-    let bent: Option<f64> = read(&Json::default(), &text).unwrap();
-    assert_eq!(bent, None);
-}
-
-#[test]
-fn frozen_bytes() {
-    let json = r#"{"id":42,"name":"Zoë","plan":{"Paid":{"cents":900}}}"#;
-    let packed: &[u8] =
-        b"\x83\xa2id\x2a\xa4name\xa4Zo\xc3\xab\xa4plan\x81\xa4Paid\x81\xa5cents\xcd\x03\x84";
-    assert_eq!(write(&Json::default(), &user()).unwrap(), json.as_bytes());
-    assert_eq!(write(&MessagePack::new(), &user()).unwrap(), packed);
-    let pretty = Json::new(JsonConfig { pretty: true });
-    let text = write(&pretty, &BTreeMap::from([(1, [true])])).unwrap();
-    assert_eq!(text, b"{\n  \"1\": [\n    true\n  ]\n}");
-    assert_eq!(
-        read::<User>(&pretty, json.as_bytes()).unwrap(),
-        user(),
-        "the option changes nothing about what can be read"
-    );
-    assert_eq!(Json::default().format(), formats::JSON);
-    assert_eq!(MessagePack::new().format(), formats::MESSAGEPACK);
-}
-
-#[test]
-fn fields_can_come_and_go() {
-    #[derive(Debug, PartialEq, Deserialize)]
-    struct Later {
-        #[serde(default)]
-        email: Option<String>,
-        id: u64,
-    }
-    for serializer in all() {
-        let bytes = write(&*serializer, &user()).unwrap();
-        let later: Later = read(&*serializer, &bytes).unwrap();
-        assert_eq!((later.id, later.email), (42, None));
-    }
-}
-
-#[test]
-fn output_is_appended() {
-    for serializer in all() {
-        let mut out = b"before".to_vec();
-        serializer.serialize(&1_u8, &mut out).unwrap();
-        assert!(out.starts_with(b"before") && out.len() == 7);
-    }
-}
-
-#[test]
-fn bytes_that_are_left_over_are_refused() {
-    for serializer in all() {
-        let whole = write(&*serializer, &user()).unwrap();
-        for extra in [b"1", b"\xc0", b"\xc1", b"\xdf"] {
-            let bytes = [&whole[..], extra].concat();
-            let error = read::<User>(&*serializer, &bytes).unwrap_err();
-            assert_eq!(error.kind(), ErrorKind::Serialization);
-            assert_eq!(error.operation(), Some("deserialize"));
-        }
-    }
-}
-
-#[test]
-fn a_truncated_value_is_refused_at_every_length() {
-    for serializer in all() {
-        let whole = write(&*serializer, &user()).unwrap();
-        for length in 0..whole.len() {
-            assert!(read::<User>(&*serializer, &whole[..length]).is_err());
-        }
-    }
-}
-
-#[test]
-fn what_can_be_written_deep_can_be_read_and_deeper_is_refused() {
-    for serializer in all() {
-        let deep = nest(MAX_DEPTH);
-        let bytes = write(&*serializer, &deep).unwrap();
-        assert_eq!(read::<Value>(&*serializer, &bytes).unwrap(), deep);
-        let error = write(&*serializer, &nest(MAX_DEPTH + 1)).unwrap_err();
-        assert_eq!(error.kind(), ErrorKind::Serialization);
-    }
-}
-
-#[test]
-fn depth_bombs_do_not_overflow_the_stack() {
-    for serializer in all() {
-        for byte in [b'[', b'{', 0x91, 0x81, 0xdc] {
-            let bomb = vec![byte; 1 << 20];
-            assert!(read::<Value>(&*serializer, &bomb).is_err());
-            assert!(read::<IgnoredAny>(&*serializer, &bomb).is_err());
-        }
-    }
-}
-
-#[test]
-fn a_nest_of_enum_variants_does_not_overflow_the_stack() {
-    #[derive(Debug, Serialize, Deserialize)]
-    enum Nest {
-        In(Box<Self>),
-    }
-    let bomb = b"\x81\xa2In".repeat(1 << 18);
-    assert!(read::<Nest>(&MessagePack::new(), &bomb).is_err());
-    let bomb = b"{\"In\":".repeat(1 << 18);
-    assert!(read::<Nest>(&Json::default(), &bomb).is_err());
-}
-
-#[test]
-fn claimed_lengths_take_no_memory() {
-    for claim in [
-        &b"\xdd\xff\xff\xff\xff\x01"[..],
-        b"\xdf\xff\xff\xff\xff",
-        b"\xc6\xff\xff\xff\xff",
-        b"\xdb\xff\xff\xff\xff",
-    ] {
-        assert!(read::<Value>(&MessagePack::new(), claim).is_err());
-        assert!(read::<Vec<u64>>(&MessagePack::new(), claim).is_err());
-        assert!(read::<Blob>(&MessagePack::new(), claim).is_err());
-    }
-}
-
-#[test]
-fn random_bytes_never_panic() {
-    let seed = fastrand::u64(..);
-    println!("seed {seed}");
-    let mut random = fastrand::Rng::with_seed(seed);
-    for serializer in all() {
-        let whole = write(&*serializer, &user()).unwrap();
-        for round in 0..20_000 {
-            let mut bytes =
-                if round % 2 == 0 { vec![0; random.usize(..64)] } else { whole.clone() };
-            if round % 2 == 0 {
-                random.fill(&mut bytes);
-            } else {
-                let index = random.usize(..bytes.len());
-                bytes[index] = random.u8(..);
-            }
-            // Whether it is an error depends on the bytes; that it returns is the point.
-            read::<Value>(&*serializer, &bytes).ok();
-            read::<User>(&*serializer, &bytes).ok();
-        }
-    }
-}
-
-#[test]
-fn both_are_registered() {
+fn every_serializer_is_registered_under_its_kind() {
     let registry = Registry::linked();
-    for kind in ["json", "messagepack"] {
-        assert!(registry.find(Slot::Serializer, kind).is_some());
+    for kind in ["cbor", "json", "messagepack", "pickle", "postcard", "raw", "string", "typed"] {
+        assert!(registry.find(Slot::Serializer, kind).is_some(), "{kind}");
     }
+}
+
+#[test]
+fn every_format_has_a_number_of_its_own() {
+    let formats: BTreeSet<u16> = all().iter().map(|(_, one)| one.format()).collect();
+    assert_eq!(formats, (1..=8).collect(), "`json` and `pickle` have several forms of one format");
 }

@@ -13,92 +13,38 @@
 //! must be within the limits, and one that so few bytes can stand for.
 
 pub mod base64;
+#[cfg(feature = "encrypt")]
 pub mod encrypt;
+#[cfg(any(feature = "lz4", feature = "zlib"))]
+mod length;
+#[cfg(any(feature = "lz4", feature = "zlib", feature = "zstd"))]
+mod limit;
+#[cfg(feature = "lz4")]
 pub mod lz4;
+#[cfg(feature = "zlib")]
 pub mod zlib;
+#[cfg(feature = "zstd")]
 pub mod zstd;
 
 pub use base64::{BASE64, Base64, Base64Config};
+#[cfg(feature = "encrypt")]
 pub use encrypt::{
     AES_256_GCM, Aes256GcmConfig, Encryption, XCHACHA20_POLY1305, XChaCha20Poly1305Config,
 };
+#[cfg(feature = "lz4")]
 pub use lz4::{LZ4, Lz4, Lz4Config};
+#[cfg(feature = "zlib")]
 pub use zlib::{ZLIB, Zlib, ZlibConfig};
+#[cfg(feature = "zstd")]
 pub use zstd::{ZSTD, Zstd, ZstdConfig};
 
 use std::error::Error;
 use std::fmt;
 
-use larder_core::{ByteSize, CacheError, ErrorKind, Result, WrapContext};
-
-/// The greatest value that is undone if nobody says.
-const DEFAULT_MAX_SIZE: ByteSize = ByteSize(256 << 20);
-
-const fn default_max_size() -> ByteSize {
-    DEFAULT_MAX_SIZE
-}
-
-/// A wrapper of a kind, and how large what it undoes may be.
-#[derive(Clone, Copy, Debug)]
-struct Limit {
-    kind: &'static str,
-    max_size: ByteSize,
-}
-
-impl Limit {
-    /// Refuses to wrap what could not be undone again.
-    fn check_wrap(self, size: usize) -> Result<()> {
-        if size as u64 <= self.max_size.0 {
-            return Ok(());
-        }
-        Err(not_wrapped(self.kind, "it is too large")
-            .with("current_size", size)
-            .with("max_size", self.max_size)
-            .hint("raise `max_size` of the wrapper, or set `max_value_size` of the cache"))
-    }
-
-    /// The size as which wrapped bytes say that they will come out, if it may be.
-    ///
-    /// `growth` is how many bytes one can stand for at most, so that a wrong size in a few bytes
-    /// never takes memory.
-    fn check_undo(
-        self,
-        size: u64,
-        wrapped: usize,
-        growth: usize,
-        context: &WrapContext<'_>,
-    ) -> Result<usize> {
-        let most = self.max_size.0.min(context.max_size as u64);
-        if size > most {
-            return Err(not_undone(self.kind, "they stand for more than is allowed")
-                .with("current_size", size)
-                .with("max_size", most)
-                .hint("if the entry is meant to be so large, raise `max_size` of the wrapper"));
-        }
-        let size = usize::try_from(size).unwrap_or(usize::MAX);
-        if size > wrapped.saturating_mul(growth) {
-            return Err(
-                not_undone(self.kind, "so few cannot stand for so many").with("current_size", size)
-            );
-        }
-        Ok(size)
-    }
-}
-
-/// The length in front of wrapped bytes, and the rest.
-fn split_length<'a>(kind: &'static str, bytes: &'a [u8]) -> Result<(u64, &'a [u8])> {
-    let (length, rest) =
-        bytes.split_first_chunk().ok_or_else(|| not_undone(kind, "they are too few"))?;
-    Ok((u32::from_be_bytes(*length).into(), rest))
-}
-
-/// The length to write in front of wrapped bytes.
-fn length_of(kind: &'static str, bytes: &[u8]) -> Result<[u8; 4]> {
-    let length = u32::try_from(bytes.len()).map_err(|_| not_wrapped(kind, "it is too large"))?;
-    Ok(length.to_be_bytes())
-}
+use larder_core::{CacheError, ErrorKind};
 
 /// The error of a value that could not be wrapped.
+#[cfg(any(feature = "encrypt", feature = "lz4", feature = "zlib", feature = "zstd"))]
 fn not_wrapped(wrapper: &'static str, reason: impl fmt::Display) -> CacheError {
     CacheError::new(ErrorKind::Serialization, "the value cannot be wrapped")
         .during("wrap")
@@ -126,5 +72,5 @@ impl fmt::Display for Reason {
 
 impl Error for Reason {}
 
-#[cfg(test)]
+#[cfg(all(test, feature = "lz4", feature = "zlib", feature = "zstd", feature = "encrypt"))]
 mod tests;

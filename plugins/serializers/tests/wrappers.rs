@@ -1,5 +1,6 @@
 //! Every wrapper keeps the contract that the conformance kit proves.
 
+#![cfg(all(feature = "encrypt", feature = "lz4", feature = "zlib", feature = "zstd"))]
 #![expect(clippy::unwrap_used, reason = "a test may panic, its helpers too")]
 
 use std::future::Future;

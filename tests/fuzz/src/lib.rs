@@ -23,6 +23,7 @@ pub struct Target {
 
 /// All targets.
 pub const TARGETS: &[Target] = &[
+    Target { name: "cbor", seeds: serializers::cbor_seeds, run: serializers::cbor },
     Target { name: "envelope", seeds: envelope::seeds, run: envelope::run },
     Target { name: "json", seeds: serializers::json_seeds, run: serializers::json },
     Target {
@@ -30,6 +31,9 @@ pub const TARGETS: &[Target] = &[
         seeds: serializers::messagepack_seeds,
         run: serializers::messagepack,
     },
+    Target { name: "pickle", seeds: serializers::pickle_seeds, run: serializers::pickle },
+    Target { name: "postcard", seeds: serializers::postcard_seeds, run: serializers::postcard },
+    Target { name: "typed", seeds: serializers::typed_seeds, run: serializers::typed },
 ];
 
 /// The target of this name.

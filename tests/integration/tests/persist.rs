@@ -282,6 +282,7 @@ async fn a_file_of_other_types_or_another_serializer_is_taken_as_far_as_it_can_b
     let numbers = caches.cache::<u64, String>("users").unwrap();
     assert_eq!(numbers.get(&1).await.unwrap().as_deref(), Some("Ada"));
     assert_eq!(caches.restored("users").await.unwrap().unwrap().refused, 1);
+    assert_eq!(numbers.stats().snapshot().snapshot_failures, 1, "which is told");
     let caches = world.start().await;
     let other = caches.cache::<String, u64>("users").unwrap();
     assert_eq!(other.keys("*").await.unwrap(), Vec::<String>::new());
@@ -344,8 +345,7 @@ fn programs_without_a_runtime_are_saved_when_they_close() {
     };
     let caches = open();
     caches.cache::<u64, u64>("users").unwrap().blocking().set(&1, 7).unwrap();
-    let runtime = tokio::runtime::Builder::new_current_thread().build().unwrap();
-    runtime.block_on(caches.close()).unwrap();
+    caches.close_blocking().unwrap();
     assert_eq!(open().cache::<u64, u64>("users").unwrap().blocking().get(&1).unwrap(), Some(7));
 }
 

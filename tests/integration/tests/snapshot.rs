@@ -242,12 +242,73 @@ async fn caches_that_cannot_be_copied_say_why() {
 fn without_a_runtime_a_copy_is_made_on_this_thread() {
     let text = "[caches.a]\nbackend = \"memory\"";
     let builder = CacheManager::builder().text("caches.toml", Format::Toml, text);
-    let cache = builder.build_blocking().unwrap().cache::<u64, u64>("a").unwrap();
-    cache.blocking().set(&1, 7).unwrap();
-    let mut exported = std::pin::pin!(cache.export(Vec::new()));
-    let mut context = std::task::Context::from_waker(std::task::Waker::noop());
-    let std::task::Poll::Ready(exported) = exported.as_mut().poll(&mut context) else {
-        panic!("there is nothing to wait for");
-    };
-    assert_eq!(exported.unwrap().0.entries, 1);
+    let caches = builder.build_blocking().unwrap();
+    let cache = caches.cache::<u64, u64>("a").unwrap().blocking();
+    cache.set(&1, 7).unwrap();
+    let (exported, bytes) = cache.export(Vec::new()).unwrap();
+    assert_eq!(exported.entries, 1);
+    cache.clear().unwrap();
+    assert_eq!(cache.import(Cursor::new(bytes), ImportMode::KeepNewer).unwrap().entries, 1);
+    assert_eq!(cache.get(&1).unwrap(), Some(7));
+}
+
+/// Stops at its first byte until the test goes on.
+struct Stuck {
+    is_stuck: Option<std::sync::mpsc::Sender<()>>,
+    go_on: std::sync::mpsc::Receiver<()>,
+}
+
+impl std::io::Write for Stuck {
+    fn write(&mut self, bytes: &[u8]) -> std::io::Result<usize> {
+        if let Some(is_stuck) = self.is_stuck.take() {
+            is_stuck.send(()).unwrap();
+            self.go_on.recv().unwrap();
+        }
+        Ok(bytes.len())
+    }
+
+    fn flush(&mut self) -> std::io::Result<()> {
+        Ok(())
+    }
+}
+
+#[tokio::test]
+async fn a_writer_that_is_slow_holds_up_nobody() {
+    for name in ["memory-one", "file-one"] {
+        let (caches, _, _dir) = world().await;
+        let cache: Texts = caches.cache(name).unwrap();
+        for key in 0..100 {
+            cache.set(key.to_string().as_str(), "x".repeat(10_000)).await.unwrap();
+        }
+        let (is_stuck, stuck) = std::sync::mpsc::channel();
+        let (goes_on, go_on) = std::sync::mpsc::channel();
+        let writer = Stuck { is_stuck: Some(is_stuck), go_on };
+        let copied = cache.clone();
+        let export = tokio::spawn(async move { copied.export(writer).await.unwrap().0 });
+        tokio::task::spawn_blocking(move || stuck.recv().unwrap()).await.unwrap();
+        for key in 0..100 {
+            let key = key.to_string();
+            assert!(cache.get(key.as_str()).await.unwrap().is_some());
+            cache.set(key.as_str(), "new".into()).await.unwrap();
+        }
+        goes_on.send(()).unwrap();
+        assert_eq!(export.await.unwrap().entries, 100, "{name}");
+    }
+}
+
+#[test]
+fn an_export_takes_no_more_memory_than_a_few_entries_do() {
+    let text = "[caches.a]\nbackend = \"memory\"";
+    let builder = CacheManager::builder().text("caches.toml", Format::Toml, text);
+    let caches = builder.build_blocking().unwrap();
+    let cache = caches.cache::<u64, String>("a").unwrap().blocking();
+    for key in 0..3000 {
+        cache.set(&key, "x".repeat(10_000)).unwrap();
+    }
+    let mut exported = 0;
+    let measured = allocation_counter::measure(|| {
+        exported = cache.export(std::io::sink()).unwrap().0.entries;
+    });
+    assert_eq!(exported, 3000);
+    assert!(measured.bytes_max < 2 << 20, "of 30 MB: {}", measured.bytes_max);
 }

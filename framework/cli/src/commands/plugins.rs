@@ -28,6 +28,7 @@ pub(super) fn list(answer: Answer, context: &mut Context<'_>) -> Result<Exit, Fa
                     "slot": missing.slot.as_str(),
                     "kind": missing.kind,
                     "crate": missing.crate_name,
+                    "feature": missing.feature,
                     "released": missing.is_released,
                 })
             });
@@ -68,8 +69,8 @@ fn object(registered: &Registered) -> Value {
     })
 }
 
-/// `backend foyer, memcached; policy arc`, for those that are linked in by naming a crate with the
-/// crate. `None` when there are none.
+/// `backend foyer, memcached; policy arc`, those of this release with the feature or crate that has
+/// them. `None` when there are none.
 fn names(missing: &[Unlinked], is_released: bool) -> Option<String> {
     let mut names = String::new();
     let mut slot = None;
@@ -82,9 +83,11 @@ fn names(missing: &[Unlinked], is_released: bool) -> Option<String> {
         slot = Some(one.slot);
         names += &lead;
         names += one.kind;
-        if is_released {
-            names += &format!(" ({})", one.crate_name);
-        }
+        names += &match one.feature {
+            _ if !is_released => String::new(),
+            Some(feature) => format!(" (feature `{feature}`)"),
+            None => format!(" ({})", one.crate_name),
+        };
     }
     (!names.is_empty()).then_some(names)
 }

@@ -1,8 +1,9 @@
-//! Saving caches with `persist` by hand, and waiting for what comes back.
+//! Saving caches with `persist`, by hand and when they close, and waiting for what comes back.
 
 use larder_core::{CacheError, ErrorKind, Result};
 
 use super::{CacheManager, Named};
+use crate::block::block_on;
 use crate::snapshot::{Exported, Imported};
 
 impl CacheManager {
@@ -29,6 +30,15 @@ impl CacheManager {
                 .hint("open it with its types first: there is nothing to save"));
         };
         persist.save(cache).await
+    }
+
+    /// Like [`close`](Self::close), for programs without a runtime.
+    ///
+    /// # Errors
+    ///
+    /// As [`close`](Self::close).
+    pub fn close_blocking(&self) -> Result<()> {
+        block_on(self.close())
     }
 
     /// Waits until what an earlier process left in the file of a cache is in memory again; what

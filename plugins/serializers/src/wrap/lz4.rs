@@ -9,7 +9,9 @@ use lz4_flex::block::{compress_into, decompress_into, get_maximum_output_size};
 use schemars::JsonSchema;
 use serde::Deserialize;
 
-use super::{Limit, default_max_size, length_of, not_undone, not_wrapped, split_length};
+use super::length::{length_of, split_length};
+use super::limit::{Limit, default_max_size};
+use super::{not_undone, not_wrapped};
 
 /// One byte continues a run by at most 255.
 const GROWTH: usize = 255;

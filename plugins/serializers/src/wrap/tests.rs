@@ -1,5 +1,5 @@
 use larder_core::wrapper::numbers;
-use larder_core::{Registry, Slot, Wrapper};
+use larder_core::{ByteSize, Registry, Slot, WrapContext, Wrapper};
 
 use super::base64::Base64;
 use super::lz4::{Lz4, Lz4Config};

@@ -9,7 +9,9 @@ use larder_core::{
 use schemars::JsonSchema;
 use serde::Deserialize;
 
-use super::{Limit, default_max_size, length_of, not_undone, not_wrapped, split_length};
+use super::length::{length_of, split_length};
+use super::limit::{Limit, default_max_size};
+use super::{not_undone, not_wrapped};
 
 /// Two bits stand for a run of at most 258.
 const GROWTH: usize = 1032;

@@ -10,7 +10,8 @@ use serde::Deserialize;
 use zstd::bulk::{Compressor, Decompressor};
 use zstd::zstd_safe::get_frame_content_size;
 
-use super::{Limit, default_max_size, not_undone, not_wrapped};
+use super::limit::{Limit, default_max_size};
+use super::{not_undone, not_wrapped};
 
 /// A block of at most 128 KiB takes at least four bytes.
 const GROWTH: usize = (128 << 10) / 4;

@@ -4,12 +4,12 @@ use std::collections::BTreeMap;
 use std::fmt::Debug;
 
 use larder_core::{Result, Serializer, erased_serde};
-use larder_serializers::{Json, MessagePack};
+use larder_serializers::{Cbor, Json, MessagePack, Pickle, Postcard, Typed};
 use serde::de::{DeserializeOwned, IgnoredAny};
 use serde::{Deserialize, Serialize};
 
 /// A value with something of everything.
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[derive(Clone, Debug, Serialize, Deserialize)]
 struct Everything {
     number: i64,
     text: String,
@@ -18,7 +18,7 @@ struct Everything {
     pair: (u8, char),
 }
 
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[derive(Clone, Debug, Serialize, Deserialize)]
 enum Shape {
     Empty,
     Of(Box<Self>),
@@ -43,8 +43,12 @@ macro_rules! targets {
 }
 
 targets! {
+    cbor, cbor_seeds: Cbor::new();
     json, json_seeds: Json::default();
     messagepack, messagepack_seeds: MessagePack::new();
+    pickle, pickle_seeds: Pickle::default();
+    postcard, postcard_seeds: Postcard::new();
+    typed, typed_seeds: Typed::new();
 }
 
 fn everything() -> Everything {
@@ -89,15 +93,13 @@ fn run(serializer: &dyn Serializer, bytes: &[u8]) {
 }
 
 /// What was read can be written, and read again as the same.
-fn again<T: Serialize + DeserializeOwned + PartialEq + Debug>(
-    serializer: &dyn Serializer,
-    bytes: &[u8],
-) {
+fn again<T: Serialize + DeserializeOwned + Debug>(serializer: &dyn Serializer, bytes: &[u8]) {
     let Ok(value) = read::<T>(serializer, bytes) else { return };
     let mut written = Vec::new();
     serializer.serialize(&value, &mut written).expect("what was read can be written");
     let found: T = read(serializer, &written).expect("what was written can be read");
-    assert_eq!(found, value);
+    // What is no number equals nothing, but looks like itself.
+    assert_eq!(format!("{found:?}"), format!("{value:?}"));
 }
 
 fn read<T: DeserializeOwned>(serializer: &dyn Serializer, bytes: &[u8]) -> Result<T> {

@@ -163,3 +163,56 @@ fn a_length_that_lies_asks_for_no_memory() {
     bytes[last + 24..].copy_from_slice(&crc);
     assert_eq!(read(&bytes).1.unwrap().context("reason"), Some("its lengths are impossible"));
 }
+
+/// Makes the checksums right as far as the lengths lead, which no chance does.
+fn repair(bytes: &mut [u8]) {
+    if bytes.len() < HEADER_LEN + 4 {
+        return;
+    }
+    let mut at = HEADER_LEN + usize::from(u16::from_be_bytes(array(bytes, 10)));
+    let Some(covered) = bytes.get(..at) else { return };
+    let crc = crc32c::crc32c(covered).to_be_bytes();
+    let Some(field) = bytes.get_mut(at..at + 4) else { return };
+    field.copy_from_slice(&crc);
+    at += 4;
+    while let Some(head) = bytes.get(at..at + HEAD_LEN) {
+        let mut head: [u8; HEAD_LEN] = array(head, 0);
+        let crc = crc32c::crc32c(&head[..24]).to_be_bytes();
+        head[24..].copy_from_slice(&crc);
+        bytes[at..at + HEAD_LEN].copy_from_slice(&head);
+        let lengths = (u16::from_be_bytes(array(&head, 2)), u32::from_be_bytes(array(&head, 4)));
+        let body = at + HEAD_LEN;
+        let end = body + usize::from(lengths.0) + lengths.1 as usize;
+        let Some(covered) = bytes.get(body..end) else { return };
+        let crc = record_checksum(&head, covered).to_be_bytes();
+        let Some(field) = bytes.get_mut(end..end + 4) else { return };
+        field.copy_from_slice(&crc);
+        at = end + 4;
+    }
+}
+
+#[test]
+fn bytes_that_somebody_made_up_with_care_are_read_or_refused() {
+    let seed = fastrand::u64(..);
+    println!("seed {seed}");
+    let mut random = fastrand::Rng::with_seed(seed);
+    let whole = snapshot(&records());
+    let mut outcomes = [0; 5];
+    for _ in 0..20_000 {
+        let mut bytes = whole.clone();
+        for _ in 0..random.usize(1..4) {
+            let at = random.usize(..bytes.len());
+            match random.u8(..4) {
+                0 => bytes.truncate(at.max(1)),
+                1 => bytes.insert(at, random.u8(..)),
+                2 => bytes[at] = random.u8(..),
+                _ => bytes[at] ^= 1 << random.u8(..8),
+            }
+        }
+        repair(&mut bytes);
+        let (found, damage) = read(&bytes);
+        outcomes[found.len().min(3)] += 1;
+        outcomes[4] += usize::from(damage.is_none());
+    }
+    assert!(outcomes.iter().all(|count| *count > 0), "all ways are taken: {outcomes:?}");
+}
