@@ -124,6 +124,12 @@ lint_other_feature_sets() {
     done
 }
 
+# The engines are features that no other test turns on. With the workspace, so that only `larder` is
+# built again.
+test_disk_engines() {
+    cargo test --workspace --locked --features larder/foyer,larder/redb --test disk_engines
+}
+
 # Loom tries every order in which readers and writers can meet.
 try_every_order() {
     RUSTFLAGS="--cfg loom" cargo test --release --locked -p larder-store --lib \
@@ -190,6 +196,7 @@ if ! $quick; then
     section "lints of other feature sets" lint_other_feature_sets
 fi
 section "tests and doc tests" cargo test --workspace --locked
+section "disk engines through a config" test_disk_engines
 if ! $quick; then
     section "every order of readers and writers" try_every_order
     section "memory accesses of the store" check_memory

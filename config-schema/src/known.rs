@@ -9,7 +9,7 @@ pub(crate) struct Known {
     pub(crate) slot: Slot,
     pub(crate) kind: &'static str,
     pub(crate) crate_name: &'static str,
-    /// The feature of that crate, and of `larder`, which has to be on.
+    /// The feature of `larder` that has to be on; of that crate, too, if it has several kinds.
     pub(crate) feature: Option<&'static str>,
     /// Whether that crate is part of this release.
     pub(crate) is_released: bool,
@@ -41,10 +41,10 @@ const SERIALIZERS: &str = "larder-serializers";
 /// Sorted by slot, released before planned, then by kind.
 const KNOWN: &[Known] = &[
     Known::released(Slot::Backend, "file", "larder-file"),
+    Known::released(Slot::Backend, "foyer", "larder-foyer").with_feature(),
     Known::released(Slot::Backend, "memory", "larder-memory"),
-    Known::planned(Slot::Backend, "foyer", "larder-foyer"),
+    Known::released(Slot::Backend, "redb", "larder-redb").with_feature(),
     Known::planned(Slot::Backend, "memcached", "larder-memcached"),
-    Known::planned(Slot::Backend, "redb", "larder-redb"),
     Known::planned(Slot::Backend, "redis", "larder-redis"),
     Known::released(Slot::Policy, "2q", POLICIES),
     Known::released(Slot::Policy, "arc", POLICIES),

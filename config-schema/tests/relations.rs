@@ -85,6 +85,19 @@ fn advice(option: &str) -> String {
 }
 
 #[test]
+fn a_backend_behind_a_feature_comes_with_the_name_of_the_feature() {
+    for kind in ["foyer", "redb"] {
+        let report = load(&format!("[caches.a]\nbackend = {{ kind = '{kind}' }}\n"), &[]).report;
+        let [one] = report.diagnostics() else {
+            panic!("one mistake: {report}");
+        };
+        assert_eq!(one.code, "C0202");
+        let command = format!("cargo add larder --features {kind}");
+        assert!(one.help.iter().any(|help| help.contains(&command)), "{report}");
+    }
+}
+
+#[test]
 fn a_refused_value_comes_with_what_to_write_instead() {
     for (option, expected) in [
         (

@@ -266,7 +266,8 @@ impl<'a> Checker<'a> {
         }
         let message = format!("{word} `{kind}` is known, but this program was built without it");
         if let Some(feature) = known.feature {
-            let label = format!("provided by the feature `{feature}` of crate `{name}`");
+            let label =
+                format!("provided by crate `{name}`, with the feature `{feature}` of `larder`");
             let help = format!("turn the feature on:\n    cargo add larder --features {feature}");
             let error = Diagnostic::error("C0202", message);
             return error.at(node.at.clone(), label).note(linked).help(help);

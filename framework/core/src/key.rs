@@ -77,7 +77,7 @@ pub trait CacheKey {
     ///     }
     /// }
     /// assert_eq!(UserId::from_text("u42").unwrap()?, UserId(42));
-    /// # larder_core::Result::Ok(())
+    /// # Ok::<(), CacheError>(())
     /// ```
     ///
     /// # Errors

@@ -57,7 +57,10 @@ names! {
     /// event, warn: the file of `persist` could not be written, and the old one is still there; or
     /// it was, without some of the values. Fields: `cache`, `path`, `error`.
     SAVE_FAILED = "save.failed";
-    /// event, warn: a file of the file backend was unreadable and was removed.
+    /// event, warn: a disk engine could not go on with what it had stored and begins empty.
+    /// Fields: `cache`, `backend`, `reason`.
+    DISK_RESET = "disk.reset";
+    /// event, warn: an entry on the disk was unreadable and was removed.
     /// Fields: `cache`, `reason`.
     FILE_CORRUPT = "file.corrupt";
     /// event, trace: a pass of the TTL manager. Fields: `caches`, `removed`.

@@ -35,8 +35,10 @@
 //! |---|---|---|
 //! | `cbor` | yes | the serializer of that name |
 //! | `file` | yes | the backend that keeps entries as files |
+//! | `foyer` | no | the backend `foyer`: memory and disk as one cache, for high rates |
 //! | `pickle` | yes | the serializer of that name |
 //! | `postcard` | yes | the serializer of that name |
+//! | `redb` | no | the backend `redb`: small durable caches in one file; needs Rust 1.90 |
 
 mod assemble;
 mod block;
@@ -93,6 +95,10 @@ pub fn registry() -> Registry {
     let registry = Registry::linked().with(larder_memory::MEMORY);
     #[cfg(feature = "file")]
     let registry = registry.with(larder_file::FILE);
+    #[cfg(feature = "foyer")]
+    let registry = registry.with(larder_foyer::FOYER);
+    #[cfg(feature = "redb")]
+    let registry = registry.with(larder_redb::REDB);
     let policies = {
         use larder_policies::{
             ARC, AUTO, CLOCK, CLOCK_PRO, FIFO, GDSF, LFU, LIRS, LRU, RANDOM, S3_FIFO, SIEVE, SLRU,

@@ -43,6 +43,7 @@ pub(crate) struct Persist {
 
 #[derive(Debug, Default)]
 struct State {
+    has_begun: bool,
     /// What came back, once all did.
     restored: Option<Imported>,
     tasks: Vec<JoinHandle<()>>,
@@ -67,8 +68,9 @@ impl Persist {
 
     /// Brings back what the file has, and begins to save: for a cache that nobody else has yet.
     pub(crate) fn begin<K: Key, V: CacheValue>(self: &Arc<Self>, core: &Arc<Core<K, V>>) {
-        // Nobody saves or waits before the first handle is there.
+        // Nobody saves before the first handle is there, and nobody waits before it has begun.
         let Ok(turn) = Arc::clone(&self.turn).try_lock_owned() else { return };
+        self.state().has_begun = true;
         let runtime = tokio::runtime::Handle::try_current().ok();
         if let Some(local) = core.local() {
             self.restore(|decoder, imported| {
@@ -174,8 +176,12 @@ impl Persist {
         self.state().restored = Some(imported);
     }
 
-    /// What came back from the file, once all did; `None` if the cache was closed before.
+    /// What came back from the file, once all did; `None` if the cache was closed before, or nobody
+    /// has opened it.
     pub(crate) async fn restored(&self) -> Option<Imported> {
+        if !self.state().has_begun {
+            return None;
+        }
         let _turn = self.turn.lock().await;
         self.state().restored.clone()
     }

@@ -73,7 +73,7 @@ impl Directory {
     }
 
     /// Makes every entry a miss, for all processes. Cost: the same for any number of entries; the
-    /// files are removed by [`sweep`](Self::sweep).
+    /// files are removed by [`sweep_epochs`](Self::sweep_epochs).
     pub(crate) fn clear(&self) -> Result<()> {
         let home = self.home()?;
         let at = |error| failed("clear", home.version.path(), error);

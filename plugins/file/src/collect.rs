@@ -31,6 +31,9 @@ const FEWEST_WRITES: u64 = 256;
 /// How many bytes may be written, at most, before the free space of the disk is looked at again.
 const LONGEST_ALLOWANCE: u64 = 64 * 1024 * 1024;
 
+/// How many files are removed before others get a turn at the lock of their shard.
+const FILES_PER_LOCK: usize = 64;
+
 /// How far to go.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Goal {
@@ -51,6 +54,8 @@ pub(crate) struct Collector {
     wants_uses: bool,
     limits: Amount,
     min_free: u64,
+    /// How many files a group has, about.
+    group: u64,
     /// How many bytes may be written before the free space is looked at again.
     allowance: AtomicI64,
     /// How many writes are left until the next group is looked at.
@@ -71,6 +76,7 @@ impl Collector {
                 bytes: config.max_bytes.map_or(u64::MAX, |size| size.0),
             },
             min_free: config.min_free.map_or(0, |size| size.0),
+            group: GROUP,
             allowance: AtomicI64::new(0),
             writes_left: AtomicI64::new(FEWEST_WRITES.cast_signed()),
             // Processes that start together should not all look at the same files first.
@@ -165,7 +171,7 @@ impl Collector {
         let mut visited = 0;
         while visited < 256 {
             let thought = home.usage.shards();
-            let shards = group(&thought, *next, 256 - visited);
+            let shards = group(&thought, *next, 256 - visited, self.group);
             let mut files = Vec::new();
             for offset in 0..shards {
                 // 256 shards in a circle, so the number wraps as it should.
@@ -196,11 +202,8 @@ impl Collector {
         (limit, target): (Amount, Amount),
     ) {
         let now = directory.now();
-        let (expired, alive): (Vec<_>, Vec<_>) =
-            files.into_iter().partition(|file| file.is_expired(now));
-        for file in &expired {
-            directory.remove_if(home, file.name, file.identity);
-        }
+        let (expired, alive) = files.into_iter().partition(|file| file.is_expired(now));
+        directory.remove_all(home, expired);
         let total = home.usage.total();
         if !total.is_above(limit) {
             return;
@@ -208,15 +211,16 @@ impl Collector {
         let mut found = Amount::default();
         alive.iter().for_each(|file| found.add(file.length));
         let most = found.scaled(target, total);
+        let mut victims = Vec::new();
         evict::evict(self.policy.as_deref(), alive, &mut |file| {
-            if !found.is_above(most) {
-                return false;
+            let is_too_much = found.is_above(most);
+            if is_too_much {
+                found.sub(file.length);
+                victims.push(*file);
             }
-            if let Some(length) = directory.remove_if(home, file.name, file.identity) {
-                found.sub(length);
-            }
-            true
+            is_too_much
         });
+        directory.remove_all(home, victims);
     }
 }
 
@@ -225,16 +229,39 @@ impl Directory {
         // What cannot be collected now can be after the next write.
         self.collector.run(self, home, goal).ok();
     }
+
+    /// Removes files unless they were replaced or used since they were looked at. Shard by shard,
+    /// so that each is entered and locked once for many of them.
+    fn remove_all(&self, home: &Home, mut files: Vec<Candidate>) {
+        files.sort_unstable_by_key(|file| file.name);
+        for of_shard in files.chunk_by(|a, b| a.name.shard() == b.name.shard()) {
+            let shard = of_shard[0].name.shard();
+            let Ok(Some(dir)) = home.shard(shard) else { continue };
+            for some in of_shard.chunks(FILES_PER_LOCK) {
+                let _guard = self.locks.acquire(home, shard);
+                let mut gone = Amount::default();
+                for file in some {
+                    let name = file.name.to_string();
+                    let is_same =
+                        dir.stat(&name).is_ok_and(|found| found.identity == file.identity);
+                    if is_same && dir.remove_file(&name).is_ok() {
+                        gone.add(file.length);
+                    }
+                }
+                home.usage.correct(shard, gone, Amount::default());
+            }
+        }
+    }
 }
 
 /// How many shards from this one on have a group of files together.
-fn group(shards: &[Amount; 256], first: u8, most: usize) -> usize {
+fn group(shards: &[Amount; 256], first: u8, most: usize, size: u64) -> usize {
     let mut files = 0;
     let mut count = 0;
     let order = (first..=u8::MAX).chain(0..first);
     for shard in order.take(most) {
         files += shards[usize::from(shard)].entries;
-        if files > GROUP && count > 0 {
+        if files > size && count > 0 {
             break;
         }
         count += 1;
@@ -258,6 +285,11 @@ fn count(home: &Home, shard: u8, files: &mut Vec<Candidate>) -> io::Result<()> {
 
 #[cfg(test)]
 mod tests {
+    use std::sync::atomic::AtomicBool;
+    use std::time::Duration;
+
+    use larder_core::{Bytes, Entry, EntryMeta, ManualClock};
+
     use super::*;
 
     fn shards(entries: u64) -> [Amount; 256] {
@@ -266,10 +298,34 @@ mod tests {
 
     #[test]
     fn a_small_cache_is_one_group_and_a_large_one_many() {
-        assert_eq!(group(&shards(0), 7, 256), 256);
-        assert_eq!(group(&shards(GROUP / 256), 255, 256), 256);
-        assert_eq!(group(&shards(4000), 255, 256), 2);
-        assert_eq!(group(&shards(4000), 0, 1), 1);
-        assert_eq!(group(&shards(1_000_000), 0, 256), 1, "never none");
+        assert_eq!(group(&shards(0), 7, 256, 8192), 256);
+        assert_eq!(group(&shards(32), 255, 256, 8192), 256);
+        assert_eq!(group(&shards(4000), 255, 256, 8192), 2);
+        assert_eq!(group(&shards(4000), 0, 1, 8192), 1);
+        assert_eq!(group(&shards(1_000_000), 0, 256, 8192), 1, "never none");
+    }
+
+    #[test]
+    fn a_large_cache_loses_its_share_group_by_group_and_the_oldest_of_each() {
+        let outer = tempfile::tempdir().unwrap();
+        let mut config = FileConfig::new(outer.path().join("cache"));
+        config.max_entries = Some(400);
+        let clock = ManualClock::new();
+        let context = BuildContext::new("users").clock(Arc::new(clock.clone()));
+        let mut directory = Directory::open(&config, &context).unwrap();
+        directory.collector.group = 50;
+        let entry = Entry { value: Bytes::from_static(b"value"), meta: EntryMeta::default() };
+        for number in 0..1000 {
+            clock.advance(Duration::from_secs(1));
+            directory.set(&number.to_string(), &entry, &AtomicBool::new(false)).unwrap();
+            let entries = directory.health().unwrap().entries.unwrap();
+            assert!(entries <= 400);
+            // Each time one group of eight goes down to nine tenths.
+            assert!(number < 400 || entries >= 380, "{entries} after {number}");
+        }
+        let is_there = |number: &u64| directory.get(&number.to_string()).unwrap().is_some();
+        let old = (0..500).filter(is_there).count();
+        let young = (800..1000).filter(is_there).count();
+        assert!(old <= 30 && young >= 190, "{old} of the oldest and {young} of the youngest");
     }
 }

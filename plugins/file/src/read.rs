@@ -15,6 +15,8 @@ impl Directory {
     /// What [`get`](Self::get) would answer, if that is known without waiting for the disk and
     /// without changing anything; `None` otherwise.
     pub(crate) fn quick_get(&self, key: &str) -> Option<Option<Entry>> {
+        // This asks for the state of one file by its path, which every operation does, so it is
+        // always in memory.
         let home = self.unchanged_home()?;
         let name = self.name(&home, key);
         if self.poisoned.contains(name) {

@@ -64,9 +64,13 @@ pub(crate) fn open(path: &Path, cache: &str, durability: Durability) -> Result<H
     };
     let lock = meta::lock(&parts.locks).map_err(at)?;
     let (meta, fingerprint) = open_meta(&root, &parts, cache, durability)?;
-    let home = Home::open(parts, meta, fingerprint).map_err(at);
+    let home = Home::open(parts, meta, fingerprint).map_err(at)?;
+    if durability == Durability::Full {
+        // An entry that is on the disk is lost with the name of any directory above it.
+        [&home.epochs, &home.version, &root].iter().try_for_each(|dir| dir.sync()).map_err(at)?;
+    }
     drop(lock);
-    home
+    Ok(home)
 }
 
 /// What is at a path, without following a link; `None` when nothing is.
@@ -122,7 +126,7 @@ fn check_owner(root: &Dir) -> Result<()> {
         Ok(version) => matches!(meta::read(&version), Ok(_) | Err(BadMeta::Format(_))),
         Err(_) => false,
     };
-    if has_our_tag(root) || is_ours() {
+    if has_our_tag(root) || is_ours() || is_rest_of_ours(root).unwrap_or(false) {
         return Ok(());
     }
     Err(refused(
@@ -132,6 +136,21 @@ fn check_owner(root: &Dir) -> Result<()> {
         "an empty directory, or one made by larder",
         OWN_DIRECTORY,
     ))
+}
+
+/// Whether all there is are directories of a cache that somebody began to remove while another
+/// process began to make it anew.
+fn is_rest_of_ours(root: &Dir) -> io::Result<bool> {
+    let has_only = |dir: &Dir, ours: &[&str]| {
+        let mut is_ours = true;
+        let listed = dir.names(&mut |name| {
+            is_ours = ours.contains(&name);
+            is_ours
+        });
+        listed.map(|()| is_ours)
+    };
+    let parts = [TEMPORARY, LOCKS, LEASES, USAGE, ENTRIES];
+    Ok(has_only(root, &[VERSION])? && has_only(&root.child(VERSION)?, &parts)?)
 }
 
 /// Whether the tag is ours, or what a crash left of it.

@@ -18,14 +18,19 @@ use crate::platform::{Access, Dir};
 const ORPHAN_AFTER: Duration = Duration::from_secs(3600);
 
 impl Directory {
-    /// Removes garbage, about so many files; whether there may be more. Any number of threads and
+    /// Removes what a crash left: files that were being written, leases. Any number of threads and
     /// processes may sweep at a time.
-    pub(crate) fn sweep(&self, most: usize) -> Result<bool> {
+    pub(crate) fn sweep_leftovers(&self) -> Result<()> {
         let home = self.home()?;
         let at = |error| failed("sweep", home.version.path(), error);
         remove_dead_writers(&home, self.now()).map_err(at)?;
-        remove_dead_leases(self, &home).map_err(at)?;
-        remove_epochs(&home, most).map_err(at)
+        remove_dead_leases(self, &home).map_err(at)
+    }
+
+    /// Removes entries of earlier epochs, about so many; whether there may be more.
+    pub(crate) fn sweep_epochs(&self, most: usize) -> Result<bool> {
+        let home = self.home()?;
+        remove_epochs(&home, most).map_err(|error| failed("sweep", home.version.path(), error))
     }
 }
 
@@ -125,4 +130,50 @@ fn list<T>(dir: &Dir, mut parse: impl FnMut(&str) -> Option<T>) -> io::Result<Ve
         true
     })?;
     Ok(found)
+}
+
+#[cfg(test)]
+mod tests {
+    use std::sync::atomic::AtomicBool;
+
+    use larder_core::{BuildContext, Bytes, Entry, EntryMeta};
+
+    use super::*;
+    use crate::config::FileConfig;
+
+    fn files(home: &Home) -> usize {
+        let all = list(&home.epochs, parse_epoch).unwrap().into_iter().flat_map(|epoch| {
+            let epoch = home.epochs.child(&epoch_name(epoch)).unwrap();
+            let shards = list(&epoch, |name| epoch.child(name).ok()).unwrap();
+            shards.into_iter().flat_map(|shard| list(&shard, EntryName::parse).unwrap())
+        });
+        all.count()
+    }
+
+    #[test]
+    fn clear_removes_no_file_and_a_sweep_no_more_than_it_is_told() {
+        let outer = tempfile::tempdir().unwrap();
+        let config = FileConfig::new(outer.path().join("cache"));
+        let directory = Directory::open(&config, &BuildContext::new("users")).unwrap();
+        let entry = Entry { value: Bytes::from_static(b"value"), meta: EntryMeta::default() };
+        let set = |number: u32| {
+            directory.set(&number.to_string(), &entry, &AtomicBool::new(false)).unwrap();
+        };
+        (0..30).for_each(set);
+        directory.clear().unwrap();
+        assert_eq!(directory.get("7").unwrap(), None);
+        (100..103).for_each(set);
+        let home = directory.home().unwrap();
+        assert_eq!(files(&home), 33, "the cost of a clear does not depend on the entries");
+        assert!(directory.sweep_epochs(10).unwrap());
+        assert_eq!(files(&home), 23);
+        assert!(directory.sweep_epochs(10).unwrap());
+        directory.clear().unwrap();
+        set(200);
+        while directory.sweep_epochs(10).unwrap() {}
+        assert_eq!(files(&home), 1);
+        assert_eq!(list(&home.epochs, parse_epoch).unwrap().len(), 1);
+        assert_eq!(list(&home.usages, parse_epoch).unwrap().len(), 1);
+        assert_eq!(directory.health().unwrap().entries, Some(1));
+    }
 }

@@ -25,7 +25,8 @@ impl Sweeper {
     pub(crate) fn sweep(&self, directory: &Arc<Directory>) {
         let Ok(runtime) = Handle::try_current() else {
             // What cannot be removed now is tried again the next time.
-            while directory.sweep(TURN).unwrap_or(false) {}
+            directory.sweep_leftovers().ok();
+            while directory.sweep_epochs(TURN).unwrap_or(false) {}
             return;
         };
         let directory = Arc::clone(directory);
@@ -37,10 +38,13 @@ impl Sweeper {
                 // Two at a time would do the same work. That it ended is all that matters.
                 before.await.ok();
             }
+            let first = Arc::clone(&directory);
+            // What cannot be removed now is tried again the next time.
+            off_thread(move || first.sweep_leftovers()).await.ok();
             let mut is_more = true;
             while is_more && !is_stopped.load(Ordering::Acquire) {
                 let directory = Arc::clone(&directory);
-                is_more = off_thread(move || directory.sweep(TURN)).await.unwrap_or(false);
+                is_more = off_thread(move || directory.sweep_epochs(TURN)).await.unwrap_or(false);
             }
         }));
     }

@@ -18,6 +18,8 @@
 //! there; maps, structs and variants with content are refused inside keys, because they would be
 //! dicts. Python holds `1`, `1.0` and `True` for the same key.
 //!
+//! Types that can write themselves for people do so, as in JSON: an address or a UUID is a `str`.
+//!
 //! Reading is safe for bytes of any origin. A pickle is a program for a small machine, and most
 //! danger is in operations that find and call things by name. Those are refused by name. What is
 //! left has no more power than JSON: the machine here makes plain values, in memory that grows

@@ -7,7 +7,7 @@ use larder_serializers::{
     JSON, Json, JsonConfig, MESSAGEPACK, MessagePack, RAW, Raw, STRING, TYPED, Text, Typed,
 };
 #[cfg(feature = "pickle")]
-use larder_serializers::{PICKLE, Pickle, PickleConfig};
+use larder_serializers::{PICKLE, Pickle};
 #[cfg(feature = "postcard")]
 use larder_serializers::{POSTCARD, Postcard};
 
@@ -34,16 +34,7 @@ serializer!(Cbor::new, All as cbor_keeps_the_contract);
 plugin!(CBOR as cbor_says_what_it_is);
 
 #[cfg(feature = "pickle")]
-fn oldest_pickle() -> Pickle {
-    let mut config = PickleConfig::default();
-    config.protocol = 2;
-    Pickle::new(config)
-}
-
-#[cfg(feature = "pickle")]
 serializer!(Pickle::default, All as pickle_keeps_the_contract);
-#[cfg(feature = "pickle")]
-serializer!(oldest_pickle, All as the_oldest_pickle_keeps_the_contract);
 #[cfg(feature = "pickle")]
 plugin!(PICKLE as pickle_says_what_it_is);
 

@@ -9,6 +9,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::fmt;
 use std::io::Write;
+use std::net::Ipv4Addr;
 use std::process::{Command, Stdio};
 
 use larder_core::{Serializer, erased_serde};
@@ -46,7 +47,7 @@ for line in sys.stdin:
 fn python(program: &str, input: &str) -> String {
     let name = std::env::var("PYTHON").unwrap_or_else(|_| "python3".to_owned());
     let child = Command::new(&name)
-        .args(["-c", program])
+        .args(["-I", "-S", "-c", program])
         .stdin(Stdio::piped())
         .stdout(Stdio::piped())
         .spawn();
@@ -162,6 +163,7 @@ fn python_reads_what_we_write_with_every_protocol() {
         (Box::new("a'\\ü€😀"), r"'a\'\\ü€😀'"),
         (Box::new("x".repeat(300)), "'x' * 300"),
         (Box::new('ß'), "'ß'"),
+        (Box::new(Ipv4Addr::LOCALHOST), "'127.0.0.1'"),
         (Box::new(Blob(vec![])), "b''"),
         (Box::new(Blob(all_bytes)), "bytes(range(256))"),
         (Box::new(Blob(vec![b'z'; 300])), "b'z' * 300"),
@@ -207,6 +209,7 @@ fn we_read_the_text_and_bytes_that_python_writes() {
     is_read(r"'a\'\\\n\x00\x1a\r ü€😀\\u20ac'", &"a'\\\n\0\x1a\r ü€😀\\u20ac".to_owned());
     is_read("'x' * 70000", &"x".repeat(70_000));
     is_read("'ß'", &'ß');
+    is_read("'127.0.0.1'", &Ipv4Addr::LOCALHOST);
     is_read("bytes(range(256))", &(0..=255).collect::<Vec<u8>>());
     is_read("bytearray(range(256))", &(0..=255).collect::<Vec<u8>>());
     let empty = Vec::<u8>::new();

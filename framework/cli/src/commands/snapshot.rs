@@ -3,7 +3,7 @@
 //! Nothing is decoded on the way: what is encrypted in the cache is encrypted in the snapshot.
 
 use std::fs::File;
-use std::io::{self, BufReader, IsTerminal as _, Read, Write};
+use std::io::{self, IsTerminal as _, Read, Write};
 use std::path::Path;
 
 use larder::{CacheError, DynamicCache, ErrorKind, ImportMode, Imported, SnapshotFile};
@@ -86,7 +86,7 @@ pub(super) fn import(arguments: &Import, context: &mut Context<'_>) -> Result<Ex
         let message = format!("importing into `{}`", cache.name());
         let (reader, length) = reader;
         let reader = Transfer::new(reader, message, length, context.output.shows_progress());
-        let imported = cache.import(BufReader::new(reader), mode).await;
+        let imported = cache.import(reader, mode).await;
         let imported = imported.map_err(|error| stopped(&arguments.file, error))?;
         if imported.cache != cache.name() {
             let note = format!("note: the snapshot was taken of cache `{}`", imported.cache);

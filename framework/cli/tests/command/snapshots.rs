@@ -120,6 +120,27 @@ fn an_export_that_fails_leaves_what_was_there() {
 
 #[cfg(unix)]
 #[test]
+fn a_disk_that_is_full_is_told_and_leaves_what_was_there() {
+    let folder = Folder::with(SHOP);
+    for key in 0..4 {
+        let value = format!("\"{}\"", "x".repeat(20_000));
+        assert_eq!(folder.run(&["set", "users", &key.to_string(), &value]).code, 0);
+    }
+    folder.write("users.snapshot", "what was there");
+    // As full as it gets without being root: no file may grow beyond 32 KiB.
+    let script = "trap '' XFSZ; ulimit -f 64; exec \"$0\" export users -o users.snapshot";
+    let mut command = std::process::Command::new("sh");
+    command.args(["-c", script, env!("CARGO_BIN_EXE_larder")]).current_dir(folder.path());
+    let said = said(command);
+    assert_eq!(said.code, 74, "{}", said.stderr);
+    assert!(said.stderr.contains("file too large") || said.stderr.contains("File too large"));
+    assert_eq!(folder.read("users.snapshot"), "what was there");
+    let names = fs::read_dir(folder.path()).unwrap().flatten().map(|entry| entry.file_name());
+    assert!(!names.into_iter().any(|name| name.to_string_lossy().ends_with(".tmp")));
+}
+
+#[cfg(unix)]
+#[test]
 fn only_the_owner_may_read_a_snapshot_and_links_are_not_followed() {
     use std::os::unix::fs::{PermissionsExt as _, symlink};
     let folder = shop();

@@ -1,6 +1,6 @@
 //! [`Decoder`], which reads a snapshot one record at a time and trusts none of it.
 
-use std::io::{self, Read};
+use std::io::{self, BufReader, Read};
 
 use larder_core::{Bytes, CacheError, Entry, ErrorKind, Result, envelope};
 
@@ -11,6 +11,9 @@ use super::format::{
 /// How much memory is asked for before the bytes are there.
 const FIRST_ROOM: usize = 64 << 10;
 
+/// How much is read at once.
+const BUFFER: usize = 256 << 10;
+
 /// One entry of a snapshot.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) struct Record {
@@ -19,10 +22,10 @@ pub(crate) struct Record {
     pub(crate) entry: Entry,
 }
 
-/// Reads a snapshot. Holds one record in memory.
+/// Reads a snapshot. Holds one record and a buffer in memory.
 #[derive(Debug)]
 pub(crate) struct Decoder<R> {
-    reader: R,
+    reader: BufReader<R>,
     header: Header,
     chain: u32,
     records: u64,
@@ -31,7 +34,8 @@ pub(crate) struct Decoder<R> {
 
 impl<R: Read> Decoder<R> {
     /// Reads the header.
-    pub(crate) fn open(mut reader: R) -> Result<Self> {
+    pub(crate) fn open(reader: R) -> Result<Self> {
+        let mut reader = BufReader::with_capacity(BUFFER, reader);
         let mut head = [0; HEADER_LEN];
         let found = read_up_to(&mut reader, &mut head)?;
         if found < MAGIC.len() || head[..MAGIC.len()] != MAGIC {

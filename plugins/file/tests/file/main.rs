@@ -9,6 +9,7 @@ mod kills;
 mod limits;
 mod processes;
 mod root;
+mod runtime;
 
 use std::future::Future;
 use std::path::{Path, PathBuf};

@@ -101,6 +101,25 @@ fn a_crash_at_any_point_of_the_first_start_heals() {
     }
 }
 
+#[test]
+fn what_a_removal_left_is_ours_unless_something_else_lies_there() {
+    let (_outer, dir) = temporary();
+    let backend = open(&dir);
+    let remove = || {
+        fs::remove_file(dir.join("CACHEDIR.TAG")).unwrap();
+        fs::remove_file(dir.join("v1/meta.toml")).unwrap();
+    };
+    remove();
+    set(&backend, "42", b"value");
+    remove();
+    for foreign in ["notes.txt", "v1/notes.txt"] {
+        fs::write(dir.join(foreign), "mine").unwrap();
+        refusal(&dir);
+        fs::remove_file(dir.join(foreign)).unwrap();
+    }
+    assert_eq!(get(&open(&dir), "42"), None, "the salt is lost");
+}
+
 #[cfg(unix)]
 mod unix {
     use std::os::unix::fs::{MetadataExt, PermissionsExt, chown, symlink};

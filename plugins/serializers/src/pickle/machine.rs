@@ -15,7 +15,7 @@ const NEWEST: u8 = 5;
 
 /// What each byte of a pickle may stand for. A record of a table takes two bytes for each name of
 /// a field that an earlier one has had, and stands for the name.
-const WEIGHT_PER_BYTE: u64 = 64;
+const WEIGHT_PER_BYTE: u64 = 32;
 
 /// What any pickle may stand for.
 const WEIGHT_OF_ANY: u64 = 1 << 20;

@@ -126,26 +126,24 @@ impl<'de> serde::Deserializer<'de> for Reader<'_> {
         _variants: &'static [&'static str],
         visitor: V,
     ) -> Result<V::Value> {
-        match self.node() {
-            Node::Text(_) => visitor.visit_enum(Variant { name: self, content: None }),
-            Node::Dict(ids) if let [name, content] = ids[..] => {
-                let name = Self { id: name, ..self };
-                let content = Some(Self { id: content, ..self });
-                visitor.visit_enum(Variant { name, content })
-            }
-            _ => Err(Error::invalid_type(
-                self.unexpected(),
-                &"the name of a variant, or a dict from it to its content",
-            )),
-        }
+        let variant = match self.node() {
+            Node::Text(_) => Some(Variant { name: self, content: None }),
+            Node::Dict(ids) => match ids[..] {
+                [name, content] => Some(Variant {
+                    name: Self { id: name, ..self },
+                    content: Some(Self { id: content, ..self }),
+                }),
+                _ => None,
+            },
+            _ => None,
+        };
+        let wanted = "the name of a variant, or a dict from it to its content";
+        let variant = variant.ok_or_else(|| Error::invalid_type(self.unexpected(), &wanted));
+        visitor.visit_enum(variant?)
     }
 
     fn deserialize_ignored_any<V: Visitor<'de>>(self, visitor: V) -> Result<V::Value> {
         visitor.visit_unit()
-    }
-
-    fn is_human_readable(&self) -> bool {
-        false
     }
 
     forward_to_deserialize_any! {

@@ -309,8 +309,4 @@ impl<'w, 'o> serde::Serializer for &'w mut Writer<'o> {
     ) -> Result<Parts<'w, 'o>> {
         Parts::begin_variant(self, variant, Kind::Dict)
     }
-
-    fn is_human_readable(&self) -> bool {
-        false
-    }
 }

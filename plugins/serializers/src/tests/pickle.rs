@@ -172,11 +172,11 @@ fn the_depth_is_that_of_the_result() {
     assert_eq!(load::<Value>(nest(MAX_DEPTH).concat()).unwrap(), model::nest(MAX_DEPTH));
     let too_deep = "the value is nested deeper than `127` levels";
     refused(&nest(MAX_DEPTH + 1).concat(), too_deep);
-    refused(&[&b")"[..], &b"\x85".repeat(1 << 20), b"."].concat(), too_deep);
+    refused(&[&b")"[..], &b"\x85".repeat(1 << 18), b"."].concat(), too_deep);
     // Nested deeply where it is shared, and made first.
     let twice = [&b"](](]"[..], &b"]".repeat(200), &b"a".repeat(200), b"\x94ee(h\0e."].concat();
     refused(&twice, too_deep);
-    let discarded = [&b")"[..], &b"\x85".repeat(1 << 20), b"0N."].concat();
+    let discarded = [&b")"[..], &b"\x85".repeat(1 << 18), b"0N."].concat();
     load::<()>(&discarded).unwrap();
 }
 
@@ -216,4 +216,18 @@ fn an_unknown_protocol_is_an_error_of_the_config() {
         assert!(PickleConfig { protocol }.validate(&KeyPath::default()).is_err());
     }
     assert_eq!(PickleConfig::default().protocol, 4);
+}
+
+#[test]
+fn memory_grows_with_the_bytes() {
+    for piece in
+        [&b"]"[..], b"}", b"\x8f", b"(", b"N", b"2", b"K\x01", b")\x85", b"N\x94", b"]a", b"(t"]
+    {
+        let bytes = [b"]", &piece.repeat((1 << 18) / piece.len())[..], b"."].concat();
+        let used = allocation_counter::measure(|| drop(load::<IgnoredAny>(&bytes)));
+        let most = 128 * bytes.len() as u64;
+        let (piece, used) = (piece.escape_ascii(), used.bytes_max);
+        println!("{piece}: {} bytes for each", used / bytes.len() as u64);
+        assert!(used <= most, "{piece} took {used}");
+    }
 }
