@@ -1,7 +1,7 @@
 #!/usr/bin/env bash
 # Fuzzes every decoder for some seconds with libFuzzer.
 #
-#   bash tests/fuzz.sh                    each target for 3 seconds
+#   bash tests/fuzz.sh                    each target for 2 seconds
 #   bash tests/fuzz.sh --seconds 600      longer
 #   bash tests/fuzz.sh json envelope      only these targets
 #
@@ -12,7 +12,7 @@ set -euo pipefail
 
 cd "$(dirname "${BASH_SOURCE[0]}")/.."
 
-seconds=3
+seconds=2
 only=()
 while [ $# -gt 0 ]; do
     case "$1" in

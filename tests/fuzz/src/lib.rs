@@ -7,7 +7,7 @@
 
 pub mod targets;
 
-use targets::{envelope, serializers};
+use targets::{config, envelope, file_entry, serializers, wrappers};
 
 /// One decoder.
 #[derive(Clone, Copy, Debug)]
@@ -23,18 +23,28 @@ pub struct Target {
 
 /// All targets.
 pub const TARGETS: &[Target] = &[
-    Target { name: "cbor", seeds: serializers::cbor_seeds, run: serializers::cbor },
-    Target { name: "envelope", seeds: envelope::seeds, run: envelope::run },
-    Target { name: "json", seeds: serializers::json_seeds, run: serializers::json },
-    Target {
-        name: "messagepack",
-        seeds: serializers::messagepack_seeds,
-        run: serializers::messagepack,
-    },
-    Target { name: "pickle", seeds: serializers::pickle_seeds, run: serializers::pickle },
-    Target { name: "postcard", seeds: serializers::postcard_seeds, run: serializers::postcard },
-    Target { name: "typed", seeds: serializers::typed_seeds, run: serializers::typed },
+    Target::new("envelope", envelope::seeds, envelope::run),
+    Target::new("file-entry", file_entry::seeds, file_entry::run),
+    Target::new("config-toml", config::toml_seeds, config::toml),
+    Target::new("config-yaml", config::yaml_seeds, config::yaml),
+    Target::new("cbor", serializers::cbor_seeds, serializers::cbor),
+    Target::new("json", serializers::json_seeds, serializers::json),
+    Target::new("messagepack", serializers::messagepack_seeds, serializers::messagepack),
+    Target::new("pickle", serializers::pickle_seeds, serializers::pickle),
+    Target::new("postcard", serializers::postcard_seeds, serializers::postcard),
+    Target::new("typed", serializers::typed_seeds, serializers::typed),
+    Target::new("base64", wrappers::base64_seeds, wrappers::base64),
+    Target::new("encrypt", wrappers::encrypt_seeds, wrappers::encrypt),
+    Target::new("lz4", wrappers::lz4_seeds, wrappers::lz4),
+    Target::new("zlib", wrappers::zlib_seeds, wrappers::zlib),
+    Target::new("zstd", wrappers::zstd_seeds, wrappers::zstd),
 ];
+
+impl Target {
+    const fn new(name: &'static str, seeds: fn() -> Vec<Vec<u8>>, run: fn(&[u8])) -> Self {
+        Self { name, seeds, run }
+    }
+}
 
 /// The target of this name.
 #[must_use]
