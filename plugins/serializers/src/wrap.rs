@@ -72,5 +72,6 @@ impl fmt::Display for Reason {
 
 impl Error for Reason {}
 
-#[cfg(all(test, feature = "lz4", feature = "zlib", feature = "zstd", feature = "encrypt"))]
+#[cfg(test)]
+#[cfg(all(feature = "encrypt", feature = "lz4", feature = "zlib", feature = "zstd"))]
 mod tests;

@@ -1,25 +1,20 @@
-//! The wrappers: whatever the bytes, they are undone or refused, within the limit.
+//! The wrappers: whatever the bytes, they are undone within the limit or are an error.
 
 use std::sync::LazyLock;
 
-use larder_core::wrapper::WrapContext;
-use larder_core::{BuildContext, PluginConfig, Secret, Wrapper};
+use larder_core::{BuildContext, PluginConfig, Secret, WrapContext, Wrapper};
 use larder_serializers::wrap::encrypt::{Encryption, XChaCha20Poly1305Config};
 use larder_serializers::wrap::{Base64, Lz4, Lz4Config, Zlib, ZlibConfig, Zstd, ZstdConfig};
 
 use super::now;
 
-/// The most that may come out.
-const MOST: usize = 1 << 20;
-
-fn context() -> WrapContext<'static> {
-    WrapContext::new("users", "42", 2).max_size(MOST)
-}
+/// Small, so that inputs beyond it are soon found.
+const MAX_SIZE: usize = 64 << 10;
 
 macro_rules! targets {
     ($($name:ident, $seeds:ident: $wrapper:expr;)+) => {
         $(
-            #[doc = concat!("Bytes that `", stringify!($name), "` wrapped.")]
+            #[doc = concat!("Bytes that `", stringify!($name), "` wrote.")]
             #[must_use]
             pub fn $seeds() -> Vec<Vec<u8>> {
                 seeds(&$wrapper)
@@ -46,19 +41,22 @@ targets! {
     zstd, zstd_seeds: Zstd::new(&ZstdConfig::default());
 }
 
-fn seeds(wrapper: &dyn Wrapper) -> Vec<Vec<u8>> {
-    let text = b"the same again and again ".repeat(100);
-    let noise: Vec<u8> =
-        (0..2000_u32).map(|at| (at.wrapping_mul(2_654_435_761) >> 24) as u8).collect();
-    let plain: [&[u8]; 4] = [b"", b"a", &text, &noise];
-    let wrap = |bytes: &[u8]| wrapper.wrap(bytes, &context()).expect("all bytes can be wrapped");
-    plain.into_iter().map(wrap).collect()
+fn context() -> WrapContext<'static> {
+    WrapContext::new("users", "42", 2).max_size(MAX_SIZE)
 }
 
-/// What comes out is within the limit, and survives the way back.
+/// A few values as they are stored, one of them too large.
+fn seeds(wrapper: &dyn Wrapper) -> Vec<Vec<u8>> {
+    let values = [Vec::new(), b"larder".repeat(9), vec![7; MAX_SIZE], vec![7; MAX_SIZE + 1]];
+    values.iter().filter_map(|value| wrapper.wrap(value, &context()).ok()).collect()
+}
+
 fn run(wrapper: &dyn Wrapper, bytes: &[u8]) {
-    let Ok(found) = wrapper.undo(bytes, &context()) else { return };
-    assert!(found.len() <= MOST, "{} bytes came out", found.len());
-    let again = wrapper.wrap(&found, &context()).expect("all bytes can be wrapped");
-    assert_eq!(wrapper.undo(&again, &context()).expect("it was just wrapped"), found);
+    let Ok(undone) = wrapper.undo(bytes, &context()) else {
+        return;
+    };
+    assert!(undone.len() <= MAX_SIZE, "{} bytes came out", undone.len());
+    let again = wrapper.wrap(&undone, &context()).expect("it is within the limits");
+    let again = wrapper.undo(&again, &context()).expect("it was just written");
+    assert_eq!(again, undone);
 }
