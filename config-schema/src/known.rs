@@ -28,6 +28,11 @@ impl Known {
     const fn with_feature(self) -> Self {
         Self { feature: Some(self.kind), ..self }
     }
+
+    /// The kind is only there with this feature.
+    const fn of_feature(self, feature: &'static str) -> Self {
+        Self { feature: Some(feature), ..self }
+    }
 }
 
 const POLICIES: &str = "larder-policies";
@@ -66,12 +71,12 @@ const KNOWN: &[Known] = &[
     Known::released(Slot::Serializer, "raw", SERIALIZERS),
     Known::released(Slot::Serializer, "string", SERIALIZERS),
     Known::released(Slot::Serializer, "typed", SERIALIZERS),
-    Known::released(Slot::Wrapper, "aes-256-gcm", SERIALIZERS),
+    Known::released(Slot::Wrapper, "aes-256-gcm", SERIALIZERS).of_feature("encrypt"),
     Known::released(Slot::Wrapper, "base64", SERIALIZERS),
-    Known::released(Slot::Wrapper, "lz4", SERIALIZERS),
-    Known::released(Slot::Wrapper, "xchacha20-poly1305", SERIALIZERS),
-    Known::released(Slot::Wrapper, "zlib", SERIALIZERS),
-    Known::released(Slot::Wrapper, "zstd", SERIALIZERS),
+    Known::released(Slot::Wrapper, "lz4", SERIALIZERS).with_feature(),
+    Known::released(Slot::Wrapper, "xchacha20-poly1305", SERIALIZERS).of_feature("encrypt"),
+    Known::released(Slot::Wrapper, "zlib", SERIALIZERS).with_feature(),
+    Known::released(Slot::Wrapper, "zstd", SERIALIZERS).with_feature(),
     Known::planned(Slot::Invalidator, "redis-pubsub", "larder-redis"),
     Known::planned(Slot::Invalidator, "redis-stream", "larder-redis"),
     Known::planned(Slot::Replicator, "redis-stream", "larder-redis"),

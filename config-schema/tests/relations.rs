@@ -441,3 +441,29 @@ fn another_serializer_keeps_what_wraps_it_and_another_wrapper_drops_options() {
     let unset = "serializer = { kind = 'messagepack', unset = ['encrypt'] }";
     assert!(serializer(encrypted, unset).encrypt.is_none());
 }
+
+#[test]
+fn nobody_stores_plain_values_in_a_cache_that_encrypts() {
+    let cipher = "serializer = { kind = 'raw', \
+                  encrypt = { kind = 'aes-256-gcm', keys = ['${env:KEY}'] } }\n";
+    let config = |above: &str, below: &str, defaults: &str| {
+        format!(
+            "[defaults]\n{defaults}\n\
+             [caches.a]\nl1.backend = {{ kind = 'memory', capacity = 5 }}\nl2.cache = 'b'\n{above}\
+             [caches.b]\nbackend = {{ kind = 'file', dir = '/var/b' }}\n{below}"
+        )
+    };
+    let codes = |text: &str| {
+        let report = load(text, &[("KEY", "hunter2")]).report;
+        let all = report.diagnostics().iter();
+        all.map(|one| format!("{} {}", one.code, one.message)).collect::<Vec<_>>()
+    };
+    let refused = "C0407 tier `l2` of cache `a` would store plain values in cache `b`, which \
+                   encrypts";
+    assert_eq!(codes(&config("", cipher, "")), [refused]);
+    assert_eq!(codes(&config("serializer = 'raw'\n", cipher, "")), [refused]);
+    assert_eq!(codes(&config(cipher, cipher, "")), [""; 0]);
+    assert_eq!(codes(&config(&format!("l2.{cipher}"), cipher, "")), [""; 0]);
+    assert_eq!(codes(&config("", "", cipher)), [""; 0]);
+    assert_eq!(codes(&config("", "", "")), [""; 0]);
+}

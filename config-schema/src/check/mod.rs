@@ -174,6 +174,7 @@ impl<'a> Checker<'a> {
         self.cycles(&views);
         self.connections(root, has_loader_errors);
         self.policies(&views);
+        self.encrypted(&views);
         self.resources(&views);
         self.persist(&views);
         self.staleness(&views);

@@ -5,6 +5,8 @@ use larder_core::{Descriptor, Role, Slot};
 use serde_json::{Map, Value as Json};
 
 use super::options::{Checker, Spot};
+use super::plugins::PluginUse;
+use super::view::{CacheView, TierView};
 use crate::diagnostic::{Diagnostic, Fix};
 use crate::grammar;
 use crate::known::slot_word;
@@ -90,6 +92,44 @@ impl<'a> Checker<'a> {
         };
         self.diagnostics.push(diagnostic);
         true
+    }
+
+    /// Reports tiers that would store plain values in a cache that encrypts its own.
+    pub(super) fn encrypted(&mut self, views: &[CacheView<'a>]) {
+        for view in views {
+            for tier in &view.tiers {
+                let Some((name, at)) = tier.cache() else {
+                    continue;
+                };
+                let below = views.iter().find(|below| !below.is_pattern && below.name == name);
+                let cipher = below
+                    .and_then(|below| below.tiers.iter().find_map(|tier| self.cipher(below, tier)));
+                let Some(cipher) = cipher.filter(|_| self.cipher(view, tier).is_none()) else {
+                    continue;
+                };
+                let message = format!(
+                    "tier `{}` of {} would store plain values in cache `{name}`, which encrypts",
+                    tier.tier,
+                    view.label()
+                );
+                let diagnostic = Diagnostic::error("C0407", message)
+                    .at(at.clone(), "a cache that serves as this tier")
+                    .also(cipher.kind_at.clone(), format!("`{name}` encrypts its own values"))
+                    .path(tier.path.join("serializer"))
+                    .help(
+                        "give both the same `encrypt`, in the serializer of the tier or for all \
+                         caches in `[defaults]`",
+                    );
+                self.diagnostics.push(diagnostic);
+            }
+        }
+    }
+
+    /// What encrypts the values of a tier.
+    fn cipher(&self, view: &CacheView<'a>, tier: &TierView<'a>) -> Option<&PluginUse<'a>> {
+        let own = tier.get("serializer").map(|_| &tier.path);
+        let path = own.unwrap_or(&view.path).join("serializer").join(Role::Encrypt.as_str());
+        self.plugins.iter().find(|plugin| plugin.path == path)
     }
 
     /// The message about a wrapper that stands for a serializer, or the other way round.

@@ -79,6 +79,18 @@ impl Wrappers {
         Some(Self { numbers })
     }
 
+    /// These, with one more around them; `None` when they are too many or its number is 0.
+    #[must_use]
+    pub fn within(&self, number: u16) -> Option<Self> {
+        if number == 0 || self.count() == Self::MAX {
+            return None;
+        }
+        let mut numbers = self.numbers;
+        numbers.rotate_right(1);
+        numbers[0] = number;
+        Some(Self { numbers })
+    }
+
     /// The numbers, the outermost first.
     #[must_use]
     pub fn numbers(&self) -> &[u16] {

@@ -11,7 +11,7 @@ use larder_core::backend::InProcess;
 use larder_core::plugin::Factory;
 use larder_core::{
     Backend, BuildContext, CacheError, Capabilities, Clock, ErrorKind, Life, PolicyFactory,
-    Registry, Result, Serializer, Slot, Tier, telemetry,
+    Registry, Result, Slot, Tier, telemetry,
 };
 use larder_store::{Store, StoreOptions};
 use tracing::Instrument;
@@ -19,17 +19,23 @@ use tracing::Instrument;
 use crate::codec::Codec;
 use crate::core::{CacheValue, Core, Key, StoreTier, Weigh};
 use crate::deferred::when_free;
-use crate::engine::{Engine, Readers};
+use crate::engine::Engine;
 use crate::fence::Fence;
 use crate::flight::Flights;
+use crate::format::{Format, Linked};
 use crate::open::{CacheOptions, Listener, Removed};
 use crate::settings::Settings;
 use crate::stored::{Content, Stored};
 use crate::tier::{ByteTier, TierCounters};
 
 mod cache_backend;
+mod formats;
+mod stacked;
 
 use cache_backend::CacheBackend;
+use formats::Formats;
+pub(crate) use stacked::caches_below;
+use stacked::{home, home_of, in_order};
 
 /// The policy of a store when the config names none.
 const DEFAULT_POLICY: &str = "auto";
@@ -42,7 +48,7 @@ pub(crate) type Engines = BTreeMap<String, Arc<Engine>>;
 pub(crate) struct Assembler {
     registry: Registry,
     clock: Arc<dyn Clock>,
-    readers: Readers,
+    linked: Arc<Linked>,
 }
 
 /// A cache without its types: the engine, and what its store will be.
@@ -54,7 +60,7 @@ pub(crate) struct Assembled {
     /// The caches that it uses as tiers.
     pub(crate) below: Vec<String>,
     front: Option<Front>,
-    serializer: Arc<dyn Serializer>,
+    format: Arc<Format>,
 }
 
 /// The first tier of a cache, when it holds values as they are.
@@ -66,20 +72,9 @@ struct Front {
 }
 
 impl Assembler {
-    pub(crate) async fn new(registry: Registry, clock: Arc<dyn Clock>) -> Result<Self> {
-        let mut assembler = Self { registry, clock, readers: Readers::default() };
-        let mut readers = std::collections::HashMap::new();
-        for registered in assembler.registry.of_slot(Slot::Serializer) {
-            let kind = registered.descriptor.kind;
-            // One that needs options cannot be built without; its entries need it configured.
-            if let Ok(serializer) =
-                assembler.serializer(&PluginNode::bare(Slot::Serializer, kind)).await
-            {
-                readers.insert(serializer.format(), serializer);
-            }
-        }
-        assembler.readers = Arc::new(readers);
-        Ok(assembler)
+    pub(crate) async fn new(registry: Registry, clock: Arc<dyn Clock>) -> Self {
+        let linked = Arc::new(formats::linked(&registry, &clock).await);
+        Self { registry, clock, linked }
     }
 
     pub(crate) fn clock(&self) -> &Arc<dyn Clock> {
@@ -165,7 +160,12 @@ impl Assembler {
         );
         async {
             let name: Arc<str> = spec.name.as_str().into();
-            let serializer = self.serializer(&spec.serializer.node).await?;
+            let context = BuildContext::new(&spec.name)
+                .clock(Arc::clone(&self.clock))
+                .max_value_bytes(spec.max_value_bytes);
+            let mut formats = Formats::new(&self.registry, context);
+            let format = formats.format(&spec.serializer).await?;
+            let home = home(spec, others);
             let (mut front, mut tiers) = (None, Vec::new());
             for tier in &spec.tiers {
                 let backend = self.backend(spec, tier, others).await?;
@@ -176,16 +176,21 @@ impl Assembler {
                         front = Some(Front { settings, kind, ttl: tier.ttl });
                     }
                     _ => {
-                        let serializer = match &tier.serializer {
-                            Some(own) => self.serializer(&own.node).await?,
-                            None => Arc::clone(&serializer),
+                        let format = match &tier.serializer {
+                            Some(own) => formats.format(own).await?,
+                            None => Arc::clone(&format),
+                        };
+                        let home = match &tier.source {
+                            TierSource::Cache(other) => home_of(other, others),
+                            TierSource::Backend(_) => Arc::clone(&home),
                         };
                         tiers.push(ByteTier {
                             tier: tier.tier,
                             kind,
                             cache: Arc::clone(&name),
+                            home,
                             backend,
-                            serializer,
+                            format,
                             ttl: tier.ttl,
                             clock: Arc::clone(&self.clock),
                             owned: matches!(tier.source, TierSource::Backend(_)),
@@ -194,12 +199,12 @@ impl Assembler {
                     }
                 }
             }
-            let readers = Arc::clone(&self.readers);
+            let linked = Arc::clone(&self.linked);
             let clock = Arc::clone(&self.clock);
-            let engine = Arc::new(Engine::new(name, Settings::new(spec), tiers, readers, clock));
+            let engine = Arc::new(Engine::new(name, Settings::new(spec), tiers, linked, clock));
             let (description, persist) = (spec.description.clone(), spec.persist.clone());
             let below = caches_below(spec).map(str::to_owned).collect();
-            Ok(Assembled { engine, description, persist, below, front, serializer })
+            Ok(Assembled { engine, description, persist, below, front, format })
         }
         .instrument(span)
         .await
@@ -255,17 +260,6 @@ impl Assembler {
             _ => Err(unregistered(node)),
         }
     }
-
-    async fn serializer(&self, node: &PluginNode) -> Result<Arc<dyn Serializer>> {
-        let found = self.registry.find(Slot::Serializer, &node.kind);
-        match found.map(|found| found.descriptor.factory) {
-            Some(Factory::Serializer(factory)) => {
-                let context = BuildContext::new("").clock(Arc::clone(&self.clock));
-                factory.build(node.options.clone(), &context).await
-            }
-            _ => Err(unregistered(node)),
-        }
-    }
 }
 
 /// Starts the backends of all caches; the caller closes all when one fails.
@@ -299,33 +293,6 @@ fn kind_of(tier: &TierSpec) -> String {
     }
 }
 
-/// The caches that a cache uses as tiers.
-pub(crate) fn caches_below(spec: &CacheSpec) -> impl Iterator<Item = &str> {
-    spec.tiers.iter().filter_map(|tier| match &tier.source {
-        TierSource::Cache(name) => Some(name.as_str()),
-        TierSource::Backend(_) => None,
-    })
-}
-
-/// Caches after those they use as tiers. The config has no cycles; were there one, its caches
-/// would come last and fail to find each other.
-fn in_order(specs: &BTreeMap<String, CacheSpec>) -> Vec<&CacheSpec> {
-    let mut ordered: Vec<&CacheSpec> = Vec::with_capacity(specs.len());
-    let mut waiting: Vec<&CacheSpec> = specs.values().collect();
-    loop {
-        let is_ready = |spec: &&CacheSpec| {
-            caches_below(spec).all(|name| ordered.iter().any(|done| done.name == name))
-        };
-        let (ready, rest): (Vec<_>, Vec<_>) = waiting.into_iter().partition(is_ready);
-        if ready.is_empty() {
-            ordered.extend(rest);
-            return ordered;
-        }
-        ordered.extend(ready);
-        waiting = rest;
-    }
-}
-
 impl Assembled {
     /// The tiers and their backends, such as `l1 memory`.
     pub(crate) fn tier_names(&self) -> Vec<String> {
@@ -346,7 +313,7 @@ impl Assembled {
         let weigh = match (weigher, codec) {
             (Some(weigher), _) => Weigh::By(weigher),
             (None, _) if !is_weighed => Weigh::One,
-            (None, Some(codec)) => Weigh::Serialized(codec, Arc::clone(&self.serializer)),
+            (None, Some(codec)) => Weigh::Serialized(codec, Arc::clone(&self.format.serializer)),
             (None, None) => Weigh::Shallow,
         };
         let is_plain = matches!(weigh, Weigh::One)
@@ -358,7 +325,7 @@ impl Assembled {
             engine: Arc::clone(&self.engine),
             store,
             codec,
-            serializer: Arc::clone(&self.serializer),
+            format: Arc::clone(&self.format),
             flights: Flights::new(),
             weigh,
             ttl_by,

@@ -12,7 +12,7 @@ use std::sync::atomic::Ordering::Relaxed;
 
 use futures_util::future::BoxFuture;
 use larder_core::key::check_reserved;
-use larder_core::{CacheKey, Life, Result, Serializer, Tier};
+use larder_core::{CacheKey, Life, Result, Tier};
 use larder_store::{Split, Store};
 use xxhash_rust::xxh3::xxh3_64;
 
@@ -20,6 +20,7 @@ use crate::codec::Codec;
 use crate::engine::Engine;
 use crate::fence::{Fence, Tally};
 use crate::flight::Flights;
+use crate::format::Format;
 use crate::open::TtlBy;
 use crate::snapshot::Exported;
 use crate::stats::{CacheStats, Counters, Heat, MissCause, StatsSnapshot, StatsSource, TierStats};
@@ -60,8 +61,9 @@ pub(crate) struct Core<K: Key, V: CacheValue> {
     pub(crate) store: Option<StoreTier<K, V>>,
     /// How values become bytes; `None` when they never do.
     pub(crate) codec: Option<Codec<V>>,
-    /// How large a value is, is how large this makes it.
-    pub(crate) serializer: Arc<dyn Serializer>,
+    /// How large a value is, is how large the serializer makes it. Snapshots of the store are in
+    /// this format.
+    pub(crate) format: Arc<Format>,
     pub(crate) flights: Arc<Flights<K, load::Outcome<V>, load::Mark>>,
     pub(crate) weigh: Weigh<K, V>,
     /// How long an entry lives, if the application says.

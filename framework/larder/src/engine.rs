@@ -4,7 +4,6 @@
 //! A hit in the store never comes here. Everything here works on the text of a key and on
 //! [`Entry`]s; [`read`] looks entries up, [`write`] stores and removes them.
 
-use std::collections::HashMap;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 
@@ -15,6 +14,7 @@ use larder_core::{
 use tokio::sync::{Mutex, MutexGuard, RwLock, RwLockReadGuard};
 
 use crate::fence::Fence;
+use crate::format::Linked;
 use crate::settings::Settings;
 use crate::stats::Counters;
 use crate::tags::TagTable;
@@ -22,6 +22,7 @@ use crate::tier::ByteTier;
 
 mod mark;
 mod read;
+mod repack;
 mod write;
 
 pub(crate) use read::Found;
@@ -30,9 +31,6 @@ pub(crate) use write::Payloads;
 /// Writes of one key are kept in order down all tiers by a lock; two keys that share one of these
 /// only wait for each other.
 const WRITE_STRIPES: usize = 256;
-
-/// Serializers by format, so that entries stay readable after the config chose another one.
-pub(crate) type Readers = Arc<HashMap<u16, Arc<dyn Serializer>>>;
 
 /// The right to write one key to the byte tiers.
 #[derive(Debug)]
@@ -47,7 +45,7 @@ pub(crate) struct Engine {
     pub(crate) name: Arc<str>,
     pub(crate) settings: Settings,
     pub(crate) tiers: Vec<ByteTier>,
-    pub(crate) readers: Readers,
+    pub(crate) linked: Arc<Linked>,
     pub(crate) clock: Arc<dyn Clock>,
     pub(crate) fence: Arc<Fence>,
     pub(crate) tags: TagTable,
@@ -68,7 +66,7 @@ impl Engine {
         name: Arc<str>,
         mut settings: Settings,
         tiers: Vec<ByteTier>,
-        readers: Readers,
+        linked: Arc<Linked>,
         clock: Arc<dyn Clock>,
     ) -> Self {
         let stripes = if tiers.is_empty() { 0 } else { WRITE_STRIPES };
@@ -76,7 +74,7 @@ impl Engine {
         Self {
             name,
             settings,
-            readers,
+            linked,
             counters: Counters::new(Arc::clone(&clock)),
             clock,
             fence: Fence::strict(),
@@ -168,18 +166,25 @@ impl Engine {
         entry: &Entry,
     ) -> Result<&'a dyn Serializer> {
         let format = entry.meta.format;
-        if tier.serializer.format() == format {
-            return Ok(&*tier.serializer);
+        if tier.format.serializer.format() == format {
+            return Ok(&*tier.format.serializer);
         }
         self.linked_reader(format)
     }
 
     /// The linked serializer of a format.
     pub(crate) fn linked_reader(&self, format: u16) -> Result<&dyn Serializer> {
-        self.readers.get(&format).map(|serializer| &**serializer).ok_or_else(|| {
+        let serializer = self.linked.serializers.get(&format);
+        serializer.map(|serializer| &**serializer).ok_or_else(|| {
             CacheError::new(ErrorKind::Serialization, "no linked serializer wrote this entry")
                 .with("format", format)
         })
+    }
+
+    /// The cache to which entries belong that are stored here by a cache above.
+    pub(crate) fn home(&self) -> &Arc<str> {
+        let below = self.tiers.iter().rev().find(|tier| !tier.owned);
+        below.map_or(&self.name, |tier| &tier.home)
     }
 
     /// Refuses a tier that cannot list its keys.

@@ -364,6 +364,51 @@ mod tests {
         assert_eq!(in_order.iter().take(2).collect::<Vec<_>>(), ["filled", "changed"]);
     }
 
+    #[test]
+    fn a_change_that_finds_no_ticket_out_makes_the_next_one_short() {
+        let fence = Fence::new();
+        let is_marked = || fence.stripe(1).state.load(Ordering::Relaxed) & IS_OUT != 0;
+        drop(fence.ticket(1));
+        assert!(is_marked(), "the last ticket leaves the mark");
+        change(&fence, 1);
+        assert!(!is_marked());
+        let ticket = fence.ticket(1);
+        assert!(is_marked());
+        change(&fence, 1);
+        assert!(is_marked() && !ticket.holds());
+    }
+
+    #[test]
+    fn what_was_read_before_a_change_never_ends_up_in_the_store() {
+        let (source, store) = (AtomicU64::new(0), AtomicU64::new(0));
+        let (fence, both) = (Fence::new(), std::sync::Barrier::new(2));
+        let load = || {
+            let ticket = fence.ticket(1);
+            let read = source.load(Ordering::Relaxed);
+            ticket.fill(|| store.store(read, Ordering::Relaxed));
+        };
+        let mut old = 0;
+        std::thread::scope(|scope| {
+            scope.spawn(|| {
+                for _ in 0..ROUNDS {
+                    both.wait();
+                    load();
+                    both.wait();
+                }
+            });
+            for round in 1..=ROUNDS {
+                both.wait();
+                source.store(round, Ordering::Relaxed);
+                fence.set(1, || store.store(round, Ordering::Relaxed));
+                both.wait();
+                old += u64::from(store.load(Ordering::Relaxed) != round);
+            }
+        });
+        assert_eq!((old, fence.tally().sets), (0, ROUNDS));
+    }
+
+    const ROUNDS: u64 = 2_000;
+
     fn change(fence: &Fence, hash: u64) {
         fence.change(hash, || ());
     }

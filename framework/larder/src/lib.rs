@@ -51,6 +51,7 @@ mod dynamic;
 mod engine;
 mod fence;
 mod flight;
+mod format;
 mod manager;
 mod namespace;
 mod open;

@@ -237,7 +237,7 @@ impl CacheManager {
     ///
     /// # Cancellation
     ///
-    /// Dropping the future leaves some of them closed.
+    /// Dropping the future leaves some of them closed, and one perhaps not saved.
     pub async fn close(&self) -> Result<()> {
         use tracing::Instrument as _;
         let span = tracing::info_span!(target: telemetry::TARGET, "manager.close");

@@ -60,7 +60,7 @@ pub struct Exported {
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize)]
 #[non_exhaustive]
 pub struct Imported {
-    /// The cache that the snapshot was taken of.
+    /// The cache that the snapshot was taken of; of one that uses others as tiers the lowest.
     pub cache: String,
     /// When it was taken, in microseconds since 1970.
     pub taken_at: u64,

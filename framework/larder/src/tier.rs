@@ -1,4 +1,4 @@
-//! One byte tier of a cache: a backend with its serializer, its limits and its counters.
+//! One byte tier of a cache: a backend with its format, its limits and its counters.
 //!
 //! Every call goes through [`ByteTier::bounded`], so that a backend that hangs or fails costs the
 //! caller a bounded time and is reported in one place.
@@ -10,8 +10,10 @@ use std::time::Duration;
 
 use futures_util::future::{Either, select};
 use larder_core::{
-    Backend, CacheError, Capabilities, Clock, ErrorKind, Life, Result, Serializer, Tier, telemetry,
+    Backend, CacheError, Capabilities, Clock, ErrorKind, Life, Result, Tier, telemetry,
 };
+
+use crate::format::{Format, Place};
 
 /// The longest a caller waits for one call of a backend.
 const CALL_LIMIT: Duration = Duration::from_secs(2);
@@ -22,8 +24,10 @@ pub(crate) struct ByteTier {
     pub(crate) tier: Tier,
     pub(crate) kind: String,
     pub(crate) cache: Arc<str>,
+    /// The cache to which the entries belong: this one, or the one that serves as this tier.
+    pub(crate) home: Arc<str>,
     pub(crate) backend: Arc<dyn Backend>,
-    pub(crate) serializer: Arc<dyn Serializer>,
+    pub(crate) format: Arc<Format>,
     pub(crate) ttl: Option<Life>,
     pub(crate) clock: Arc<dyn Clock>,
     /// Whether this cache closes the backend; not when it is another cache.
@@ -79,6 +83,16 @@ impl ByteTier {
             );
             error
         })
+    }
+
+    /// Where an entry of this key belongs.
+    pub(crate) fn place<'a>(&'a self, key: &'a str) -> Place<'a> {
+        Place { cache: &self.home, key }
+    }
+
+    /// Whether another tier stores every entry in the same bytes.
+    pub(crate) fn writes_like(&self, other: &Self) -> bool {
+        Arc::ptr_eq(&self.format, &other.format) && self.home == other.home
     }
 
     pub(crate) fn can(&self, capabilities: Capabilities) -> bool {

@@ -91,7 +91,7 @@ impl Index {
         // SAFETY: as the caller promises, nobody frees the table meanwhile.
         let buckets = unsafe { self.buckets() };
         let tag = tag_of(hash);
-        let mut at = home(hash, buckets);
+        let mut at = home(hash, buckets.len());
         for _ in 0..buckets.len() {
             let bucket = &buckets[at];
             let (low, high) = bucket.words();
@@ -108,16 +108,11 @@ impl Index {
         None
     }
 
-    /// Asks the processor to fetch the bucket of a hash.
-    ///
-    /// # Safety
-    ///
-    /// As for [`find`](Self::find).
+    /// Asks the processor to fetch the bucket of a hash. Looks at nothing, so anybody may ask.
     #[inline(always)]
-    pub(crate) unsafe fn prefetch(&self, hash: u32) {
-        // SAFETY: as the caller promises, nobody frees the table meanwhile.
-        let buckets = unsafe { self.buckets() };
-        crate::prefetch::line(&raw const buckets[home(hash, buckets)]);
+    pub(crate) fn prefetch(&self, hash: u32) {
+        let (first, count) = from_tagged(self.table.load(Ordering::Relaxed));
+        crate::prefetch::line(first.wrapping_add(home(hash, count)));
     }
 
     /// The present table.
@@ -226,7 +221,7 @@ impl Index {
                     continue;
                 }
                 assert_eq!(tag, tag_of(hash_of(token)), "a slot with a wrong tag");
-                let mut passed = home(hash_of(token), buckets);
+                let mut passed = home(hash_of(token), buckets.len());
                 while passed != at {
                     overflows[passed] += 1;
                     passed = (passed + 1) & (buckets.len() - 1);
@@ -283,8 +278,8 @@ unsafe fn from_published(tagged: *mut Bucket) -> Table {
 }
 
 #[inline(always)]
-const fn home(hash: u32, buckets: &[Bucket]) -> usize {
-    (hash >> 8) as usize & (buckets.len() - 1)
+const fn home(hash: u32, buckets: usize) -> usize {
+    (hash >> 8) as usize & (buckets - 1)
 }
 
 fn tokens(buckets: &[Bucket]) -> impl Iterator<Item = u32> {
@@ -294,7 +289,7 @@ fn tokens(buckets: &[Bucket]) -> impl Iterator<Item = u32> {
 
 #[inline]
 fn put(buckets: &[Bucket], hash: u32, token: u32) {
-    let mut at = home(hash, buckets);
+    let mut at = home(hash, buckets.len());
     loop {
         let bucket = &buckets[at];
         if let Some(place) = bucket.places(EMPTY).next() {
@@ -310,7 +305,7 @@ fn put(buckets: &[Bucket], hash: u32, token: u32) {
 /// The bucket and the place of a slot, and how many buckets its search passed.
 #[inline]
 fn locate(buckets: &[Bucket], hash: u32, token: u32) -> Option<(usize, usize, usize)> {
-    let mut at = home(hash, buckets);
+    let mut at = home(hash, buckets.len());
     for passed in 0..buckets.len() {
         let bucket = &buckets[at];
         let place = bucket.places(tag_of(hash)).find(|place| bucket.token(*place) == token);

@@ -176,9 +176,8 @@ impl<K, V, M: Keep<V>> Shard<K, V, M> {
 
     /// Asks the processor to fetch the bucket of a hash.
     #[inline(always)]
-    pub(crate) fn prefetch_bucket(&self, hash: u64, _guard: &Guard) {
-        // SAFETY: the caller is in a read.
-        unsafe { self.index.prefetch(hash as u32) };
+    pub(crate) fn prefetch_bucket(&self, hash: u64) {
+        self.index.prefetch(hash as u32);
     }
 
     /// Asks the processor to fetch the slots that may belong to a hash.

@@ -31,6 +31,9 @@ const FEWEST_WRITES: u64 = 256;
 /// How many bytes may be written, at most, before the free space of the disk is looked at again.
 const LONGEST_ALLOWANCE: u64 = 64 * 1024 * 1024;
 
+/// How many files are removed before others get a turn at the lock of their shard.
+const FILES_PER_LOCK: usize = 64;
+
 /// How far to go.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Goal {
@@ -199,11 +202,8 @@ impl Collector {
         (limit, target): (Amount, Amount),
     ) {
         let now = directory.now();
-        let (expired, alive): (Vec<_>, Vec<_>) =
-            files.into_iter().partition(|file| file.is_expired(now));
-        for file in &expired {
-            directory.remove_if(home, file.name, file.identity);
-        }
+        let (expired, alive) = files.into_iter().partition(|file| file.is_expired(now));
+        directory.remove_all(home, expired);
         let total = home.usage.total();
         if !total.is_above(limit) {
             return;
@@ -211,15 +211,16 @@ impl Collector {
         let mut found = Amount::default();
         alive.iter().for_each(|file| found.add(file.length));
         let most = found.scaled(target, total);
+        let mut victims = Vec::new();
         evict::evict(self.policy.as_deref(), alive, &mut |file| {
-            if !found.is_above(most) {
-                return false;
+            let is_too_much = found.is_above(most);
+            if is_too_much {
+                found.sub(file.length);
+                victims.push(*file);
             }
-            if let Some(length) = directory.remove_if(home, file.name, file.identity) {
-                found.sub(length);
-            }
-            true
+            is_too_much
         });
+        directory.remove_all(home, victims);
     }
 }
 
@@ -227,6 +228,29 @@ impl Directory {
     pub(crate) fn collect(&self, home: &Home, goal: Goal) {
         // What cannot be collected now can be after the next write.
         self.collector.run(self, home, goal).ok();
+    }
+
+    /// Removes files unless they were replaced or used since they were looked at. Shard by shard,
+    /// so that each is entered and locked once for many of them.
+    fn remove_all(&self, home: &Home, mut files: Vec<Candidate>) {
+        files.sort_unstable_by_key(|file| file.name);
+        for of_shard in files.chunk_by(|a, b| a.name.shard() == b.name.shard()) {
+            let shard = of_shard[0].name.shard();
+            let Ok(Some(dir)) = home.shard(shard) else { continue };
+            for some in of_shard.chunks(FILES_PER_LOCK) {
+                let _guard = self.locks.acquire(home, shard);
+                let mut gone = Amount::default();
+                for file in some {
+                    let name = file.name.to_string();
+                    let is_same =
+                        dir.stat(&name).is_ok_and(|found| found.identity == file.identity);
+                    if is_same && dir.remove_file(&name).is_ok() {
+                        gone.add(file.length);
+                    }
+                }
+                home.usage.correct(shard, gone, Amount::default());
+            }
+        }
     }
 }
 

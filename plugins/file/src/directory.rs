@@ -50,6 +50,8 @@ pub(crate) struct Directory {
     pub(crate) leases: Leases,
     pub(crate) breaker: Breaker,
     pub(crate) poisoned: Poisoned,
+    /// Whether the file system can tell what is in memory; believed until it says no.
+    pub(crate) is_quick: AtomicBool,
     pub(crate) written: AtomicU64,
     corrupt: AtomicU64,
 }
@@ -88,6 +90,7 @@ impl Directory {
             leases: Leases::default(),
             breaker: Breaker::default(),
             poisoned: Poisoned::default(),
+            is_quick: AtomicBool::new(true),
             written: AtomicU64::new(0),
             corrupt: AtomicU64::new(0),
         })

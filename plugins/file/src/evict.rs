@@ -44,16 +44,16 @@ pub(crate) fn wants_uses(policy: Option<&dyn PolicyFactory>) -> bool {
     policy.is_none_or(|policy| policy.policy(NO_LIMIT).hit_mode() != HitMode::None)
 }
 
-/// Calls `remove` with one file after another, in the order of the policy, until it declines.
+/// Calls `choose` with one file after another, in the order of the policy, until it declines.
 /// Without a policy those go first that were used longest ago.
 pub(crate) fn evict(
     policy: Option<&dyn PolicyFactory>,
     mut files: Vec<Candidate>,
-    remove: &mut dyn FnMut(&Candidate) -> bool,
+    choose: &mut dyn FnMut(&Candidate) -> bool,
 ) {
     files.sort_unstable_by_key(|file| file.used);
     let Some(policy) = policy else {
-        files.iter().all(remove);
+        files.iter().all(choose);
         return;
     };
     let capacity = Capacity { entries: Some(files.len() as u64), weight: None };
@@ -66,7 +66,7 @@ pub(crate) fn evict(
         let Some(victim) = policy.victim(&mut group) else { return };
         let file = group.files.get(victim.index()).copied();
         let Some(file) = file else { return };
-        if !remove(&file) {
+        if !choose(&file) {
             return;
         }
         policy.on_remove(victim, true, &mut group);

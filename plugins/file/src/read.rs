@@ -1,5 +1,8 @@
 //! Reading entries.
 
+use std::io::ErrorKind as Io;
+use std::sync::atomic::Ordering;
+
 use larder_core::{Bytes, Entry, EntryMeta, Result};
 
 use crate::directory::{Directory, Found, Opened};
@@ -15,6 +18,11 @@ impl Directory {
     /// What [`get`](Self::get) would answer, if that is known without waiting for the disk and
     /// without changing anything; `None` otherwise.
     pub(crate) fn quick_get(&self, key: &str) -> Option<Option<Entry>> {
+        if !self.is_quick.load(Ordering::Relaxed) {
+            return None;
+        }
+        // This asks for the state of one file by its path, which every operation does, so it is
+        // always in memory.
         let home = self.unchanged_home()?;
         let name = self.name(&home, key);
         if self.poisoned.contains(name) {
@@ -23,8 +31,12 @@ impl Directory {
         let path = format!("{}/{name}", shard_name(name.shard()));
         let read = match home.entries.quick_read(&path, LONGEST_QUICK) {
             Ok(read) => read?,
-            Err(error) if error.kind() == std::io::ErrorKind::NotFound => return Some(None),
-            Err(_) => return None,
+            Err(error) => {
+                if error.kind() == Io::Unsupported {
+                    self.is_quick.store(false, Ordering::Relaxed);
+                }
+                return (error.kind() == Io::NotFound).then_some(None);
+            }
         };
         let now = self.now();
         let (header, entry) = entry_file::decode(&Bytes::from(read.bytes)).ok()?;

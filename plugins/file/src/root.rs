@@ -64,9 +64,13 @@ pub(crate) fn open(path: &Path, cache: &str, durability: Durability) -> Result<H
     };
     let lock = meta::lock(&parts.locks).map_err(at)?;
     let (meta, fingerprint) = open_meta(&root, &parts, cache, durability)?;
-    let home = Home::open(parts, meta, fingerprint).map_err(at);
+    let home = Home::open(parts, meta, fingerprint).map_err(at)?;
+    if durability == Durability::Full {
+        // An entry that is on the disk is lost with the name of any directory above it.
+        [&home.epochs, &home.version, &root].iter().try_for_each(|dir| dir.sync()).map_err(at)?;
+    }
     drop(lock);
-    home
+    Ok(home)
 }
 
 /// What is at a path, without following a link; `None` when nothing is.

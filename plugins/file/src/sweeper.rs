@@ -10,7 +10,7 @@ use crate::backend::off_thread;
 use crate::directory::Directory;
 
 /// How many files go at a time. Between two turns the task can be stopped.
-const TURN: usize = 1000;
+const TURN: usize = 5000;
 
 /// The task that sweeps. It ends when nothing is left, when the backend is closed or dropped, and
 /// with the runtime.

@@ -132,8 +132,8 @@ impl Usage {
         sum(&bytes)
     }
 
-    /// Replaces what was thought of a shard by what was counted, and keeps what was noted since.
-    /// The caller holds the lock of the shard.
+    /// Replaces what was thought of a shard, or of some of its files, by what was counted, and
+    /// keeps what was noted since. The caller holds the lock of the shard.
     pub(crate) fn correct(&self, shard: u8, thought: Amount, counted: Amount) {
         let mut bytes = self.read();
         let noted = amount(&bytes, shard);

@@ -92,10 +92,11 @@ impl<N: Copy> Queues<N> {
         }
     }
 
-    /// Makes room for the state of a slot.
+    /// Makes room for the state of a slot, and of as many others as fit into the same memory.
     #[cold]
     fn reach(&mut self, slot: SlotId) {
-        self.states.resize(slot.index() + 1, 0);
+        self.states.reserve(slot.index() + 1 - self.states.len());
+        self.states.resize(self.states.capacity(), 0);
     }
 
     /// The entry at the front of the queue for a kind, and its note.

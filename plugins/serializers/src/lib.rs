@@ -11,6 +11,8 @@
 //! | `string` | [`string`] | | values that are text already |
 //! | `typed` | [`typed`] | | caches of several types that must not be taken for each other |
 //!
+//! What their output goes through before it is stored is in [`wrap`].
+//!
 //! The features are on by default. All refuse bytes that are left over and values nested deeper
 //! than [`MAX_DEPTH`]: a longer nest in stored bytes could only be there to overflow the stack.
 //! All but `postcard` write structs with the names of their fields, so that a field can be added
@@ -31,6 +33,7 @@ pub mod postcard;
 pub mod raw;
 pub mod string;
 pub mod typed;
+pub mod wrap;
 
 #[cfg(feature = "cbor")]
 pub use cbor::{CBOR, Cbor, CborConfig};
@@ -61,6 +64,17 @@ pub const PLUGINS: &[Descriptor] = &[
     RAW,
     STRING,
     TYPED,
+    #[cfg(feature = "encrypt")]
+    wrap::AES_256_GCM,
+    wrap::BASE64,
+    #[cfg(feature = "lz4")]
+    wrap::LZ4,
+    #[cfg(feature = "encrypt")]
+    wrap::XCHACHA20_POLY1305,
+    #[cfg(feature = "zlib")]
+    wrap::ZLIB,
+    #[cfg(feature = "zstd")]
+    wrap::ZSTD,
 ];
 
 /// How deep maps, sequences and enum variants may be nested in each other, when written and when

@@ -7,7 +7,7 @@
 
 pub mod targets;
 
-use targets::{envelope, serializers};
+use targets::{envelope, serializers, wrappers};
 
 /// One decoder.
 #[derive(Clone, Copy, Debug)]
@@ -23,9 +23,11 @@ pub struct Target {
 
 /// All targets.
 pub const TARGETS: &[Target] = &[
+    Target { name: "base64", seeds: wrappers::base64_seeds, run: wrappers::base64 },
     Target { name: "cbor", seeds: serializers::cbor_seeds, run: serializers::cbor },
     Target { name: "envelope", seeds: envelope::seeds, run: envelope::run },
     Target { name: "json", seeds: serializers::json_seeds, run: serializers::json },
+    Target { name: "lz4", seeds: wrappers::lz4_seeds, run: wrappers::lz4 },
     Target {
         name: "messagepack",
         seeds: serializers::messagepack_seeds,
@@ -34,6 +36,8 @@ pub const TARGETS: &[Target] = &[
     Target { name: "pickle", seeds: serializers::pickle_seeds, run: serializers::pickle },
     Target { name: "postcard", seeds: serializers::postcard_seeds, run: serializers::postcard },
     Target { name: "typed", seeds: serializers::typed_seeds, run: serializers::typed },
+    Target { name: "zlib", seeds: wrappers::zlib_seeds, run: wrappers::zlib },
+    Target { name: "zstd", seeds: wrappers::zstd_seeds, run: wrappers::zstd },
 ];
 
 /// The target of this name.

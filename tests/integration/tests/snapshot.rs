@@ -127,6 +127,22 @@ async fn a_tag_that_was_invalidated_since_keeps_its_entries_out() {
 }
 
 #[tokio::test]
+async fn a_tag_of_a_time_that_has_not_come_keeps_its_entries_out() {
+    for to in ["memory-two", "file-two"] {
+        let (ahead, clock, _dir) = world().await;
+        clock.advance(3600 * SECOND);
+        let from: Texts = ahead.cache("file-one").unwrap();
+        from.set_with("tagged", "x".into(), &SetOptions::new().tag("t")).await.unwrap();
+        from.set("plain", "x".into()).await.unwrap();
+        let (caches, _, _dir) = world().await;
+        let to: Texts = caches.cache(to).unwrap();
+        let imported = import(&to, &export(&from).await, ImportMode::KeepNewer).await;
+        assert_eq!((imported.entries, imported.invalidated), (1, 1));
+        assert!(to.get("plain").await.unwrap().is_some());
+    }
+}
+
+#[tokio::test]
 async fn only_keys_that_match_are_exported_and_no_marker_of_a_tag() {
     for name in ["memory-one", "file-one"] {
         let (caches, _, _dir) = world().await;

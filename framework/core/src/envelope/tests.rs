@@ -117,6 +117,9 @@ fn three_wrappers_fit_and_none_has_the_number_zero() {
     assert!(Wrappers::new(&[]).is_some_and(|wrappers| wrappers.is_empty()));
     assert_eq!(Wrappers::new(&[1, 2, 3, 4]), None);
     assert_eq!(Wrappers::new(&[1, 0]), None);
+    assert_eq!(wrappers(&[1, 2]).within(3), Some(wrappers(&[3, 1, 2])));
+    assert_eq!(wrappers(&[1, 2]).within(0), None);
+    assert_eq!(wrappers(&[1, 2, 3]).within(4), None);
     let mut bytes = encoded(&wrapped_entry());
     bytes[64..66].fill(0);
     assert_eq!(decode(&Bytes::from(bytes)).unwrap_err(), EnvelopeError::Wrapper);

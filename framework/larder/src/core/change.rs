@@ -44,7 +44,7 @@ impl<K: Key, V: CacheValue> Core<K, V> {
     pub(super) fn check_size(&self, stored: &Stored<V>) -> Result<()> {
         match (self.engine.settings.max_value_bytes, &self.codec, stored.value()) {
             (Some(_), Some(codec), Some(value)) => {
-                self.engine.check_size(codec.encode(value, &*self.serializer)?.len())
+                self.engine.check_size(codec.encode(value, &*self.format.serializer)?.len())
             }
             _ => Ok(()),
         }
@@ -58,10 +58,10 @@ impl<K: Key, V: CacheValue> Core<K, V> {
         check_tags(&options.tags)?;
         let tags = self.engine.capture_tags(&options.tags).await;
         let stored = stored(value, tags);
-        let payloads = self.encode(&stored)?;
+        let (text, place) = (key.text().into_owned(), place(&key));
+        let payloads = self.encode(&text, &stored)?;
         let bytes = payloads.len();
         let meta = self.engine.meta(&lives, stored.tags(), stored.value().is_none());
-        let (text, place) = (key.text().into_owned(), place(&key));
         let insert = self.prepare(|| &key, &stored, lives, options.weight, bytes);
         let is_typed = self.store.is_some();
         let mut kept = Ok(());
@@ -87,11 +87,11 @@ impl<K: Key, V: CacheValue> Core<K, V> {
     }
 
     /// The value of an entry in the format of each byte tier.
-    pub(super) fn encode(&self, stored: &Stored<V>) -> Result<Payloads> {
+    pub(super) fn encode(&self, key: &str, stored: &Stored<V>) -> Result<Payloads> {
         let codec = self.codec.as_ref();
-        let encoded = self.engine.payloads(|serializer| match (stored.value(), codec) {
-            (None, _) => Ok(Vec::new()),
-            (Some(value), Some(codec)) => codec.encode(value, serializer),
+        let encoded = self.engine.payloads(key, |serializer| match (stored.value(), codec) {
+            (None, _) => Ok(None),
+            (Some(value), Some(codec)) => codec.encode(value, serializer).map(Some),
             (Some(_), None) => {
                 Err(CacheError::new(ErrorKind::Unsupported, "the type of the value has no serde"))
             }

@@ -287,7 +287,8 @@ impl<K: Key, V: CacheValue> Core<K, V> {
         // A tag that was invalidated during the load makes the value old before it is stored.
         let is_wanted = mark.holds(&*self.engine.clock);
         let stored = stored(value, tags);
-        let payloads = self.encode(&stored).inspect_err(|error| self.warn_unstored(error));
+        let text = key.text();
+        let payloads = self.encode(&text, &stored).inspect_err(|error| self.warn_unstored(error));
         let Ok(payloads) = payloads else { return };
         let meta = self.engine.meta(&lives, stored.tags(), stored.value().is_none());
         let insert = self.prepare(|| key, &stored, lives, options.weight, payloads.len());
@@ -295,7 +296,7 @@ impl<K: Key, V: CacheValue> Core<K, V> {
             self.count_fenced();
             return;
         }
-        self.engine.put_loaded(&key.text(), payloads, &meta, &mark.ticket).await;
+        self.engine.put_loaded(&text, payloads, &meta, &mark.ticket).await;
     }
 
     /// A loaded value is not stored, for its key changed meanwhile.

@@ -81,6 +81,8 @@ impl<K: Key, V: CacheValue> Core<K, V> {
             }
         };
         let hash = local.store.table.hash_of(&key);
+        // Nothing is read ahead of a step of the fence or a lock, so this is asked for before.
+        local.store.table.prefetch(hash);
         let insert = || self.insert_locally(local, hash, key, stored, insert);
         local.fence.set(hash, insert).map_err(|full| {
             self.engine.counters.uncount_set();

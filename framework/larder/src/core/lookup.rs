@@ -3,7 +3,7 @@
 use std::borrow::Borrow;
 
 use larder_core::key::glob_matches;
-use larder_core::{CacheError, CacheKey, EntryMeta, ErrorKind, Life, Result};
+use larder_core::{Bytes, CacheError, CacheKey, EntryMeta, ErrorKind, Life, Result};
 use larder_store::Insert;
 
 use super::load::{Basis, Mark};
@@ -152,10 +152,11 @@ impl<K: Key, V: CacheValue> Core<K, V> {
         K: Borrow<Q>,
         Q: KeyRef<K> + ?Sized,
     {
-        let answer = match self.decode(&found) {
-            Ok(answer) => answer,
+        let text = key.text();
+        let (answer, plain) = match self.decode(&text, &found) {
+            Ok(decoded) => decoded,
             Err(error) => {
-                self.engine.drop_undecodable(&key.text(), &found, ticket, &error).await;
+                self.engine.drop_undecodable(&text, &found, ticket, &error).await;
                 return Err(MissCause::Decode);
             }
         };
@@ -169,17 +170,18 @@ impl<K: Key, V: CacheValue> Core<K, V> {
             &*self.engine.clock,
         );
         let stored = stored(answer.clone(), found.tags.clone());
-        let bytes = Some(found.entry.value.len());
+        let bytes = Some(plain.len());
         let insert = self.prepare(|| key.to_owned(), &stored, lives, None, bytes);
         self.fill_store(key.to_owned(), stored, insert, ticket);
-        self.engine.keep_awake(&key.text(), &found, ticket).await;
-        self.engine.back_fill(&key.text(), &found, ticket).await;
+        self.engine.keep_awake(&text, &found, ticket).await;
+        self.engine.back_fill(&text, &found, &plain, ticket).await;
         Ok(answer)
     }
 
-    pub(super) fn decode(&self, found: &Found) -> Result<Option<V>> {
+    /// The value of an entry, and its bytes as the serializer wrote them.
+    pub(super) fn decode(&self, key: &str, found: &Found) -> Result<(Option<V>, Bytes)> {
         if found.entry.meta.negative {
-            return Ok(None);
+            return Ok((None, Bytes::new()));
         }
         let Some(codec) = &self.codec else {
             return Err(CacheError::new(
@@ -189,7 +191,9 @@ impl<K: Key, V: CacheValue> Core<K, V> {
         };
         let tier = &self.engine.tiers[found.tier];
         let serializer = self.engine.reader(tier, &found.entry)?;
-        codec.decode(&found.entry.value, serializer).map(Some)
+        let plain = self.engine.plain(key, found)?;
+        let value = codec.decode(&plain, serializer)?;
+        Ok((Some(value), plain))
     }
 
     /// Puts an entry into the store unless its key changed since the ticket; whether it did not.

@@ -9,6 +9,7 @@ use larder_store::Span;
 use super::{CacheValue, Core, Key, place};
 use crate::codec::Codec;
 use crate::fence::Ticket;
+use crate::format::{Packed, Place};
 use crate::settings::Lives;
 use crate::snapshot::format::Idle;
 use crate::snapshot::{Exported, Outgoing, PAGE, write};
@@ -98,11 +99,17 @@ impl<K: Key, V: CacheValue> Core<K, V> {
 
     fn push(&self, key: &str, seen: Seen<V>, codec: &Codec<V>, outgoing: &mut Outgoing) {
         let Seen { value, mut meta, idle } = seen;
-        let value = match value.map(|value| codec.encode(&value, &*self.serializer)).transpose() {
-            Ok(value) => value.unwrap_or_default().into(),
-            Err(_) => return outgoing.skip(),
+        meta.format = self.format.serializer.format();
+        let packed = value.map(|value| {
+            let plain = codec.encode(&value, &*self.format.serializer)?;
+            let place = Place { cache: self.engine.home(), key };
+            self.format.pack(plain.into(), meta.format, place)
+        });
+        let Ok(packed) = packed.transpose() else {
+            return outgoing.skip();
         };
-        meta.format = self.serializer.format();
+        let Packed { bytes: value, wrappers } = packed.unwrap_or_default();
+        meta.wrappers = wrappers;
         outgoing.push(key, Some(idle), &Entry { value, meta });
     }
 
@@ -114,15 +121,16 @@ impl<K: Key, V: CacheValue> Core<K, V> {
         let texts: Vec<&str> = texts.iter().map(String::as_str).collect();
         let found = self.engine.find_many(&texts).await;
         let mut warmed = 0;
-        for ((key, ticket), found) in keys.into_iter().zip(tickets).zip(found) {
+        let keys = keys.into_iter().zip(&texts);
+        for (((key, text), ticket), found) in keys.zip(tickets).zip(found) {
             let Ok(found) = found else { continue };
             // What cannot be decoded is removed by whoever asks for it.
-            let Ok(value) = self.decode(&found) else { continue };
+            let Ok((value, plain)) = self.decode(text, &found) else { continue };
             let idle = self.engine.settings.idle_ttl.duration();
             let deadline = found.entry.meta.hard_deadline;
             let lives = Lives::until(deadline, idle, &*self.engine.clock);
             let stored = stored(value, found.tags.clone());
-            let bytes = Some(found.entry.value.len());
+            let bytes = Some(plain.len());
             let insert = self.prepare(|| &key, &stored, lives, None, bytes);
             if self.fill_store(key, stored, insert, &ticket) {
                 warmed += 1;

@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use larder_core::entry::TagStamp;
 use larder_core::serializer::formats;
-use larder_core::{Bytes, Entry, EntryMeta, Result};
+use larder_core::{Bytes, Entry, EntryMeta, Result, StampClock};
 
 use super::Engine;
 use crate::stats::MissCause;
@@ -105,8 +105,13 @@ impl Engine {
     /// the tag was invalidated since the snapshot was taken, at this time in microseconds.
     ///
     /// Versions are times, so one that is older than the snapshot was not made by an invalidation
-    /// that the snapshot does not know of. A tag that nobody knows here keeps its version.
+    /// that the snapshot does not know of. A tag that nobody knows here keeps its version, unless
+    /// that is of a time that has not come: nothing could invalidate it before.
     pub(crate) async fn adopt_tag(&self, stamp: TagStamp, taken_at: u64) -> Result<Option<u64>> {
+        let latest = self.clock.wall().after(StampClock::MAX_DRIFT).as_micros().min(taken_at);
+        if stamp.version > latest {
+            return Ok(None);
+        }
         let cell = self.tags.cell_of(stamp.tag);
         if self.tiers.is_empty() {
             if cell.version() == 0 {
@@ -117,13 +122,13 @@ impl Engine {
             match self.read_marker(&cell).await? {
                 Some(version) => cell.advance(version),
                 None => {
-                    cell.advance(stamp.version.min(MAX_VERSION - 1));
+                    cell.advance(stamp.version);
                     self.write_marker(&cell).await?;
                 }
             }
         }
         let version = cell.version();
-        Ok((version == stamp.version || version <= taken_at).then_some(version))
+        Ok((version == stamp.version || version <= latest).then_some(version))
     }
 
     /// The tags of an entry, if all of them still have the versions it was stored with.

@@ -3,13 +3,13 @@
 use std::sync::Arc;
 
 use larder_core::backend::Deadlines;
-use larder_core::{Capabilities, Entry, EntryMeta, Life, telemetry};
+use larder_core::{Bytes, CacheError, Capabilities, Entry, EntryMeta, Life, Result, telemetry};
 
 use super::Engine;
 use crate::fence::Ticket;
 use crate::stats::MissCause;
 use crate::tags::Tags;
-use crate::tier::count;
+use crate::tier::{ByteTier, count};
 
 /// A valid entry and where it was.
 #[derive(Debug)]
@@ -116,8 +116,8 @@ impl Engine {
     }
 
     /// Copies an entry into the byte tiers above the one it was found in, unless its key changed
-    /// or is being written.
-    pub(crate) async fn back_fill(&self, key: &str, found: &Found, ticket: &Ticket) {
+    /// or is being written. `plain` is its value without what wraps it.
+    pub(crate) async fn back_fill(&self, key: &str, found: &Found, plain: &Bytes, ticket: &Ticket) {
         if found.tier == 0 {
             return;
         }
@@ -125,10 +125,9 @@ impl Engine {
             return;
         };
         for tier in &self.tiers[..found.tier] {
-            if tier.serializer.format() != found.entry.meta.format {
+            let Some(mut entry) = self.copy_for(tier, key, found, plain) else {
                 continue;
-            }
-            let mut entry = found.entry.clone();
+            };
             entry.meta.hard_deadline = self.hard_deadline(tier, entry.meta.hard_deadline);
             if tier.bounded("set", tier.backend.set(key, entry)).await.is_ok() && !ticket.holds() {
                 // A pattern came in between, and may have passed this tier before the copy.
@@ -137,13 +136,21 @@ impl Engine {
         }
     }
 
+    /// Reports that an entry could not be stored in a tier.
+    pub(super) fn warn_unstored(&self, tier: &ByteTier, error: &CacheError) {
+        tracing::warn!(
+            target: telemetry::TARGET,
+            cache = %self.name, tier = %tier.tier, %error, "{}", telemetry::STORE_FAILED
+        );
+    }
+
     /// Forgets an entry whose bytes make no value, unless there is another one by now.
     pub(crate) async fn drop_undecodable(
         &self,
         key: &str,
         found: &Found,
         ticket: &Ticket,
-        error: &larder_core::CacheError,
+        error: &CacheError,
     ) {
         let tier = &self.tiers[found.tier];
         count(&tier.counters.undecodable);

@@ -5,17 +5,20 @@
 //! sees the old or the new value in the tiers; whoever read before cannot fill afterwards. A
 //! caller that goes away in the middle leaves the store empty of the key ([`Finally`] sees to it).
 
+use std::sync::Arc;
+
 use larder_core::backend::Deadlines;
 use larder_core::key::glob_matches;
 use larder_core::{
     Bytes, CacheError, Capabilities, Entry, EntryMeta, ErrorKind, Life, Result, Serializer,
-    Timestamp, telemetry,
+    Timestamp,
 };
 use xxhash_rust::xxh3::xxh3_64;
 
 use super::Engine;
 use crate::deferred::Held;
 use crate::fence::Ticket;
+use crate::format::Packed;
 use crate::settings::Lives;
 use crate::tags::Tags;
 use crate::tier::{ByteTier, count};
@@ -26,14 +29,16 @@ pub(crate) struct Payloads(Vec<Payload>);
 
 #[derive(Clone, Debug)]
 struct Payload {
-    bytes: Bytes,
-    format: u16,
+    packed: Packed,
+    /// As the serializer wrote it; `None` for "there is none".
+    plain: Option<Bytes>,
 }
 
 impl Payloads {
-    /// The size of the value in its first format; `None` without byte tiers.
+    /// The size of the value as the serializer of the first byte tier wrote it; `None` without
+    /// byte tiers.
     pub(crate) fn len(&self) -> Option<usize> {
-        self.0.first().map(|payload| payload.bytes.len())
+        self.0.first().map(|payload| payload.plain.as_ref().map_or(0, Bytes::len))
     }
 }
 
@@ -47,20 +52,37 @@ impl<F: FnMut()> Drop for Finally<F> {
 }
 
 impl Engine {
-    /// Serializes a value for every byte tier, once per format.
+    /// Serializes and wraps a value for every byte tier, once for all that want the same bytes.
+    /// "There is none" has no bytes, and nothing to wrap.
     pub(crate) fn payloads(
         &self,
-        mut encode: impl FnMut(&dyn Serializer) -> Result<Vec<u8>>,
+        key: &str,
+        mut encode: impl FnMut(&dyn Serializer) -> Result<Option<Vec<u8>>>,
     ) -> Result<Payloads> {
         let mut payloads: Vec<Payload> = Vec::with_capacity(self.tiers.len());
         for tier in &self.tiers {
-            let format = tier.serializer.format();
-            let payload = match payloads.iter().find(|payload| payload.format == format) {
-                Some(payload) => payload.clone(),
-                None => Payload { bytes: encode(&*tier.serializer)?.into(), format },
+            let done = || self.tiers.iter().zip(&payloads);
+            let same = done().find(|(other, _)| other.writes_like(tier));
+            if let Some((_, payload)) = same {
+                payloads.push(payload.clone());
+                continue;
+            }
+            let serializer = &tier.format.serializer;
+            let serialized =
+                done().find(|(other, _)| Arc::ptr_eq(&other.format.serializer, serializer));
+            let plain = match serialized {
+                Some((_, payload)) => payload.plain.clone(),
+                None => encode(&**serializer)?.map(Bytes::from),
             };
-            self.check_size(payload.bytes.len())?;
-            payloads.push(payload);
+            let packed = match &plain {
+                Some(plain) => {
+                    self.check_size(plain.len())?;
+                    let format = tier.format.serializer.format();
+                    tier.format.pack(plain.clone(), format, tier.place(key))?
+                }
+                None => Packed::default(),
+            };
+            payloads.push(Payload { packed, plain });
         }
         Ok(Payloads(payloads))
     }
@@ -199,20 +221,17 @@ impl Engine {
         let mut is_stored = false;
         for (tier, payload) in self.tiers.iter().zip(payloads.0) {
             let mut meta = meta.clone();
-            meta.format = payload.format;
+            meta.format = tier.format.serializer.format();
+            meta.wrappers = payload.packed.wrappers;
             meta.hard_deadline = self.hard_deadline(tier, meta.hard_deadline);
-            let entry = Entry { value: payload.bytes, meta };
+            let entry = Entry { value: payload.packed.bytes, meta };
             match tier.bounded("set", tier.backend.set(key, entry)).await {
                 Ok(()) => {
                     is_stored = true;
                     count(&tier.counters.writes);
                 }
                 Err(error) => {
-                    tracing::warn!(
-                        target: telemetry::TARGET,
-                        cache = %self.name, tier = %tier.tier, %error,
-                        "{}", telemetry::STORE_FAILED
-                    );
+                    self.warn_unstored(tier, &error);
                     first_error.get_or_insert(error);
                 }
             }

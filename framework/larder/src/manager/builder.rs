@@ -174,7 +174,7 @@ impl CacheManagerBuilder {
         if !self.is_persistent {
             config.caches.values_mut().for_each(|cache| cache.persist = None);
         }
-        let assembler = Assembler::new(self.registry, self.clock).await?;
+        let assembler = Assembler::new(self.registry, self.clock).await;
         CacheManager::assemble(assembler, config.caches, config.patterns).instrument(span).await
     }
 }

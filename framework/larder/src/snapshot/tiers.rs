@@ -1,4 +1,5 @@
-//! Snapshots of the byte tiers of a cache. No value is decoded: what is encrypted stays encrypted.
+//! Snapshots of the byte tiers of a cache. No value is decoded, and what is encrypted stays so;
+//! only an entry that a tier could not read, or must not have in plain, is wrapped anew.
 
 use std::io::{Read, Write};
 
@@ -8,6 +9,7 @@ use larder_core::{CacheError, Capabilities, Entry, ErrorKind, Result};
 use xxhash_rust::xxh3::xxh3_64;
 
 use super::decoder::{Decoder, Record};
+use super::format::Header;
 use super::{Exported, Fate, ImportMode, Imported, Outgoing, PAGE, lives, write};
 use crate::block::offload;
 use crate::engine::Engine;
@@ -29,7 +31,7 @@ impl Engine {
         let prefix = pattern.split(['*', '?']).next().unwrap_or_default();
         let mut request = ScanRequest::all().prefix(prefix);
         // Invalidations from now on have greater versions.
-        let mut outgoing = Outgoing::begin(&self.name, self.stamp().time);
+        let mut outgoing = Outgoing::begin(self.home(), self.stamp().time);
         loop {
             let page = tier.bounded("scan", tier.backend.scan(request.clone())).await?;
             let is_wanted =
@@ -83,8 +85,7 @@ impl Engine {
             decoder = next;
             let (records, end) = page;
             for record in records {
-                let taken_at = decoder.header().taken_at.as_micros();
-                let fate = self.take_in(record, taken_at, mode).await;
+                let fate = self.take_in(record, decoder.header(), mode).await;
                 imported.count(fate.map_err(|error| imported.stopped_by(error))?);
             }
             match end {
@@ -96,7 +97,7 @@ impl Engine {
     }
 
     /// Stores one entry of a snapshot in every byte tier. The first error is returned at once.
-    async fn take_in(&self, record: Record, taken_at: u64, mode: ImportMode) -> Result<Fate> {
+    async fn take_in(&self, record: Record, header: &Header, mode: ImportMode) -> Result<Fate> {
         self.check_open()?;
         let Record { key, mut entry, .. } = record;
         let is_key = check_text(&key).and_then(|()| check_reserved(&key)).is_ok();
@@ -107,15 +108,20 @@ impl Engine {
             return Ok(Fate::Refused);
         }
         for stamp in &mut entry.meta.tags {
-            match self.adopt_tag(*stamp, taken_at).await? {
+            match self.adopt_tag(*stamp, header.taken_at.as_micros()).await? {
                 Some(version) => stamp.version = version,
                 None => return Ok(Fate::Invalidated),
             }
         }
+        let adopt = |tier| self.adopted(tier, &key, &header.cache, entry.clone());
+        let entries: Result<Vec<Entry>> = self.tiers.iter().map(adopt).collect();
+        let Ok(entries) = entries else {
+            return Ok(Fate::Refused);
+        };
         let store = async {
             let mut fate = Fate::Older;
-            for tier in &self.tiers {
-                if self.put_in(tier, &key, entry.clone(), mode).await? {
+            for (tier, entry) in self.tiers.iter().zip(entries) {
+                if self.put_in(tier, &key, entry, mode).await? {
                     fate = Fate::Stored;
                 }
             }

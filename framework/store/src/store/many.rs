@@ -17,6 +17,13 @@ where
     K: Hash + Eq + Send + Sync + 'static,
     V: Clone + Send + Sync + 'static,
 {
+    /// Asks the processor to fetch what a call for a key of this hash looks at first, for who has
+    /// something else to do before it.
+    #[inline(always)]
+    pub fn prefetch(&self, hash: u64) {
+        self.shard(hash).prefetch_bucket(hash);
+    }
+
     /// Looks up many keys, and shows for each what [`get_counted`](Self::get_counted) would: its
     /// place among the keys, and its value with a number of the hit, or why there is none. All
     /// counted.
@@ -37,7 +44,7 @@ where
         for (window, keys) in keys.chunks(WINDOW).enumerate() {
             for (hash, key) in hashes.iter_mut().zip(keys) {
                 *hash = self.hash(*key);
-                self.shard(*hash).prefetch_bucket(*hash, &guard);
+                self.prefetch(*hash);
             }
             for hash in &hashes[..keys.len()] {
                 self.shard(*hash).prefetch_slot(*hash, &guard);

@@ -114,7 +114,7 @@ impl Dir {
 
     /// Nobody can tell whether a read would wait.
     pub(crate) fn quick_read(&self, _: &str, _: u64) -> io::Result<Option<QuickRead>> {
-        Ok(None)
+        Err(io::ErrorKind::Unsupported.into())
     }
 }
 

@@ -144,7 +144,8 @@ impl Dir {
     }
 
     /// Reads a file two levels down if it takes no longer than memory does; `None` if the disk
-    /// would have to be asked, or if nobody knows. `longest` bounds what is read.
+    /// would have to be asked, `Unsupported` if that cannot be known. `longest` bounds what is
+    /// read.
     pub(crate) fn quick_read(&self, path: &str, longest: u64) -> io::Result<Option<QuickRead>> {
         quick_read(&self.descriptor, path, longest)
     }

@@ -3,16 +3,17 @@
 use std::io::Read;
 
 use larder_core::{CacheError, Entry, ErrorKind, Result, Serializer};
-use larder_store::Insert;
 
 use super::Local;
 use crate::block::block_on;
 use crate::core::{CacheValue, Core, Key};
+use crate::engine::Engine;
+use crate::format::Place;
 use crate::settings::Lives;
 use crate::snapshot::decoder::{Decoder, Record};
-use crate::snapshot::format::Idle;
+use crate::snapshot::format::{Header, Idle};
 use crate::snapshot::{Fate, ImportMode, Imported, lives};
-use crate::stored::{Stored, stored};
+use crate::stored::stored;
 use crate::tags::Tags;
 
 impl<K: Key, V: CacheValue> Core<K, V> {
@@ -28,8 +29,7 @@ impl<K: Key, V: CacheValue> Core<K, V> {
         can_read::<K>().map_err(|error| error.with("cache", &self.engine.name))?;
         while let Some(record) = decoder.next()? {
             self.engine.check_open()?;
-            let taken_at = decoder.header().taken_at.as_micros();
-            imported.count(self.take_in(local, record, taken_at, mode));
+            imported.count(self.take_in(local, record, decoder.header(), mode));
         }
         Ok(())
     }
@@ -38,7 +38,7 @@ impl<K: Key, V: CacheValue> Core<K, V> {
         &self,
         local: &Local<'_, K, V>,
         record: Record,
-        taken_at: u64,
+        header: &Header,
         mode: ImportMode,
     ) -> Fate {
         let Record { key: text, idle, entry } = record;
@@ -51,16 +51,18 @@ impl<K: Key, V: CacheValue> Core<K, V> {
         let mut tags = Vec::with_capacity(entry.meta.tags.len());
         for stamp in &entry.meta.tags {
             // There is no tier to ask, so this waits for nobody.
-            match block_on(self.engine.adopt_tag(*stamp, taken_at)) {
+            match block_on(self.engine.adopt_tag(*stamp, header.taken_at.as_micros())) {
                 Ok(Some(version)) => tags.push((self.engine.tags.cell_of(stamp.tag), version)),
                 _ => return Fate::Invalidated,
             }
         }
-        let Ok(value) = self.value_of(&entry) else {
+        let place = Place { cache: &header.cache, key: &text };
+        let Ok((value, bytes)) = self.value_of(&entry, place) else {
             return Fate::Refused;
         };
         let stored = stored(value, Tags::restore(tags));
-        let insert = self.insert_of(&key, &stored, &entry, idle);
+        let lives = self.lives_of(&entry, idle);
+        let insert = self.prepare(|| &key, &stored, lives, None, Some(bytes));
         let unused = idle.map(|idle| self.engine.clock.wall().since(idle.used_at));
         let hash = local.store.table.hash_of(&key);
         let change = || {
@@ -78,25 +80,26 @@ impl<K: Key, V: CacheValue> Core<K, V> {
         local.fence.change(hash, change)
     }
 
-    /// The value of an entry, or that there is none.
-    fn value_of(&self, entry: &Entry) -> Result<Option<V>> {
+    /// The value of an entry, or that there is none, and how long it is in bytes.
+    fn value_of(&self, entry: &Entry, place: Place<'_>) -> Result<(Option<V>, usize)> {
         if entry.meta.negative {
-            return Ok(None);
+            return Ok((None, 0));
         }
-        self.engine.check_size(entry.value.len())?;
-        let serializer: &dyn Serializer = if self.serializer.format() == entry.meta.format {
-            &*self.serializer
-        } else {
-            self.engine.linked_reader(entry.meta.format)?
-        };
-        self.codec_for_snapshots()?.decode(&entry.value, serializer).map(Some)
+        let Engine { linked, .. } = &*self.engine;
+        let plain = self.format.undo(linked, entry, place, self.engine.value_limit())?;
+        self.engine.check_size(plain.len())?;
+        let own: &dyn Serializer = &*self.format.serializer;
+        let is_own = own.format() == entry.meta.format;
+        let serializer = if is_own { own } else { self.engine.linked_reader(entry.meta.format)? };
+        let value = self.codec_for_snapshots()?.decode(&plain, serializer)?;
+        Ok((Some(value), plain.len()))
     }
 
-    /// How an entry is stored, with the life that it has left.
-    fn insert_of(&self, key: &K, stored: &Stored<V>, entry: &Entry, idle: Option<Idle>) -> Insert {
+    /// The life that an entry has left.
+    fn lives_of(&self, entry: &Entry, idle: Option<Idle>) -> Lives {
         let clock = &*self.engine.clock;
         let meta = &entry.meta;
-        let lives = match idle {
+        match idle {
             Some(Idle { ttl, .. }) => Lives::until(meta.soft_deadline, ttl, clock),
             // A tier that keeps bytes moved the end with each read.
             None if meta.negative => Lives::until(meta.hard_deadline, None, clock),
@@ -104,8 +107,7 @@ impl<K: Key, V: CacheValue> Core<K, V> {
                 let idle = self.engine.settings.idle_ttl.duration();
                 Lives::until(meta.hard_deadline, idle, clock)
             }
-        };
-        self.prepare(|| key, stored, lives, None, Some(entry.value.len()))
+        }
     }
 }
 

@@ -20,5 +20,5 @@ pub(super) fn exchange(_: &OwnedFd, _: &str, _: &OwnedFd, _: &str) -> io::Result
 
 /// Nobody can tell whether a read would wait.
 pub(super) fn quick_read(_: &OwnedFd, _: &str, _: u64) -> io::Result<Option<QuickRead>> {
-    Ok(None)
+    Err(io::ErrorKind::Unsupported.into())
 }

@@ -3,14 +3,18 @@
 use std::fs::File;
 use std::io::{self, IoSliceMut};
 use std::os::fd::OwnedFd;
+use std::os::unix::fs::FileExt as _;
 
-use rustix::fs::{Mode, OFlags, RenameFlags, ResolveFlags, openat2, renameat_with};
+use rustix::fs::{Mode, OFlags, RenameFlags, ResolveFlags, fstatfs, openat2, renameat_with};
 use rustix::io::{Errno, ReadWriteFlags, preadv2};
 
 use super::{Kind, QuickRead, SAFE, Stat};
 
 /// A descriptor that only names a directory needs no permission and is had soonest.
 pub(super) const ENTER: OFlags = OFlags::PATH;
+
+/// The number of the file system `tmpfs`, which is in memory.
+const TMPFS: rustix::fs::FsWord = 0x0102_1994;
 
 /// The kernel leaves the time of last use alone.
 pub(super) const NOATIME: OFlags = OFlags::NOATIME;
@@ -25,13 +29,14 @@ pub(super) fn exchange(
 }
 
 /// Each step declines where it would have to wait for the disk, so it may run on a thread that
-/// must not block. A kernel or a file system that cannot promise that declines always.
+/// must not block. The error `Unsupported` says that nobody can promise that here, ever.
 pub(super) fn quick_read(dir: &OwnedFd, path: &str, longest: u64) -> io::Result<Option<QuickRead>> {
     let resolve = ResolveFlags::CACHED | ResolveFlags::BENEATH | ResolveFlags::NO_SYMLINKS;
     let flags = OFlags::RDONLY | NOATIME | SAFE;
     let file = match openat2(dir, path, flags, Mode::empty(), resolve) {
         Ok(file) => File::from(file),
         Err(Errno::NOENT) => return Err(io::ErrorKind::NotFound.into()),
+        Err(Errno::NOSYS) => return Err(io::ErrorKind::Unsupported.into()),
         Err(_) => return Ok(None),
     };
     let stat = Stat::of(&file)?;
@@ -41,6 +46,16 @@ pub(super) fn quick_read(dir: &OwnedFd, path: &str, longest: u64) -> io::Result<
     let length = usize::try_from(stat.length).unwrap_or(0);
     let mut bytes = vec![0; length];
     let mut slices = [IoSliceMut::new(&mut bytes)];
-    let read = preadv2(&file, &mut slices, 0, ReadWriteFlags::NOWAIT);
-    Ok((read == Ok(length)).then_some(QuickRead { bytes, stat }))
+    match preadv2(&file, &mut slices, 0, ReadWriteFlags::NOWAIT) {
+        Ok(read) if read == length => Ok(Some(QuickRead { bytes, stat })),
+        Err(Errno::OPNOTSUPP) if fstatfs(&file)?.f_type != TMPFS => {
+            Err(io::ErrorKind::Unsupported.into())
+        }
+        // It cannot tell, but is nothing but memory.
+        Err(Errno::OPNOTSUPP) => {
+            file.read_exact_at(&mut bytes, 0)?;
+            Ok(Some(QuickRead { bytes, stat }))
+        }
+        _ => Ok(None),
+    }
 }
