@@ -53,10 +53,14 @@ impl Rounds {
         median(self.figures(0).iter().copied())
     }
 
+    /// Every peer and how we compare to it.
+    pub(crate) fn comparisons(&self) -> impl Iterator<Item = Comparison> {
+        (1..self.sides.len()).map(|side| self.compare(side))
+    }
+
     /// The peer with the lowest median, or the highest if `more_is_better`.
     pub(crate) fn best_peer(&self, more_is_better: bool) -> Option<Comparison> {
-        let peers = (1..self.sides.len()).map(|side| self.compare(side));
-        peers.min_by(|one, other| {
+        self.comparisons().min_by(|one, other| {
             let order = one.figure.total_cmp(&other.figure);
             if more_is_better { order.reverse() } else { order }
         })

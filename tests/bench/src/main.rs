@@ -1,5 +1,6 @@
-//! `larder-bench [peers [--case NAME] [--threads N,…]] [overhead] [config] [--json]`: Larder next
-//! to its peers, as ratios; see `docs/benchmarks.md`.
+//! `larder-bench [peers [--case NAME] [--threads N,…]] [overhead] [config]
+//! [file [--entries N] [--dir DIR]] [--json]`: Larder next to its peers, as ratios; see
+//! `docs/benchmarks.md`.
 
 use std::error::Error;
 use std::process::ExitCode;
@@ -10,6 +11,7 @@ use crate::report::{Format, Report};
 
 mod config;
 mod contest;
+mod file;
 mod harness;
 mod keys;
 mod overhead;
@@ -25,6 +27,7 @@ type Failure = Box<dyn Error + Send + Sync>;
 #[derive(Clone, Debug)]
 struct Request {
     config: bool,
+    file: Option<file::Options>,
     overhead: bool,
     peers: Vec<Case>,
     threads: Threads,
@@ -32,10 +35,16 @@ struct Request {
 }
 
 fn main() -> Result<ExitCode, Failure> {
-    let Some(request) = parse(env::args().skip(1)) else {
+    let arguments: Vec<String> = env::args().skip(1).collect();
+    if let Some((file::CHILD, rest)) = arguments.split_first().map(|(word, rest)| (&**word, rest)) {
+        file::run_child(rest)?;
+        return Ok(ExitCode::SUCCESS);
+    }
+    let Some(request) = parse(arguments.into_iter()) else {
         let cases = Case::ALL.map(Case::name).join(", ");
         eprintln!(
-            "usage: larder-bench [peers [--case NAME] [--threads N,…]] [overhead] [config] [--json]"
+            "usage: larder-bench [peers [--case NAME] [--threads N,…]] [overhead] [config] \
+             [file [--entries N] [--dir DIR]] [--json]"
         );
         eprintln!("cases of `peers`: {cases}");
         eprintln!("`--threads` is for the cases cloudflare, hit and scale");
@@ -51,23 +60,30 @@ fn main() -> Result<ExitCode, Failure> {
     if request.config {
         config::run(&mut report)?;
     }
+    if let Some(options) = request.file {
+        file::run(&mut report, &options)?;
+    }
     Ok(ExitCode::SUCCESS)
 }
 
-/// Reads the arguments; without a subject all of them run. `None` for what is not known, and for
-/// a case or threads without `peers`.
+/// Reads the arguments; without a subject all of them run but `file`, which fills the disk. `None`
+/// for what is not known, and for what belongs to a subject that is not named.
 fn parse(mut arguments: impl Iterator<Item = String>) -> Option<Request> {
     let (mut config, mut overhead, mut peers) = (false, false, false);
+    let (mut file, mut file_options) = (false, file::Options::default());
     let mut cases = Vec::new();
     let mut threads = Threads::default();
     let mut format = Format::Table;
     while let Some(argument) = arguments.next() {
         match argument.as_str() {
             "config" => config = true,
+            "file" => file = true,
             "overhead" => overhead = true,
             "peers" => peers = true,
             "--case" => cases.push(Case::named(&arguments.next()?)?),
             "--threads" => threads = Threads(Some(counts(&arguments.next()?)?)),
+            "--entries" => file_options.entries = arguments.next()?.parse().ok()?,
+            "--dir" => file_options.dir = Some(arguments.next()?.into()),
             "--json" => format = Format::JsonLines,
             _ => return None,
         }
@@ -75,13 +91,17 @@ fn parse(mut arguments: impl Iterator<Item = String>) -> Option<Request> {
     if !peers && (!cases.is_empty() || threads != Threads::default()) {
         return None;
     }
-    if !config && !overhead && !peers {
+    if !file && file_options != file::Options::default() {
+        return None;
+    }
+    if !config && !file && !overhead && !peers {
         (config, overhead, peers) = (true, true, true);
     }
     if peers && cases.is_empty() {
         cases = Case::ALL.to_vec();
     }
-    Some(Request { config, overhead, peers: cases, threads, format })
+    let file = file.then_some(file_options);
+    Some(Request { config, file, overhead, peers: cases, threads, format })
 }
 
 /// Reads numbers with commas in between; none of them may be zero.
@@ -114,6 +134,15 @@ mod tests {
     }
 
     #[test]
+    fn files_are_measured_only_when_they_are_named() {
+        assert_eq!(parsed("").unwrap().file, None);
+        let request = parsed("file --entries 10 --dir /var/cache").unwrap();
+        let options = file::Options { entries: 10, dir: Some("/var/cache".into()) };
+        assert_eq!(request.file, Some(options));
+        assert!(!request.config && !request.overhead && request.peers.is_empty());
+    }
+
+    #[test]
     fn the_numbers_of_threads_can_be_chosen() {
         let request = parsed("peers --case scale --threads 4,16").unwrap();
         assert_eq!(request.peers, [Case::Scale]);
@@ -132,6 +161,8 @@ mod tests {
             "peers --threads 0",
             "peers --threads 2,x",
             "overhead --threads 2",
+            "config --entries 10",
+            "file --entries many",
         ] {
             assert!(parsed(line).is_none(), "{line}");
         }

@@ -19,11 +19,15 @@ pub(crate) enum Format {
 pub(crate) enum Unit {
     /// Bytes of memory.
     Bytes,
+    /// How many there are.
+    Count,
     /// Milliseconds.
     Millis,
     /// Nanoseconds of one operation.
     Nanos,
-    /// Per cent; the only unit of which more is better.
+    /// How many in a second; more is better.
+    PerSecond,
+    /// Per cent; more is better.
     Percent,
 }
 
@@ -31,8 +35,10 @@ impl Unit {
     fn name(self) -> &'static str {
         match self {
             Self::Bytes => "B",
+            Self::Count => "",
             Self::Millis => "ms",
             Self::Nanos => "ns",
+            Self::PerSecond => "/s",
             Self::Percent => "%",
         }
     }
@@ -59,6 +65,38 @@ impl Row {
         let best = rounds.best_peer(more_is_better).unwrap_or(none);
         let ratio = if more_is_better { best.ratio.recip() } else { best.ratio };
         Self { case, unit, ours: rounds.ours(), peer: best.figure, best_peer: best.peer, ratio }
+    }
+
+    /// Ours next to one of the others.
+    pub(crate) fn of_comparison(
+        case: String,
+        unit: Unit,
+        ours: f64,
+        Comparison { peer, figure, ratio }: Comparison,
+    ) -> Self {
+        Self { case, unit, ours, peer: figure, best_peer: peer, ratio }
+    }
+
+    /// A case that is compared with another one of ours.
+    pub(crate) fn next_to(
+        case: String,
+        unit: Unit,
+        ours: f64,
+        other: f64,
+        name: &'static str,
+    ) -> Self {
+        Self { case, unit, ours, peer: other, best_peer: name, ratio: ours / other }
+    }
+
+    /// A case that has no peer but a figure it must reach.
+    pub(crate) fn at_least(case: String, unit: Unit, ours: f64, budget: f64) -> Self {
+        Self { case, unit, ours, peer: budget, best_peer: "budget", ratio: budget / ours }
+    }
+
+    /// A case of which there must be none.
+    pub(crate) fn none_of(case: String, count: u32) -> Self {
+        let ours = f64::from(count);
+        Self { case, unit: Unit::Count, ours, peer: 0.0, best_peer: "budget", ratio: ours }
     }
 
     /// A case that has no peer but a longest time it may take.
