@@ -1,7 +1,5 @@
 //! The file backend with the rest of the framework: every policy evicts from it.
 
-#![expect(clippy::unwrap_used, reason = "a test may panic, its helpers too")]
-
 use larder::{CacheManager, Format};
 use larder_core::Slot;
 
