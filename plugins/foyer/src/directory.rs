@@ -20,9 +20,11 @@ const OWN_DIRECTORY: &str = "name a directory of its own for this cache";
 
 /// The one folder, and the files that may be beside it.
 const DATA: &str = "data";
-const FILES: [&str; 4] = ["CACHEDIR.TAG", "lock", "versions", "versions.new"];
+const FILES: [&str; 4] = [TAG_FILE, "lock", "versions", "versions.new"];
 
-/// The file that tells backup programs to skip a directory; see <https://bford.info/cachedir/>.
+/// The file that tells backup programs to skip a directory; see <https://bford.info/cachedir/>. It
+/// is written before there is any data, and so proves that the data is ours to remove.
+const TAG_FILE: &str = "CACHEDIR.TAG";
 const TAG: &str = "Signature: 8a477f597d28d172789f06886806bc55\n\
     # This directory is a cache made by larder. It can be deleted while no program uses it.\n";
 
@@ -43,10 +45,7 @@ impl Directory {
         }
         check(&root)?;
         let lock = lock(&root)?;
-        let tag = root.join("CACHEDIR.TAG");
-        if !tag.exists() {
-            fs::write(tag, TAG).map_err(at)?;
-        }
+        mark(&root).map_err(at)?;
         Ok(Self { root, lock })
     }
 
@@ -163,6 +162,12 @@ fn check(root: &Path) -> Result<()> {
         let hint = "run `chmod go-w` on it as its owner, or name another directory";
         return Err(refused(root, message, found, expected, hint));
     }
+    let something_else = |found: &str| {
+        let message = "the directory is in use for something else";
+        let expected = "an empty directory, or one made by this backend";
+        refused(root, message, found, expected, OWN_DIRECTORY)
+    };
+    let mut has_data = false;
     for item in fs::read_dir(root).map_err(at)? {
         let item = item.map_err(at)?;
         let name = item.file_name();
@@ -170,12 +175,38 @@ fn check(root: &Path) -> Result<()> {
         let is_data = found.is_dir() && name == DATA;
         let is_file = found.is_file() && FILES.iter().any(|ours| name == *ours);
         if !is_data && !is_file {
-            let message = "the directory is in use for something else";
-            let expected = "an empty directory, or one made by this backend";
-            return Err(refused(root, message, name.to_string_lossy(), expected, OWN_DIRECTORY));
+            return Err(something_else(&name.to_string_lossy()));
         }
+        has_data |= is_data;
+    }
+    let tag = read_tag(root).map_err(at)?;
+    if has_data && tag != TAG.as_bytes() {
+        return Err(something_else("`data` without a `CACHEDIR.TAG` of this backend"));
+    }
+    // A crash may have left a part of ours.
+    if !TAG.as_bytes().starts_with(&tag) {
+        return Err(something_else("a `CACHEDIR.TAG` of another program"));
     }
     Ok(())
+}
+
+/// The text of the tag; none is in a file that is not there.
+fn read_tag(root: &Path) -> io::Result<Vec<u8>> {
+    match fs::read(root.join(TAG_FILE)) {
+        Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(Vec::new()),
+        read => read,
+    }
+}
+
+/// Says on the disk that the directory is ours.
+fn mark(root: &Path) -> io::Result<()> {
+    if read_tag(root)? == TAG.as_bytes() {
+        return Ok(());
+    }
+    let mut file = File::create(root.join(TAG_FILE))?;
+    file.write_all(TAG.as_bytes())?;
+    file.sync_all()?;
+    sync(root)
 }
 
 #[cfg(unix)]

@@ -51,6 +51,35 @@ async fn a_directory_with_other_files_is_refused_and_left_alone() {
 }
 
 #[tokio::test]
+async fn a_folder_of_data_that_is_not_ours_is_refused_and_left_alone() {
+    let (_outer, dir) = temporary();
+    let letter = dir.join("data/letter.txt");
+    fs::create_dir_all(dir.join("data")).unwrap();
+    fs::write(&letter, "text").unwrap();
+    let signature = "Signature: 8a477f597d28d172789f06886806bc55\n";
+    for tag in [None, Some(""), Some(signature), Some("tag of another program")] {
+        if let Some(tag) = tag {
+            fs::write(dir.join("CACHEDIR.TAG"), tag).unwrap();
+        }
+        let error = refusal(config(&dir)).await;
+        assert!(error.message().contains("something else"), "{error}");
+        assert_eq!(fs::read(&letter).unwrap(), b"text", "{tag:?}");
+    }
+}
+
+#[tokio::test]
+async fn a_directory_with_the_tag_of_another_program_is_refused() {
+    let (_outer, dir) = temporary();
+    fs::create_dir(&dir).unwrap();
+    fs::write(dir.join("CACHEDIR.TAG"), "tag of another program").unwrap();
+    refusal(config(&dir)).await;
+    fs::write(dir.join("CACHEDIR.TAG"), "Signature: 8a47").unwrap();
+    for _ in 0..2 {
+        open(&dir).await.close().await.unwrap();
+    }
+}
+
+#[tokio::test]
 async fn a_second_cache_on_the_directory_is_refused_until_the_first_is_closed() {
     let (_outer, dir) = temporary();
     let first = open(&dir).await;
