@@ -5,11 +5,11 @@
 
 use std::fmt;
 use std::panic::{AssertUnwindSafe, catch_unwind};
-use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{PoisonError, RwLock, RwLockWriteGuard};
 
 use larder_core::{BuildContext, CacheError, ErrorKind, Result, telemetry};
-use redb::{Builder, Database, Error};
+use redb::{Builder, Database, Error, WriteTransaction};
 use tracing::warn;
 
 use crate::config::{Durability, RedbConfig};
@@ -26,8 +26,10 @@ pub(crate) struct Holder {
     memory: usize,
     /// Read while it is used, written to open another one.
     current: RwLock<Current>,
-    /// Whether something was written that is not forced to the disk.
-    is_dirty: AtomicBool,
+    /// Counts the commits that are not forced to the disk by themselves.
+    unforced: AtomicU64,
+    /// How many of them are forced to the disk.
+    forced: AtomicU64,
 }
 
 impl Holder {
@@ -38,38 +40,58 @@ impl Holder {
             durability: config.durability,
             memory: usize::try_from(config.memory_bytes.0).unwrap_or(usize::MAX),
             current: RwLock::default(),
-            is_dirty: AtomicBool::new(false),
+            unforced: AtomicU64::new(0),
+            forced: AtomicU64::new(0),
         };
         holder.write_current().database = Some(holder.open_database("open")?);
         Ok(holder)
     }
 
-    /// The durability of an ordinary write, which may leave something for
-    /// [`flush`](Self::flush).
-    pub(crate) fn durability(&self) -> redb::Durability {
-        match self.durability {
+    /// Begins an ordinary write. There is one at a time; the next one waits here.
+    pub(crate) fn begin_write(&self, database: &Database) -> Result<WriteTransaction, Error> {
+        let mut transaction = database.begin_write()?;
+        transaction.set_durability(match self.durability {
             Durability::Immediate => redb::Durability::Immediate,
-            Durability::Eventual | Durability::None => {
-                self.is_dirty.store(true, Ordering::Release);
-                redb::Durability::None
-            }
+            Durability::Eventual | Durability::None => redb::Durability::None,
+        })?;
+        Ok(transaction)
+    }
+
+    /// Ends an ordinary write, which may leave something for [`flush`](Self::flush).
+    pub(crate) fn commit(&self, transaction: WriteTransaction) -> Result<(), Error> {
+        if self.durability != Durability::Immediate {
+            // While the transaction is open, so that no flush comes between.
+            self.unforced.fetch_add(1, Ordering::AcqRel);
         }
+        Ok(transaction.commit()?)
     }
 
     /// Forces to the disk what is not there yet.
     pub(crate) fn flush(&self) -> Result<()> {
-        if !self.is_dirty.swap(false, Ordering::AcqRel) {
+        if !self.is_dirty() {
             return Ok(());
         }
-        let flushed = self.run("flush", |database| {
+        self.run("flush", |database| {
             let transaction = database.begin_write()?;
             Tables::open(&transaction)?.note_flush()?;
-            Ok(transaction.commit()?)
-        });
-        if flushed.is_err() {
-            self.is_dirty.store(true, Ordering::Release);
-        }
-        flushed
+            // While the transaction is open, so that nobody else commits.
+            let unforced = self.unforced.load(Ordering::Acquire);
+            transaction.commit()?;
+            self.forced.fetch_max(unforced, Ordering::AcqRel);
+            Ok(())
+        })
+    }
+
+    /// Whether something was written that is not forced to the disk.
+    fn is_dirty(&self) -> bool {
+        self.forced.load(Ordering::Acquire) != self.unforced.load(Ordering::Acquire)
+    }
+
+    /// Whether there was something to force to the disk, and forgets it. For those who hold the
+    /// database for writing.
+    fn forget_unforced(&self) -> bool {
+        let unforced = self.unforced.load(Ordering::Acquire);
+        self.forced.swap(unforced, Ordering::AcqRel) != unforced
     }
 
     /// Forces everything to the disk, and lets others have the file.
@@ -143,7 +165,7 @@ impl Holder {
         if current.number == number {
             current.number += 1;
             drop_quietly(current.database.take());
-            if self.is_dirty.swap(false, Ordering::AcqRel) {
+            if self.forget_unforced() {
                 self.warn_of_reset(&"what was written last could not be forced to the disk");
                 // If it cannot be removed it cannot be opened either, most likely.
                 self.directory.remove().ok();
@@ -170,7 +192,7 @@ impl Holder {
         self.warn_of_reset(&"what was overwritten could not be removed");
         current.number += 1;
         drop_quietly(current.database.take());
-        self.is_dirty.store(false, Ordering::Release);
+        self.forget_unforced();
         self.directory.remove()
     }
 

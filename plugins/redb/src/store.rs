@@ -186,13 +186,49 @@ impl Store {
         operation: &'static str,
         work: impl Fn(&mut Tables<'_>, Timestamp) -> Result<T, Error>,
     ) -> Result<T> {
-        let (now, durability) = (self.now(), self.holder.durability());
+        let now = self.now();
         self.holder.run(operation, |database| {
-            let mut transaction = database.begin_write()?;
-            transaction.set_durability(durability)?;
+            let transaction = self.holder.begin_write(database)?;
             let done = work(&mut Tables::open(&transaction)?, now)?;
-            transaction.commit()?;
+            self.holder.commit(transaction)?;
             Ok(done)
         })
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::cell::Cell;
+
+    use larder_core::{Bytes, EntryMeta};
+
+    use super::*;
+    use crate::config::Durability;
+
+    fn open(dir: &std::path::Path, durability: Durability) -> Store {
+        let mut config = RedbConfig::new(dir);
+        config.durability = durability;
+        Store::open(&config, &BuildContext::new("users")).unwrap()
+    }
+
+    fn entry(value: &[u8]) -> Entry {
+        Entry { value: Bytes::copy_from_slice(value), meta: EntryMeta::default() }
+    }
+
+    #[test]
+    fn what_is_written_again_after_damage_is_flushed_too() {
+        let outer = tempfile::tempdir().unwrap();
+        let dir = outer.path().join("cache");
+        let store = open(&dir, Durability::Eventual);
+        let envelope = envelope_of(&entry(&b"kumquat ".repeat(100))).unwrap();
+        let is_first = Cell::new(true);
+        let written = store.write("set", |tables, _| {
+            assert!(!is_first.replace(false), "what redb does over some damages");
+            tables.put("a", &envelope, 0)
+        });
+        written.unwrap();
+        store.flush().unwrap();
+        let bytes = std::fs::read(dir.join("cache.redb")).unwrap();
+        assert!(bytes.windows(7).any(|window| window == b"kumquat"));
     }
 }

@@ -29,6 +29,52 @@ async fn eventual_durability_flushes_once_a_second() {
     }
 }
 
+#[cfg(unix)]
+const FAILING_DIR: &str = "LARDER_REDB_TEST_FAILING_DIR";
+
+/// Not a test by itself: what a child does whose disk refuses everything for a while.
+#[cfg(unix)]
+#[test]
+fn child_flushes_in_vain() {
+    use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
+    let Ok(dir) = std::env::var(FAILING_DIR) else { return };
+    let mut config = RedbConfig::new(&dir);
+    config.durability = Durability::Eventual;
+    let backend = build(config).unwrap();
+    for key in ["overwritten", "deleted"] {
+        set(&backend, key, b"old");
+    }
+    now(backend.flush()).unwrap();
+    set(&backend, "overwritten", b"value");
+    now(backend.delete("deleted")).unwrap();
+    let usual = getrlimit(Resource::Fsize);
+    setrlimit(Resource::Fsize, Rlimit { current: Some(0), ..usual.clone() }).unwrap();
+    now(backend.flush()).unwrap_err();
+    setrlimit(Resource::Fsize, usual).unwrap();
+    assert_ne!(get(&backend, "overwritten"), Some(entry(b"old")));
+    assert_eq!(get(&backend, "deleted"), None);
+    set(&backend, "another", b"value");
+    now(backend.flush()).unwrap();
+    println!("nothing came back");
+}
+
+#[cfg(unix)]
+#[test]
+fn a_flush_that_fails_brings_nothing_back() {
+    let (_outer, dir) = temporary();
+    let output = std::process::Command::new("bash")
+        // The signal would end the process before it sees the error.
+        .args(["-c", "trap '' XFSZ; exec \"$0\" \"$@\""])
+        .arg(std::env::current_exe().unwrap())
+        .args(["--exact", "durability::child_flushes_in_vain", "--nocapture"])
+        .env(FAILING_DIR, &dir)
+        .output()
+        .unwrap();
+    let text = String::from_utf8_lossy(&output.stdout).into_owned();
+    let errors = String::from_utf8_lossy(&output.stderr).into_owned();
+    assert!(output.status.success() && text.contains("nothing came back"), "{text}{errors}");
+}
+
 #[test]
 fn eventual_durability_without_a_runtime_says_what_to_do() {
     let (_outer, dir) = temporary();
