@@ -1,6 +1,5 @@
 //! [`RedbBackend`], entries in a redb database.
 
-use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
@@ -12,6 +11,7 @@ use larder_core::{
 use tokio::runtime::Handle;
 use tokio::task::{AbortHandle, spawn_blocking};
 
+use crate::caller::{Caller, Presence};
 use crate::config::{Durability, RedbConfig};
 use crate::store::Store;
 
@@ -28,8 +28,9 @@ const FLUSH_INTERVAL: Duration = Duration::from_secs(1);
 /// * A write is complete or not there, whenever the process ends or the power fails. Which writes
 ///   are there afterwards is the business of the option `durability`.
 /// * Many entries that are set at once are stored in one transaction, all or none of them.
-/// * A write that failed leaves no entry of its key. Where a full disk refuses to remove it, too,
-///   the whole cache begins anew.
+/// * A `set` that failed leaves no entry of its key. Where a full disk refuses to remove it, too,
+///   the whole cache begins anew. A `put_if_newer` that failed leaves the old entry, or none.
+/// * A write whose future was dropped is done before whatever is called next, or not at all.
 /// * A file that cannot be read is moved to `damaged.redb`, and the cache begins empty.
 /// * One process uses the directory at a time; another one is refused.
 #[derive(Debug)]
@@ -73,17 +74,11 @@ impl RedbBackend {
     async fn write<T, F>(&self, work: F) -> Result<T>
     where
         T: Send + 'static,
-        F: FnOnce(&Store) -> Result<T> + Send + 'static,
+        F: FnOnce(&Store, &Caller) -> Result<T> + Send + 'static,
     {
-        let on_drop = CancelOnDrop::default();
-        let is_cancelled = Arc::clone(&on_drop.0);
-        self.read(move |store| {
-            if is_cancelled.load(Ordering::Acquire) {
-                return Err(CacheError::new(ErrorKind::Closed, "the caller has gone"));
-            }
-            work(store)
-        })
-        .await
+        let presence = Presence::default();
+        let caller = presence.caller();
+        self.read(move |store| work(store, &caller)).await
     }
 
     fn stop_flusher(&self) {
@@ -147,17 +142,17 @@ impl Backend for RedbBackend {
     }
 
     async fn set_many(&self, entries: Vec<(String, Entry)>) -> Result<()> {
-        self.write(move |store| store.set_many(&entries)).await
+        self.write(move |store, caller| store.set_many(&entries, caller)).await
     }
 
     async fn delete_many(&self, keys: &[&str]) -> Result<u64> {
         let keys = owned(keys);
-        self.write(move |store| store.delete_many(&keys)).await
+        self.write(move |store, caller| store.delete_many(&keys, caller)).await
     }
 
     async fn touch(&self, key: &str, deadlines: Deadlines) -> Result<bool> {
         let key = key.to_owned();
-        self.write(move |store| store.touch(&key, deadlines)).await
+        self.write(move |store, caller| store.touch(&key, deadlines, caller)).await
     }
 
     async fn scan(&self, request: ScanRequest) -> Result<ScanPage> {
@@ -166,7 +161,7 @@ impl Backend for RedbBackend {
 
     async fn put_if_newer(&self, key: &str, entry: Entry) -> Result<bool> {
         let key = key.to_owned();
-        self.write(move |store| store.put_if_newer(&key, &entry)).await
+        self.write(move |store, caller| store.put_if_newer(&key, &entry, caller)).await
     }
 
     async fn health(&self) -> Result<Health> {
@@ -191,16 +186,6 @@ impl Drop for RedbBackend {
 
 fn owned(keys: &[&str]) -> Vec<String> {
     keys.iter().map(|key| (*key).to_owned()).collect()
-}
-
-/// Tells the work that its caller has gone.
-#[derive(Default)]
-struct CancelOnDrop(Arc<AtomicBool>);
-
-impl Drop for CancelOnDrop {
-    fn drop(&mut self) {
-        self.0.store(true, Ordering::Release);
-    }
 }
 
 /// Does blocking work where it blocks nobody, if there is such a place.

@@ -10,6 +10,7 @@
 //! | `store` | what it does there |
 //! | `holder` | opening the database, and going on when it is damaged or its disk is full |
 //! | `tables` | what its tables hold, and what a transaction does with them |
+//! | `caller` | tells a write that nobody waits for it any more |
 //! | `record` | an entry as the bytes of a row |
 //! | `directory` | the directory: what is refused, where the damaged file goes |
 //! | `error` | from errors of redb to errors of ours |
@@ -19,6 +20,7 @@
 //! backend `file` does both.
 
 pub mod backend;
+mod caller;
 pub mod config;
 mod directory;
 mod error;
