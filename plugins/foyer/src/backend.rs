@@ -20,7 +20,7 @@ use crate::config::FoyerConfig;
 use crate::directory::Directory;
 use crate::engine::{self, Engine, Sizes, failed};
 use crate::stored::Stored;
-use crate::versions::Versions;
+use crate::versions::{Sealed, Versions};
 
 /// Keeps entries in memory and on the disk, through the crate foyer.
 ///
@@ -37,7 +37,7 @@ use crate::versions::Versions;
 #[derive(Debug)]
 pub struct FoyerBackend {
     engine: Engine,
-    versions: Versions,
+    versions: Arc<Versions>,
     sizes: Sizes,
     directory: Arc<Directory>,
     runtime: Lifeline,
@@ -84,7 +84,7 @@ impl FoyerBackend {
         let (engine, versions) = opened.await?;
         Ok(Self {
             engine,
-            versions,
+            versions: Arc::new(versions),
             sizes,
             directory: Arc::new(directory),
             runtime: Lifeline::new(runtime),
@@ -172,15 +172,9 @@ impl FoyerBackend {
 
     fn check_open(&self, operation: &'static str) -> Result<()> {
         if self.is_closed.load(Ordering::Acquire) {
-            let error = CacheError::new(ErrorKind::Closed, "the backend is closed");
-            return Err(error.during(operation).with("backend", "foyer"));
+            return Err(closed(operation));
         }
         Ok(())
-    }
-
-    fn bytes_of_versions(&self) -> Vec<u8> {
-        let geometry = self.sizes.geometry().map(u64::to_be_bytes);
-        [geometry.concat(), self.versions.to_bytes()].concat()
     }
 }
 
@@ -208,27 +202,29 @@ impl Backend for FoyerBackend {
         let envelope = match self.encode(key, &entry) {
             Ok(envelope) => envelope,
             Err(error) => {
-                self.versions.forget(key, || self.engine.remove(key));
+                let forgotten = self.versions.forget(key, || self.engine.remove(key));
+                forgotten.map_err(|Sealed| closed("set"))?;
                 return Err(error.during("set"));
             }
         };
         self.wait_for_room(key.len() as u64 + envelope.len() as u64).await?;
-        self.versions.write(key, |version| {
+        let written = self.versions.write(key, |version| {
             drop(self.engine.insert(key.to_owned(), Stored { version, envelope }));
         });
-        Ok(())
+        written.map_err(|Sealed| closed("set"))
     }
 
     async fn delete(&self, key: &str) -> Result<bool> {
         self.check_open("delete")?;
         let was_there = self.get(key).await;
-        self.versions.forget(key, || self.engine.remove(key));
+        let forgotten = self.versions.forget(key, || self.engine.remove(key));
+        forgotten.map_err(|Sealed| closed("delete"))?;
         was_there.map(|entry| entry.is_some())
     }
 
     async fn clear(&self) -> Result<()> {
         self.check_open("clear")?;
-        self.versions.clear();
+        self.versions.clear().map_err(|Sealed| closed("clear"))?;
         let cleared = self.runtime.wait_for("clear", self.engine.clear()).await?;
         cleared.map_err(|error| failed("clear", error))
     }
@@ -248,15 +244,12 @@ impl Backend for FoyerBackend {
         if self.is_closed.swap(true, Ordering::AcqRel) {
             return Ok(());
         }
-        let closed = self.runtime.wait_for("close", self.engine.close()).await?;
-        closed.map_err(|error| failed("close", error))?;
-        let (directory, bytes) = (Arc::clone(&self.directory), self.bytes_of_versions());
-        let written = self.runtime.handle.spawn_blocking(move || {
-            let written = directory.put_versions(&bytes);
-            directory.release();
-            written
-        });
-        joined(written.await)
+        let (engine, versions) = (self.engine.clone(), Arc::clone(&self.versions));
+        let (sizes, directory) = (self.sizes, Arc::clone(&self.directory));
+        // A task of its own: it comes to its end, and keeps the directory, also when this future
+        // is dropped.
+        let closing = self.runtime.handle.spawn(close(engine, versions, sizes, directory));
+        joined(closing.await)
     }
 }
 
@@ -357,7 +350,31 @@ fn warn_of_reset(cache: &str, reason: &dyn fmt::Display) {
     );
 }
 
-/// What blocking work gave.
+/// Ends foyer, and then saves the versions, which nobody changes any more.
+async fn close(
+    engine: Engine,
+    versions: Arc<Versions>,
+    sizes: Sizes,
+    directory: Arc<Directory>,
+) -> Result<()> {
+    versions.seal();
+    engine.close().await.map_err(|error| failed("close", error))?;
+    let written = tokio::task::spawn_blocking(move || {
+        let geometry = sizes.geometry().map(u64::to_be_bytes);
+        let written = directory.put_versions(&[geometry.concat(), versions.to_bytes()].concat());
+        directory.release();
+        written
+    });
+    joined(written.await)
+}
+
+/// The error of a call that came too late.
+fn closed(operation: &'static str) -> CacheError {
+    let error = CacheError::new(ErrorKind::Closed, "the backend is closed");
+    error.during(operation).with("backend", "foyer")
+}
+
+/// What a task or blocking work gave.
 fn joined<T>(done: Result<Result<T>, JoinError>) -> Result<T> {
     done.unwrap_or_else(|error| {
         let (kind, message) = if error.is_panic() {

@@ -4,7 +4,7 @@
 //! foyer compares the keys, and the version of the other never fits.
 
 use std::collections::HashMap;
-use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::{Mutex, MutexGuard, PoisonError};
 
 use xxhash_rust::xxh3::xxh3_64;
@@ -27,7 +27,13 @@ pub(crate) struct Versions {
     /// How many keys a shard may know. foyer does not say what it evicts, so what is beyond goes,
     /// oldest first, which is about the order in which foyer evicts.
     most: usize,
+    /// Tested under the lock of a shard, so that nothing changes once the shard was saved.
+    is_sealed: AtomicBool,
 }
+
+/// Says that the versions can no more be changed.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct Sealed;
 
 impl Versions {
     /// No keys. Versions begin at a number of which nobody has made one yet.
@@ -43,6 +49,7 @@ impl Versions {
             shards: (0..SHARDS).map(|_| Mutex::default()).collect(),
             next: AtomicU64::new(next),
             most: usize::try_from(most).unwrap_or(usize::MAX),
+            is_sealed: AtomicBool::new(false),
         }
     }
 
@@ -54,23 +61,26 @@ impl Versions {
 
     /// Gives the key a new version, and hands it to `write` before anybody else can change the
     /// key.
-    pub(crate) fn write<T>(&self, key: &str, write: impl FnOnce(u64) -> T) -> T {
+    pub(crate) fn write<T>(&self, key: &str, write: impl FnOnce(u64) -> T) -> Result<T, Sealed> {
         let hash = hash(key);
         let mut shard = self.shard(hash);
+        self.check_seal()?;
         let version = self.next.fetch_add(1, Ordering::Relaxed);
         shard.insert(hash, version);
         if shard.len() > self.most {
             forget_oldest(&mut shard);
         }
-        write(version)
+        Ok(write(version))
     }
 
     /// Forgets the version of a key, and does `also` before anybody else can change the key.
-    pub(crate) fn forget(&self, key: &str, also: impl FnOnce()) {
+    pub(crate) fn forget(&self, key: &str, also: impl FnOnce()) -> Result<(), Sealed> {
         let hash = hash(key);
         let mut shard = self.shard(hash);
+        self.check_seal()?;
         shard.remove(&hash);
         also();
+        Ok(())
     }
 
     /// Forgets the version of a key if it is still this one; whether it was.
@@ -95,10 +105,25 @@ impl Versions {
     }
 
     /// Forgets all keys.
-    pub(crate) fn clear(&self) {
+    pub(crate) fn clear(&self) -> Result<(), Sealed> {
         for shard in &self.shards {
-            *lock(shard) = Shard::new();
+            let mut shard = lock(shard);
+            self.check_seal()?;
+            *shard = Shard::new();
         }
+        Ok(())
+    }
+
+    /// Lets nobody change anything from here on, and waits for those who have begun.
+    pub(crate) fn seal(&self) {
+        self.is_sealed.store(true, Ordering::Release);
+        for shard in &self.shards {
+            drop(lock(shard));
+        }
+    }
+
+    fn check_seal(&self) -> Result<(), Sealed> {
+        if self.is_sealed.load(Ordering::Acquire) { Err(Sealed) } else { Ok(()) }
     }
 
     /// All of it in bytes that tell whether they are complete.
@@ -169,8 +194,8 @@ mod tests {
     #[test]
     fn what_was_written_last_counts() {
         let versions = Versions::new(100);
-        let first = versions.write("a", |version| version);
-        let second = versions.write("a", |version| version);
+        let first = versions.write("a", |version| version).unwrap();
+        let second = versions.write("a", |version| version).unwrap();
         assert_eq!(versions.get("a"), Some(second));
         assert!(!versions.forget_if("a", first, || panic!("it is not the last")));
         assert!(versions.forget_if("a", second, || ()));
@@ -180,19 +205,31 @@ mod tests {
     #[test]
     fn bytes_give_back_every_version_and_no_version_twice() {
         let versions = Versions::new(1000);
-        let written: Vec<u64> =
-            (0..500).map(|key| versions.write(&key.to_string(), |version| version)).collect();
+        let written: Vec<u64> = (0..500)
+            .map(|key| versions.write(&key.to_string(), |version| version).unwrap())
+            .collect();
         let read = Versions::from_bytes(&versions.to_bytes(), 1000).unwrap();
         for (key, version) in written.iter().enumerate() {
             assert_eq!(read.get(&key.to_string()), Some(*version));
         }
-        assert!(read.write("new", |version| version) > written[499]);
+        assert!(read.write("new", |version| version).unwrap() > written[499]);
+    }
+
+    #[test]
+    fn what_is_sealed_does_not_change() {
+        let versions = Versions::new(100);
+        let version = versions.write("a", |version| version).unwrap();
+        versions.seal();
+        assert_eq!(versions.write("a", |_| panic!("it was saved")), Err(Sealed));
+        assert_eq!(versions.forget("a", || panic!("it was saved")), Err(Sealed));
+        assert_eq!(versions.clear(), Err(Sealed));
+        assert_eq!(versions.get("a"), Some(version));
     }
 
     #[test]
     fn bytes_with_any_fault_are_refused() {
         let versions = Versions::new(100);
-        versions.write("a", |_| ());
+        versions.write("a", |_| ()).unwrap();
         let bytes = versions.to_bytes();
         for length in 0..bytes.len() {
             assert!(Versions::from_bytes(&bytes[..length], 100).is_none(), "{length}");
@@ -208,7 +245,7 @@ mod tests {
     fn beyond_the_limit_the_oldest_go() {
         let versions = Versions::new(640);
         for key in 0..100_000 {
-            versions.write(&key.to_string(), |_| ());
+            versions.write(&key.to_string(), |_| ()).unwrap();
         }
         let known = |key: &i32| versions.get(&key.to_string()).is_some();
         assert!((99_900..100_000).all(|key| known(&key)));

@@ -1,5 +1,8 @@
 //! What is there when a cache is opened again.
 
+use std::pin::{Pin, pin};
+use std::task::{Context, Waker};
+
 use larder_core::ErrorKind;
 
 use super::*;
@@ -98,6 +101,54 @@ async fn after_a_close_every_call_says_so() {
     ] {
         assert_eq!(error.kind(), ErrorKind::Closed);
     }
+}
+
+/// Begins a call, which then has something to wait for.
+fn begin<F: Future>(call: Pin<&mut F>) {
+    let mut context = Context::from_waker(Waker::noop());
+    assert!(call.poll(&mut context).is_pending(), "it waits for the disk");
+}
+
+#[tokio::test]
+async fn a_change_that_a_close_overtakes_is_refused() {
+    let (_outer, dir) = temporary();
+    let backend = open(&dir).await;
+    for key in ["set", "deleted"] {
+        set(&backend, key, b"value").await;
+    }
+    // Moves the two out of memory.
+    for key in 0..100_u64 {
+        set(&backend, &key.to_string(), &[7; 1000]).await;
+    }
+    backend.flush().await.unwrap();
+    let mut deleting = pin!(backend.delete("deleted"));
+    begin(deleting.as_mut());
+    // So much that a writer waits for the disk.
+    let (mut setting, large) = (Vec::new(), entry(&[7; 400_000]));
+    for _ in 0..6 {
+        let mut set = Box::pin(backend.set("set", large.clone()));
+        let mut context = Context::from_waker(Waker::noop());
+        if set.as_mut().poll(&mut context).is_pending() {
+            setting.push(set);
+        }
+    }
+    assert!(!setting.is_empty(), "somebody waits");
+    backend.close().await.unwrap();
+    assert_eq!(deleting.await.unwrap_err().kind(), ErrorKind::Closed);
+    for set in setting {
+        assert_eq!(set.await.unwrap_err().kind(), ErrorKind::Closed);
+    }
+}
+
+#[tokio::test]
+async fn a_close_that_nobody_waits_for_comes_to_its_end() {
+    let (_outer, dir) = temporary();
+    let backend = open(&dir).await;
+    set(&backend, "a", b"value").await;
+    begin(pin!(backend.close()));
+    drop(backend);
+    let backend = open_after_drop(&dir).await;
+    assert_eq!(get(&backend, "a").await, Some(entry(b"value")));
 }
 
 #[tokio::test]
