@@ -104,10 +104,9 @@ impl Engine {
         Ok(())
     }
 
-    /// Refuses calls from now on, so that what the cache holds can be saved as it is; whether it
-    /// did not before.
-    pub(crate) fn begin_close(&self) -> bool {
-        !self.closing.swap(true, Ordering::AcqRel)
+    /// Refuses calls from now on, so that what the cache holds can be saved as it is.
+    pub(crate) fn begin_close(&self) {
+        self.closing.store(true, Ordering::Release);
     }
 
     /// Flushes and closes the backends that belong to this cache. The first error is returned,

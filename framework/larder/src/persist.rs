@@ -46,6 +46,8 @@ struct State {
     has_begun: bool,
     /// What came back, once all did.
     restored: Option<Imported>,
+    /// Whether the last save has begun: the store is emptied after it.
+    has_ended: bool,
     tasks: Vec<JoinHandle<()>>,
 }
 
@@ -186,9 +188,31 @@ impl Persist {
         self.state().restored.clone()
     }
 
-    /// Writes the file.
+    /// Writes the file, unless memory may hold less than the file does.
     pub(crate) async fn save(&self, cache: Arc<dyn AnyCache>) -> Result<Exported> {
         let turn = Arc::clone(&self.turn).lock_owned().await;
+        // Whoever had the turn before may have been the last to save, or have left the file
+        // half-read.
+        self.check_whole()?;
+        self.write(cache, turn).await
+    }
+
+    fn check_whole(&self) -> Result<()> {
+        let is_whole = {
+            let state = self.state();
+            state.restored.is_some() && !state.has_ended
+        };
+        if is_whole {
+            return Ok(());
+        }
+        self.engine.check_open()?;
+        Err(CacheError::new(ErrorKind::Connection, "the file was not read to its end")
+            .with("cache", &self.engine.name)
+            .with("path", self.path.display())
+            .hint("it is kept as it is, and read again when the program starts again"))
+    }
+
+    async fn write(&self, cache: Arc<dyn AnyCache>, turn: OwnedMutexGuard<()>) -> Result<Exported> {
         let path = self.path.clone();
         let saved = offload(move || {
             // Goes with the work, which goes on if the caller does not wait.
@@ -219,13 +243,22 @@ impl Persist {
         );
     }
 
-    /// Saves for the last time: the cache takes no calls any more.
+    /// Saves for the last time, once: the cache takes no calls any more. Whoever comes second waits
+    /// for that save, so the store may be emptied afterwards.
     pub(crate) async fn end(&self, cache: Arc<dyn AnyCache>) -> Result<()> {
+        if !self.state().has_begun {
+            return Ok(());
+        }
         // Those that are saving go on to their end: they hold the turn.
-        let is_whole = self.restored().await.is_some();
-        let tasks = std::mem::take(&mut self.state().tasks);
+        let turn = Arc::clone(&self.turn).lock_owned().await;
+        let is_whole = self.check_whole().is_ok();
+        let tasks = {
+            let mut state = self.state();
+            state.has_ended = true;
+            std::mem::take(&mut state.tasks)
+        };
         tasks.iter().for_each(JoinHandle::abort);
-        if is_whole { self.save(cache).await.map(drop) } else { Ok(()) }
+        if is_whole { self.write(cache, turn).await.map(drop) } else { Ok(()) }
     }
 
     fn state(&self) -> MutexGuard<'_, State> {
