@@ -20,7 +20,7 @@ use tokio::sync::{Mutex as Turn, OwnedMutexGuard};
 use tokio::task::JoinHandle;
 
 use crate::block::{block_on, offload};
-use crate::core::{AnyCache, CacheValue, Core, Key, can_read, read_key};
+use crate::core::{AnyCache, CacheValue, Core, Key, Origin, can_read, read_key};
 use crate::engine::Engine;
 use crate::snapshot::decoder::Decoder;
 use crate::snapshot::file::open_plain;
@@ -75,9 +75,8 @@ impl Persist {
         self.state().has_begun = true;
         let runtime = tokio::runtime::Handle::try_current().ok();
         if let Some(local) = core.local() {
-            self.restore(|decoder, imported| {
-                core.import_locally(&local, decoder, ImportMode::KeepNewer, imported)
-            });
+            let how = (ImportMode::KeepNewer, Origin::OwnFile);
+            self.restore(|decoder, imported| core.import_locally(&local, decoder, how, imported));
             drop(turn);
         } else {
             let (persist, core) = (Arc::clone(self), Arc::clone(core));

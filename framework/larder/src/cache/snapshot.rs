@@ -7,7 +7,7 @@ use larder_core::Result;
 
 use super::Cache;
 use crate::block::offload;
-use crate::core::{AnyCache as _, CacheValue, Key};
+use crate::core::{AnyCache as _, CacheValue, Key, Origin};
 use crate::snapshot::decoder::Decoder;
 use crate::snapshot::{Exported, ImportMode, Imported};
 
@@ -120,7 +120,10 @@ impl<K: Key, V: CacheValue> Cache<K, V> {
             let mut decoder = Decoder::open(reader)?;
             let mut imported = Imported::of(decoder.header());
             let outcome = match core.local() {
-                Some(local) => core.import_locally(&local, &mut decoder, mode, &mut imported),
+                Some(local) => {
+                    let how = (mode, Origin::Chosen);
+                    core.import_locally(&local, &mut decoder, how, &mut imported)
+                }
                 None => Ok(()),
             };
             match outcome {
