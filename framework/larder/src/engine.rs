@@ -26,7 +26,7 @@ mod repack;
 mod write;
 
 pub(crate) use read::Found;
-pub(crate) use write::Payloads;
+pub(crate) use write::{Finally, Payloads};
 
 /// Writes of one key are kept in order down all tiers by a lock; two keys that share one of these
 /// only wait for each other.
