@@ -355,3 +355,29 @@ async fn an_import_that_is_dropped_half_way_leaves_no_two_values() {
     assert_eq!(cache.get("a").await.unwrap().as_deref(), Some("old"), "it was imported");
     assert_eq!(cache.get("b").await.unwrap().as_deref(), Some("new"), "it was not");
 }
+
+/// Notes how much it is given at once at most.
+struct Largest(usize);
+
+impl std::io::Write for Largest {
+    fn write(&mut self, bytes: &[u8]) -> std::io::Result<usize> {
+        self.0 = self.0.max(bytes.len());
+        Ok(bytes.len())
+    }
+
+    fn flush(&mut self) -> std::io::Result<()> {
+        Ok(())
+    }
+}
+
+#[tokio::test]
+async fn an_export_of_memory_collects_bytes_and_not_entries() {
+    let (caches, _, _dir) = world().await;
+    let cache: Texts = caches.cache("memory-one").unwrap();
+    for key in 0..64 {
+        cache.set(key.to_string().as_str(), "x".repeat(200 << 10)).await.unwrap();
+    }
+    let (exported, largest) = cache.export(Largest(0)).await.unwrap();
+    assert_eq!(exported.entries, 64);
+    assert!(largest.0 < 512 << 10, "{} bytes of values of 200 KiB", largest.0);
+}

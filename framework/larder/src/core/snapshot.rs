@@ -46,9 +46,9 @@ impl<K: Key, V: CacheValue> Core<K, V> {
                     {
                         self.push(&text, seen, codec, &mut outgoing);
                     }
-                }
-                if let Some(chunk) = outgoing.chunk() {
-                    write(writer, &chunk)?;
+                    if let Some(chunk) = outgoing.chunk() {
+                        write(writer, &chunk)?;
+                    }
                 }
                 cursor = next;
             }
