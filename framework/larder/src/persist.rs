@@ -144,8 +144,12 @@ impl Persist {
                 return;
             }
             let asked = keys.len() as u64;
-            let warmed = core.warm(keys).await;
+            let (warmed, outcome) = core.warm(keys).await;
             imported.entries += warmed;
+            if let Err(error) = outcome {
+                // The file stays as it is: the tier has what it names, once it is back.
+                return self.report_restored(&imported, Some(error));
+            }
             imported.invalidated += asked - warmed;
             match end {
                 Ok(true) => break,
@@ -157,7 +161,13 @@ impl Persist {
         drop(turn);
     }
 
+    /// All came back that ever will; what is saved from now on replaces the file.
     fn note_restored(&self, imported: Imported, error: Option<CacheError>) {
+        self.report_restored(&imported, error);
+        self.state().restored = Some(imported);
+    }
+
+    fn report_restored(&self, imported: &Imported, error: Option<CacheError>) {
         let (cache, path) = (&self.engine.name, self.path.display());
         self.engine.counters.restored.fetch_add(imported.entries, Relaxed);
         let error = error.or_else(|| unreadable(imported.refused));
@@ -174,11 +184,10 @@ impl Persist {
                 %cache, %path, restored = imported.entries, "{}", telemetry::CACHE_RESTORED
             );
         }
-        self.state().restored = Some(imported);
     }
 
-    /// What came back from the file, once all did; `None` if the cache was closed before, or nobody
-    /// has opened it.
+    /// What came back from the file, once all did; `None` if the cache was closed before, a tier
+    /// below failed, or nobody has opened it.
     pub(crate) async fn restored(&self) -> Option<Imported> {
         if !self.state().has_begun {
             return None;

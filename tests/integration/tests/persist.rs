@@ -6,6 +6,7 @@ use std::io::{BufRead, BufReader, Write as _};
 use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
 use std::sync::Arc;
+use std::sync::atomic::Ordering::SeqCst;
 use std::time::Duration;
 use std::{env, fs};
 
@@ -500,4 +501,34 @@ async fn who_closes_at_the_same_time_does_not_empty_the_store_before_it_is_saved
     let caches = world.start_with(&text).await;
     users(&caches);
     assert_eq!(caches.restored("users").await.unwrap().unwrap().entries, 2);
+}
+
+#[tokio::test]
+async fn a_tier_that_is_down_at_the_start_costs_no_file() {
+    const NAME: &str = "persist-down";
+    let (world, puppet) = (World::new(), strings(NAME));
+    let text = over_puppet(&world, NAME);
+    let caches = world.start_with(&text).await;
+    for key in ["a", "b"] {
+        users(&caches).set(key, "x".into()).await.unwrap();
+    }
+    caches.close().await.unwrap();
+    let whole = fs::read(world.path()).unwrap();
+
+    puppet.fails.store(true, SeqCst);
+    let caches = world.start_with(&text).await;
+    let cache = users(&caches);
+    assert_eq!(caches.restored("users").await.unwrap(), None);
+    puppet.fails.store(false, SeqCst);
+    assert_eq!(cache.stats().snapshot().snapshot_failures, 1, "which is told");
+    cache.set("c", "x".into()).await.unwrap();
+    let error = caches.save("users").await.unwrap_err();
+    assert_eq!(error.message(), "the file was not read to its end");
+    caches.close().await.unwrap();
+    assert_eq!(fs::read(world.path()).unwrap(), whole);
+
+    let caches = world.start_with(&text).await;
+    users(&caches);
+    let restored = caches.restored("users").await.unwrap().unwrap();
+    assert_eq!((restored.entries, restored.invalidated), (2, 0));
 }
