@@ -48,7 +48,7 @@ fn child_flushes_in_vain() {
     set(&backend, "overwritten", b"value");
     now(backend.delete("deleted")).unwrap();
     let usual = getrlimit(Resource::Fsize);
-    setrlimit(Resource::Fsize, Rlimit { current: Some(0), ..usual.clone() }).unwrap();
+    setrlimit(Resource::Fsize, Rlimit { current: Some(0), ..usual }).unwrap();
     now(backend.flush()).unwrap_err();
     setrlimit(Resource::Fsize, usual).unwrap();
     assert_ne!(get(&backend, "overwritten"), Some(entry(b"old")));
