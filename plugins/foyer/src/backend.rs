@@ -385,3 +385,38 @@ fn joined<T>(done: Result<Result<T>, JoinError>) -> Result<T> {
         Err(CacheError::new(kind, message).caused_by(error))
     })
 }
+
+#[cfg(test)]
+mod tests {
+    use larder_core::{ByteSize, EntryMeta};
+
+    use super::*;
+
+    #[tokio::test]
+    async fn a_change_that_a_close_overtakes_is_refused() {
+        let outer = tempfile::tempdir().unwrap();
+        let config = FoyerConfig::new(outer.path().join("cache"), ByteSize(8 << 20));
+        let backend = config.build(&BuildContext::new("users")).await.unwrap();
+        let entry = Entry { value: Bytes::from_static(b"value"), meta: EntryMeta::default() };
+        backend.set("a", entry.clone()).await.unwrap();
+        // What a change meets that began before the close.
+        backend.versions.seal();
+        for error in [
+            backend.set("a", entry.clone()).await.unwrap_err(),
+            backend.delete("a").await.unwrap_err(),
+            backend.clear().await.unwrap_err(),
+        ] {
+            assert_eq!(error.kind(), ErrorKind::Closed);
+        }
+        assert_eq!(backend.get("a").await.unwrap(), Some(entry));
+    }
+
+    #[tokio::test]
+    async fn a_close_seals_the_versions_that_it_saves() {
+        let outer = tempfile::tempdir().unwrap();
+        let config = FoyerConfig::new(outer.path().join("cache"), ByteSize(8 << 20));
+        let backend = config.build(&BuildContext::new("users")).await.unwrap();
+        backend.close().await.unwrap();
+        assert_eq!(backend.versions.write("a", |_| panic!("it was saved")), Err(Sealed));
+    }
+}
