@@ -490,6 +490,27 @@ fn the_serializer_of_a_tier_keeps_what_wraps_that_of_its_cache() {
 }
 
 #[test]
+fn memory_is_not_saved_in_plain_where_a_tier_encrypts() {
+    let cipher = "serializer.encrypt = { kind = 'aes-256-gcm', keys = ['${env:KEY}'] }\n";
+    let text = |own: &str, tier: &str| {
+        format!(
+            "[caches.a]\nl1.backend = {{ kind = 'memory', capacity = 5 }}\n\
+             l2.backend = {{ kind = 'file', dir = '/var/a' }}\npersist.path = 'a'\n\
+             serializer.kind = 'raw'\n{own}{tier}"
+        )
+    };
+    let at_tier = format!("l2.serializer.kind = 'raw'\nl2.{cipher}");
+    let report = load(&text("", &at_tier), &[("KEY", "hunter2")]).report;
+    let [one] = report.diagnostics() else { panic!("one mistake: {report}") };
+    let message = "cache `a` would be saved in plain, while its tier `l2` encrypts";
+    assert_eq!((one.code, one.message.as_str()), ("C0409", message));
+    for text in [text("", ""), text(cipher, ""), text(cipher, &at_tier)] {
+        let report = load(&text, &[("KEY", "hunter2")]).report;
+        assert!(report.diagnostics().is_empty(), "{report}");
+    }
+}
+
+#[test]
 fn nobody_stores_plain_values_in_a_cache_that_encrypts() {
     let cipher = "serializer = { kind = 'raw', \
                   encrypt = { kind = 'aes-256-gcm', keys = ['${env:KEY}'] } }\n";
