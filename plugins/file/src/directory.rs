@@ -115,6 +115,9 @@ impl Directory {
     /// Opens the directory again.
     pub(crate) fn reopen(&self) -> Result<Arc<Home>> {
         let opened = root::open(&self.path, &self.cache, self.durability).map_err(|error| {
+            if error.kind() == ErrorKind::Timeout {
+                return error;
+            }
             let message = "the cache directory cannot be used any more";
             CacheError::new(ErrorKind::Connection, message).caused_by(error)
         })?;

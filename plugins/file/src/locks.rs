@@ -17,18 +17,16 @@ use crate::platform::{Access, Stat};
 /// How many locks the shards share. Each costs a descriptor.
 const LOCKS: usize = 16;
 
-/// The pauses between attempts to get a lock that another process holds. Holding it takes some
-/// microseconds. A process that was stopped in between must not stop the others, so after the last
-/// pause the work goes on without: at worst an entry that was written at that moment is lost.
-const PAUSES: [Duration; 12] = {
-    let mut pauses = [Duration::from_micros(20); 12];
-    let mut index = 1;
-    while index < pauses.len() {
-        pauses[index] = Duration::from_micros(20 << index);
-        index += 1;
-    }
-    pauses
-};
+/// How long work waits that can go on without the lock. Holding it takes some microseconds. A
+/// process that was stopped in between must not stop the others, so after this time the work goes
+/// on without.
+const SHORT_WAIT: Duration = Duration::from_millis(80);
+
+/// How long work waits that is impossible without the lock.
+const LONG_WAIT: Duration = Duration::from_secs(2);
+
+/// The pauses between attempts to get a lock double from the first of these to the second.
+const PAUSES: [Duration; 2] = [Duration::from_micros(20), Duration::from_millis(40)];
 
 /// A file that is locked until this is dropped.
 ///
@@ -38,9 +36,10 @@ const PAUSES: [Duration; 12] = {
 pub(crate) struct LockedFile(File);
 
 impl LockedFile {
-    /// Waits for the lock.
+    /// Waits for the lock, but not for a process that does not give it back: then it fails with
+    /// `TimedOut`.
     pub(crate) fn wait(file: File) -> io::Result<Self> {
-        file.lock()?;
+        wait(&file, LONG_WAIT)?;
         Ok(Self(file))
     }
 
@@ -103,7 +102,7 @@ fn lock(slot: &mut Option<File>, home: &Home, number: usize) -> io::Result<()> {
             Some(file) => file,
             None => home.locks.file(&format!("{number:x}"), Access::Share)?,
         };
-        wait(&file)?;
+        wait(&file, SHORT_WAIT)?;
         if Stat::of(&file)?.links > 0 {
             *slot = Some(file);
             return Ok(());
@@ -112,13 +111,20 @@ fn lock(slot: &mut Option<File>, home: &Home, number: usize) -> io::Result<()> {
     Err(io::ErrorKind::NotFound.into())
 }
 
-fn wait(file: &File) -> io::Result<()> {
-    for pause in PAUSES {
+fn wait(file: &File, longest: Duration) -> io::Result<()> {
+    let [mut pause, longest_pause] = PAUSES;
+    let mut waited = Duration::ZERO;
+    loop {
         match file.try_lock() {
             Ok(()) => return Ok(()),
-            Err(TryLockError::WouldBlock) => thread::sleep(pause),
-            Err(TryLockError::Error(error)) => return Err(error),
+            Err(TryLockError::WouldBlock) if waited < longest => {}
+            Err(error) => {
+                let is_held = matches!(error, TryLockError::WouldBlock);
+                return Err(if is_held { io::ErrorKind::TimedOut.into() } else { error.into() });
+            }
         }
+        thread::sleep(pause);
+        waited += pause;
+        pause = (pause * 2).min(longest_pause);
     }
-    Err(io::ErrorKind::TimedOut.into())
 }
