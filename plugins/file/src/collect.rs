@@ -47,6 +47,15 @@ pub(crate) enum Goal {
     Share,
 }
 
+/// Who made the room that was asked for.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Made {
+    /// This call, as far as there is anything that can go.
+    Here,
+    /// Another thread or process that was at it. There may be room, or more to do.
+    Elsewhere,
+}
+
 /// Keeps a directory within its limits.
 #[derive(Debug)]
 pub(crate) struct Collector {
@@ -157,16 +166,55 @@ impl Collector {
         }
     }
 
-    /// Makes room, unless another thread or process is at it.
-    pub(crate) fn run(&self, directory: &Directory, home: &Home, goal: Goal) -> io::Result<()> {
+    /// Makes room, unless another thread or process is at it. Whoever cannot do without the room
+    /// waits for them.
+    pub(crate) fn run(&self, directory: &Directory, home: &Home, goal: Goal) -> io::Result<Made> {
         let mut next = match self.next.try_lock() {
             Ok(next) => next,
-            Err(Busy::WouldBlock) => return Ok(()),
+            Err(Busy::WouldBlock) => {
+                if matches!(goal, Goal::Free(_) | Goal::Share) {
+                    drop(self.next.lock());
+                }
+                return Ok(Made::Elsewhere);
+            }
             Err(Busy::Poisoned(next)) => next.into_inner(),
         };
-        let Some(_lock) = LockedFile::take(home.locks.file("gc", Access::Share)?)? else {
-            return Ok(());
-        };
+        let file = || home.locks.file("gc", Access::Share);
+        let lock = LockedFile::take(file()?)?;
+        if lock.is_none() {
+            if !self.is_urgent(goal, home) {
+                return Ok(Made::Elsewhere);
+            }
+            match LockedFile::wait_shortly(file()?) {
+                Ok(_) => return Ok(Made::Elsewhere),
+                // It was stopped, or is not quick enough. Two at a time do no harm, as each removes
+                // under the lock of the shard.
+                Err(error) if error.kind() == io::ErrorKind::TimedOut => {}
+                Err(error) => return Err(error),
+            }
+        }
+        self.make_room(directory, home, goal, &mut next)?;
+        drop(lock);
+        Ok(Made::Here)
+    }
+
+    /// Whether somebody has to make room now, even if another process is already at it: without
+    /// room nothing can be written, or the process that is at it does not get on.
+    fn is_urgent(&self, goal: Goal, home: &Home) -> bool {
+        match goal {
+            Goal::Free(_) | Goal::Share => true,
+            Goal::Limits => home.usage.total().is_above(self.limits.percent(110)),
+            Goal::Expired => false,
+        }
+    }
+
+    fn make_room(
+        &self,
+        directory: &Directory,
+        home: &Home,
+        goal: Goal,
+        next: &mut u8,
+    ) -> io::Result<()> {
         let (limit, target) = self.bounds(goal, home.usage.total());
         let mut visited = 0;
         while visited < 256 {
@@ -225,9 +273,9 @@ impl Collector {
 }
 
 impl Directory {
-    pub(crate) fn collect(&self, home: &Home, goal: Goal) {
+    pub(crate) fn collect(&self, home: &Home, goal: Goal) -> Made {
         // What cannot be collected now can be after the next write.
-        self.collector.run(self, home, goal).ok();
+        self.collector.run(self, home, goal).unwrap_or(Made::Here)
     }
 
     /// Removes files unless they were replaced or used since they were looked at. Shard by shard,
@@ -327,5 +375,59 @@ mod tests {
         let old = (0..500).filter(is_there).count();
         let young = (800..1000).filter(is_there).count();
         assert!(old <= 30 && young >= 190, "{old} of the oldest and {young} of the youngest");
+    }
+    fn filled(dir: &std::path::Path, limit: Option<u64>, entries: u64) -> Directory {
+        let mut config = FileConfig::new(dir.join("cache"));
+        config.max_entries = limit;
+        let directory = Directory::open(&config, &BuildContext::new("users")).unwrap();
+        let entry = Entry { value: Bytes::from_static(b"value"), meta: EntryMeta::default() };
+        for number in 0..entries {
+            directory.set(&number.to_string(), &entry, &AtomicBool::new(false)).unwrap();
+        }
+        directory
+    }
+
+    fn entries(directory: &Directory) -> u64 {
+        directory.health().unwrap().entries.unwrap()
+    }
+
+    #[test]
+    fn who_needs_room_waits_for_the_thread_that_makes_it() {
+        let outer = tempfile::tempdir().unwrap();
+        let directory = &filled(outer.path(), None, 40);
+        let home = &directory.home().unwrap();
+        for goal in [Goal::Share, Goal::Free(1)] {
+            let (sender, made) = std::sync::mpsc::channel();
+            std::thread::scope(|scope| {
+                let at_it = directory.collector.next.lock().unwrap();
+                assert_eq!(directory.collect(home, Goal::Limits), Made::Elsewhere);
+                scope.spawn(move || sender.send(directory.collect(home, goal)));
+                // It may wait, or not have begun yet: in no case has it answered.
+                for _ in 0..10_000 {
+                    std::thread::yield_now();
+                }
+                assert!(made.try_recv().is_err(), "it did not wait");
+                drop(at_it);
+            });
+            assert!(made.recv().is_ok());
+        }
+        assert!(entries(directory) <= 40);
+    }
+
+    #[test]
+    fn a_process_that_was_stopped_while_it_collected_does_not_end_the_limits() {
+        let outer = tempfile::tempdir().unwrap();
+        let dir = outer.path().join("cache");
+        drop(filled(outer.path(), None, 1));
+        // Another open file is to the lock what another process is.
+        let stopped = std::fs::File::create(dir.join("v1/locks/gc")).unwrap();
+        stopped.lock().unwrap();
+        let directory = filled(outer.path(), Some(20), 60);
+        assert!(entries(&directory) <= 23, "{}", entries(&directory));
+        let before = entries(&directory);
+        let home = directory.home().unwrap();
+        assert_eq!(directory.collect(&home, Goal::Expired), Made::Elsewhere);
+        assert_eq!(directory.collect(&home, Goal::Share), Made::Here);
+        assert!(entries(&directory) < before);
     }
 }

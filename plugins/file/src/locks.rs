@@ -43,6 +43,12 @@ impl LockedFile {
         Ok(Self(file))
     }
 
+    /// Waits about as long as a process needs that is at work, then fails with `TimedOut`.
+    pub(crate) fn wait_shortly(file: File) -> io::Result<Self> {
+        wait(&file, SHORT_WAIT)?;
+        Ok(Self(file))
+    }
+
     /// Takes the lock if nobody has it.
     pub(crate) fn take(file: File) -> io::Result<Option<Self>> {
         match file.try_lock() {
