@@ -227,7 +227,7 @@ impl Collector {
                 // Of a small cache most are empty. That they really are is seen when there is no
                 // hurry.
                 if goal == Goal::Expired || thought[usize::from(shard)].entries > 0 {
-                    count(home, shard, &mut files)?;
+                    directory.count(home, shard, &mut files)?;
                 }
             }
             visited += shards;
@@ -300,6 +300,22 @@ impl Directory {
             }
         }
     }
+
+    /// Lists the files of a shard, and corrects what was thought of it.
+    fn count(&self, home: &Home, shard: u8, files: &mut Vec<Candidate>) -> io::Result<()> {
+        let thought = home.usage.shard(shard);
+        let mut found = Amount::default();
+        home.walk(shard, &mut |name, stat| {
+            found.add(stat.length);
+            files.push(Candidate::new(name, stat));
+        })?;
+        if found != thought {
+            // Not held during the walk, which may be long: what others note meanwhile is kept.
+            let _guard = self.locks.acquire(home, shard);
+            home.usage.correct(shard, thought, found);
+        }
+        Ok(())
+    }
 }
 
 /// How many shards from this one on have a group of files together.
@@ -315,20 +331,6 @@ fn group(shards: &[Amount; 256], first: u8, most: usize, size: u64) -> usize {
         count += 1;
     }
     count
-}
-
-/// Lists the files of a shard, and corrects what was thought of it.
-fn count(home: &Home, shard: u8, files: &mut Vec<Candidate>) -> io::Result<()> {
-    let thought = home.usage.shard(shard);
-    let mut found = Amount::default();
-    home.walk(shard, &mut |name, stat| {
-        found.add(stat.length);
-        files.push(Candidate::new(name, stat));
-    })?;
-    if found != thought {
-        home.usage.correct(shard, thought, found);
-    }
-    Ok(())
 }
 
 #[cfg(test)]
@@ -429,5 +431,28 @@ mod tests {
         assert_eq!(directory.collect(&home, Goal::Expired), Made::Elsewhere);
         assert_eq!(directory.collect(&home, Goal::Share), Made::Here);
         assert!(entries(&directory) < before);
+    }
+    #[test]
+    fn counters_are_corrected_only_by_the_holder_of_the_lock() {
+        let outer = tempfile::tempdir().unwrap();
+        let directory = &filled(outer.path(), None, 1);
+        let home = &directory.home().unwrap();
+        let total = || home.usage.total().entries;
+        let nobody = Amount::default();
+        home.usage.correct(7, nobody, Amount { entries: 100, bytes: 100 });
+        let (sender, ended) = std::sync::mpsc::channel();
+        std::thread::scope(|scope| {
+            let guard = directory.locks.acquire(home, 7);
+            scope.spawn(move || {
+                directory.count(home, 7, &mut Vec::new()).unwrap();
+                sender.send(()).unwrap();
+            });
+            for _ in 0..10_000 {
+                std::thread::yield_now();
+            }
+            assert!(ended.try_recv().is_err() && total() > 100, "it did not wait");
+            drop(guard);
+        });
+        assert_eq!(total(), 1);
     }
 }
