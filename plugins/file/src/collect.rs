@@ -320,11 +320,12 @@ impl Directory {
 
 /// How many shards from this one on have a group of files together.
 fn group(shards: &[Amount; 256], first: u8, most: usize, size: u64) -> usize {
-    let mut files = 0;
+    let mut files = 0_u64;
     let mut count = 0;
     let order = (first..=u8::MAX).chain(0..first);
     for shard in order.take(most) {
-        files += shards[usize::from(shard)].entries;
+        // Counters that were damaged can say anything.
+        files = shards[usize::from(shard)].entries.saturating_add(files);
         if files > size && count > 0 {
             break;
         }
@@ -353,6 +354,7 @@ mod tests {
         assert_eq!(group(&shards(4000), 255, 256, 8192), 2);
         assert_eq!(group(&shards(4000), 0, 1, 8192), 1);
         assert_eq!(group(&shards(1_000_000), 0, 256, 8192), 1, "never none");
+        assert_eq!(group(&shards(u64::MAX), 0, 256, 8192), 1, "damaged counters are numbers, too");
     }
 
     #[test]
