@@ -286,7 +286,7 @@ impl Directory {
             let shard = of_shard[0].name.shard();
             let Ok(Some(dir)) = home.shard(shard) else { continue };
             for some in of_shard.chunks(FILES_PER_LOCK) {
-                let _guard = self.locks.acquire(home, shard);
+                let _guard = home.lock_shard(shard);
                 let mut gone = Amount::default();
                 for file in some {
                     let name = file.name.to_string();
@@ -311,7 +311,7 @@ impl Directory {
         })?;
         if found != thought {
             // Not held during the walk, which may be long: what others note meanwhile is kept.
-            let _guard = self.locks.acquire(home, shard);
+            let _guard = home.lock_shard(shard);
             home.usage.correct(shard, thought, found);
         }
         Ok(())
@@ -444,7 +444,7 @@ mod tests {
         home.usage.correct(7, nobody, Amount { entries: 100, bytes: 100 });
         let (sender, ended) = std::sync::mpsc::channel();
         std::thread::scope(|scope| {
-            let guard = directory.locks.acquire(home, 7);
+            let guard = home.lock_shard(7);
             scope.spawn(move || {
                 directory.count(home, 7, &mut Vec::new()).unwrap();
                 sender.send(()).unwrap();

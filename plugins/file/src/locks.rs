@@ -11,8 +11,7 @@ use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::thread;
 use std::time::Duration;
 
-use crate::home::Home;
-use crate::platform::{Access, Stat};
+use crate::platform::{Access, Dir, Stat};
 
 /// How many locks the shards share. Each costs a descriptor.
 const LOCKS: usize = 16;
@@ -77,13 +76,13 @@ pub(crate) struct Guard<'a> {
 }
 
 impl Locks {
-    /// Waits for the right to change the files of a shard.
-    pub(crate) fn acquire(&self, home: &Home, shard: u8) -> Guard<'_> {
+    /// Waits for the right to change the files of a shard; `dir` has the files of the locks.
+    pub(crate) fn acquire(&self, dir: &Dir, shard: u8) -> Guard<'_> {
         let number = usize::from(shard) % LOCKS;
         let mut file = self.0[number].lock().unwrap_or_else(PoisonError::into_inner);
         // Where no file can be locked (a disk that became read-only, no descriptors left), only
         // the threads of this process exclude each other.
-        if lock(&mut file, home, number).is_err() {
+        if lock(&mut file, dir, number).is_err() {
             *file = None;
         }
         Guard { file }
@@ -101,12 +100,12 @@ impl Drop for Guard<'_> {
     }
 }
 
-fn lock(slot: &mut Option<File>, home: &Home, number: usize) -> io::Result<()> {
+fn lock(slot: &mut Option<File>, dir: &Dir, number: usize) -> io::Result<()> {
     // Once for the file that is open, and again when somebody removed it.
     for _ in 0..2 {
         let file = match slot.take() {
             Some(file) => file,
-            None => home.locks.file(&format!("{number:x}"), Access::Share)?,
+            None => dir.file(&format!("{number:x}"), Access::Share)?,
         };
         wait(&file, SHORT_WAIT)?;
         if Stat::of(&file)?.links > 0 {
@@ -132,5 +131,36 @@ fn wait(file: &File, longest: Duration) -> io::Result<()> {
         thread::sleep(pause);
         waited += pause;
         pause = (pause * 2).min(longest_pause);
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::sync::atomic::AtomicBool;
+
+    use larder_core::{BuildContext, Bytes, Entry, EntryMeta};
+
+    use super::*;
+    use crate::config::FileConfig;
+    use crate::directory::Directory;
+
+    #[test]
+    fn a_directory_that_was_moved_away_and_made_anew_has_locks_of_its_own() {
+        let outer = tempfile::tempdir().unwrap();
+        let path = outer.path().join("cache");
+        let open = || Directory::open(&FileConfig::new(&path), &BuildContext::new("users"));
+        let directory = open().unwrap();
+        let entry = Entry { value: Bytes::from_static(b"value"), meta: EntryMeta::default() };
+        drop(directory.home().unwrap().lock_shard(3));
+        std::fs::rename(&path, outer.path().join("moved")).unwrap();
+        let other = open().unwrap();
+        directory.set("42", &entry, &AtomicBool::new(false)).unwrap();
+        assert_eq!(other.get("42").unwrap(), Some(entry));
+        let (ours, theirs) = (directory.home().unwrap(), other.home().unwrap());
+        let guard = ours.lock_shard(3);
+        let file = || theirs.locks.file("3", Access::Share).unwrap();
+        assert!(LockedFile::take(file()).unwrap().is_none(), "both have the lock");
+        drop(guard);
+        assert!(LockedFile::take(file()).unwrap().is_some());
     }
 }

@@ -149,7 +149,7 @@ impl Directory {
         drop(file);
         let is_durable = self.durability == Durability::Full;
         let dir = home.make_shard(name.shard(), is_durable)?;
-        let guard = self.locks.acquire(home, name.shard());
+        let guard = home.lock_shard(name.shard());
         let is_too_old =
             write.newer_than.is_some_and(|stamp| self.is_there(home, name, write.key, stamp));
         if is_cancelled(write.cancelled) || is_too_old {

@@ -28,7 +28,7 @@ impl Directory {
         let home = self.home()?;
         let at = |error| failed("sweep", home.version.path(), error);
         remove_dead_writers(&home, self.now()).map_err(at)?;
-        remove_dead_leases(self, &home).map_err(at)
+        remove_dead_leases(&home).map_err(at)
     }
 
     /// Removes entries of earlier epochs, about so many; whether there may be more that can be
@@ -64,9 +64,9 @@ fn remove_dead_writers(home: &Home, now: Timestamp) -> io::Result<()> {
 }
 
 /// Removes leases of processes that are gone.
-fn remove_dead_leases(directory: &Directory, home: &Home) -> io::Result<()> {
+fn remove_dead_leases(home: &Home) -> io::Result<()> {
     for name in list(&home.leases, EntryName::parse)? {
-        let _guard = directory.locks.acquire(home, name.shard());
+        let _guard = home.lock_shard(name.shard());
         if is_unlocked(&home.leases, &name.to_string()) {
             home.leases.remove_file(&name.to_string()).ok();
         }

@@ -131,7 +131,7 @@ fn counters_that_were_damaged_are_counted_again() {
     let mut counters = files_below(&dir.join("v1/usage"));
     let counters = counters.pop().unwrap();
     for damage in [0xff, 0x80, 0x01] {
-        std::fs::write(&counters, [damage; 4096]).unwrap();
+        fs::write(&counters, [damage; 4096]).unwrap();
         set(&backend, "10", b"value");
         let entries = now(backend.health()).unwrap().entries;
         assert_eq!(entries, Some(entry_files(&dir).len() as u64), "after {damage:x}");
