@@ -35,7 +35,7 @@ mod snapshot;
 mod weigh;
 
 pub(crate) use load::{BoxError, Loader, boxed};
-pub(crate) use local::{Flight, can_read, read_key};
+pub(crate) use local::{Flight, Origin, can_read, read_key};
 pub(crate) use weigh::Weigh;
 
 /// What a type must be to serve as the key of a cache.

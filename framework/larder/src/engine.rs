@@ -26,7 +26,7 @@ mod repack;
 mod write;
 
 pub(crate) use read::Found;
-pub(crate) use write::Payloads;
+pub(crate) use write::{Finally, Payloads};
 
 /// Writes of one key are kept in order down all tiers by a lock; two keys that share one of these
 /// only wait for each other.
@@ -104,10 +104,9 @@ impl Engine {
         Ok(())
     }
 
-    /// Refuses calls from now on, so that what the cache holds can be saved as it is; whether it
-    /// did not before.
-    pub(crate) fn begin_close(&self) -> bool {
-        !self.closing.swap(true, Ordering::AcqRel)
+    /// Refuses calls from now on, so that what the cache holds can be saved as it is.
+    pub(crate) fn begin_close(&self) {
+        self.closing.store(true, Ordering::Release);
     }
 
     /// Flushes and closes the backends that belong to this cache. The first error is returned,

@@ -20,7 +20,7 @@ use tokio::sync::{Mutex as Turn, OwnedMutexGuard};
 use tokio::task::JoinHandle;
 
 use crate::block::{block_on, offload};
-use crate::core::{AnyCache, CacheValue, Core, Key, can_read, read_key};
+use crate::core::{AnyCache, CacheValue, Core, Key, Origin, can_read, read_key};
 use crate::engine::Engine;
 use crate::snapshot::decoder::Decoder;
 use crate::snapshot::file::open_plain;
@@ -46,6 +46,8 @@ struct State {
     has_begun: bool,
     /// What came back, once all did.
     restored: Option<Imported>,
+    /// Whether the last save has begun: the store is emptied after it.
+    has_ended: bool,
     tasks: Vec<JoinHandle<()>>,
 }
 
@@ -73,9 +75,8 @@ impl Persist {
         self.state().has_begun = true;
         let runtime = tokio::runtime::Handle::try_current().ok();
         if let Some(local) = core.local() {
-            self.restore(|decoder, imported| {
-                core.import_locally(&local, decoder, ImportMode::KeepNewer, imported)
-            });
+            let how = (ImportMode::KeepNewer, Origin::OwnFile);
+            self.restore(|decoder, imported| core.import_locally(&local, decoder, how, imported));
             drop(turn);
         } else {
             let (persist, core) = (Arc::clone(self), Arc::clone(core));
@@ -143,8 +144,12 @@ impl Persist {
                 return;
             }
             let asked = keys.len() as u64;
-            let warmed = core.warm(keys).await;
+            let (warmed, outcome) = core.warm(keys).await;
             imported.entries += warmed;
+            if let Err(error) = outcome {
+                // The file stays as it is: the tier has what it names, once it is back.
+                return self.report_restored(&imported, Some(error));
+            }
             imported.invalidated += asked - warmed;
             match end {
                 Ok(true) => break,
@@ -156,7 +161,13 @@ impl Persist {
         drop(turn);
     }
 
+    /// All came back that ever will; what is saved from now on replaces the file.
     fn note_restored(&self, imported: Imported, error: Option<CacheError>) {
+        self.report_restored(&imported, error);
+        self.state().restored = Some(imported);
+    }
+
+    fn report_restored(&self, imported: &Imported, error: Option<CacheError>) {
         let (cache, path) = (&self.engine.name, self.path.display());
         self.engine.counters.restored.fetch_add(imported.entries, Relaxed);
         let error = error.or_else(|| unreadable(imported.refused));
@@ -173,11 +184,10 @@ impl Persist {
                 %cache, %path, restored = imported.entries, "{}", telemetry::CACHE_RESTORED
             );
         }
-        self.state().restored = Some(imported);
     }
 
-    /// What came back from the file, once all did; `None` if the cache was closed before, or nobody
-    /// has opened it.
+    /// What came back from the file, once all did; `None` if the cache was closed before, a tier
+    /// below failed, or nobody has opened it.
     pub(crate) async fn restored(&self) -> Option<Imported> {
         if !self.state().has_begun {
             return None;
@@ -186,9 +196,31 @@ impl Persist {
         self.state().restored.clone()
     }
 
-    /// Writes the file.
+    /// Writes the file, unless memory may hold less than the file does.
     pub(crate) async fn save(&self, cache: Arc<dyn AnyCache>) -> Result<Exported> {
         let turn = Arc::clone(&self.turn).lock_owned().await;
+        // Whoever had the turn before may have been the last to save, or have left the file
+        // half-read.
+        self.check_whole()?;
+        self.write(cache, turn).await
+    }
+
+    fn check_whole(&self) -> Result<()> {
+        let is_whole = {
+            let state = self.state();
+            state.restored.is_some() && !state.has_ended
+        };
+        if is_whole {
+            return Ok(());
+        }
+        self.engine.check_open()?;
+        Err(CacheError::new(ErrorKind::Connection, "the file was not read to its end")
+            .with("cache", &self.engine.name)
+            .with("path", self.path.display())
+            .hint("it is kept as it is, and read again when the program starts again"))
+    }
+
+    async fn write(&self, cache: Arc<dyn AnyCache>, turn: OwnedMutexGuard<()>) -> Result<Exported> {
         let path = self.path.clone();
         let saved = offload(move || {
             // Goes with the work, which goes on if the caller does not wait.
@@ -219,13 +251,22 @@ impl Persist {
         );
     }
 
-    /// Saves for the last time: the cache takes no calls any more.
+    /// Saves for the last time, once: the cache takes no calls any more. Whoever comes second waits
+    /// for that save, so the store may be emptied afterwards.
     pub(crate) async fn end(&self, cache: Arc<dyn AnyCache>) -> Result<()> {
+        if !self.state().has_begun {
+            return Ok(());
+        }
         // Those that are saving go on to their end: they hold the turn.
-        let is_whole = self.restored().await.is_some();
-        let tasks = std::mem::take(&mut self.state().tasks);
+        let turn = Arc::clone(&self.turn).lock_owned().await;
+        let is_whole = self.check_whole().is_ok();
+        let tasks = {
+            let mut state = self.state();
+            state.has_ended = true;
+            std::mem::take(&mut state.tasks)
+        };
         tasks.iter().for_each(JoinHandle::abort);
-        if is_whole { self.save(cache).await.map(drop) } else { Ok(()) }
+        if is_whole { self.write(cache, turn).await.map(drop) } else { Ok(()) }
     }
 
     fn state(&self) -> MutexGuard<'_, State> {

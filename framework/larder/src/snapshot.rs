@@ -70,7 +70,8 @@ pub struct Imported {
     pub expired: u64,
     /// Entries that are not newer than those of the cache.
     pub older: u64,
-    /// Entries with a tag that was invalidated after the snapshot was taken.
+    /// Entries with a tag that was invalidated after the snapshot was taken. Where `persist` reads
+    /// the keys of a file again from tiers below, all that these do not have, or cannot give.
     pub invalidated: u64,
     /// Entries that the cache cannot take: too large, of another type, of a serializer that is not
     /// linked, or with a key that it cannot read; and all for which a full cache had no room.

@@ -6,6 +6,7 @@ use std::io::{BufRead, BufReader, Write as _};
 use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
 use std::sync::Arc;
+use std::sync::atomic::Ordering::SeqCst;
 use std::time::Duration;
 use std::{env, fs};
 
@@ -13,6 +14,7 @@ use larder::{
     Cache, CacheManager, CacheOptions, ErrorKind, Format, Life, Lookup, ManualClock, MissCause,
     SetOptions,
 };
+use larder_integration::strings;
 
 const SECOND: Duration = Duration::from_secs(1);
 
@@ -419,4 +421,114 @@ fn after_kill_9_the_file_is_that_of_one_whole_save_and_no_older_than_was_said() 
     }
     let left = fs::read_dir(folder.path()).unwrap().count();
     assert!(left <= 2, "at most the file of the last kill is left behind, not {left}");
+}
+
+/// Memory over a puppet.
+fn over_puppet(world: &World, name: &str) -> String {
+    world.text(&format!(
+        "l1.backend = \"memory\"\nl2.backend = {{ kind = \"test.puppet\", name = \"{name}\" }}"
+    ))
+}
+
+/// Lets tasks go on until they wait.
+async fn settle() {
+    for _ in 0..10 {
+        tokio::task::yield_now().await;
+    }
+}
+
+#[tokio::test]
+async fn a_save_that_waited_while_the_file_was_read_does_not_replace_it_by_a_part() {
+    const NAME: &str = "persist-queued";
+    let (world, puppet) = (World::new(), strings(NAME));
+    let text = over_puppet(&world, NAME);
+    let caches = world.start_with(&text).await;
+    for key in 0..100 {
+        users(&caches).set(key.to_string().as_str(), "x".into()).await.unwrap();
+    }
+    caches.close().await.unwrap();
+    let whole = fs::read(world.path()).unwrap();
+
+    puppet.hang_in("get");
+    let caches = world.start_with(&text).await;
+    let cache = users(&caches);
+    puppet.is_hanging.notified().await;
+    let save = tokio::spawn({
+        let caches = caches.clone();
+        async move { caches.save("users").await }
+    });
+    settle().await;
+    let close = tokio::spawn({
+        let caches = caches.clone();
+        async move { caches.close().await }
+    });
+    settle().await;
+    puppet.hang_in(None);
+    puppet.go_on.notify_waiters();
+    assert_eq!(save.await.unwrap().unwrap_err().kind(), ErrorKind::Closed);
+    close.await.unwrap().unwrap();
+    assert!(fs::read(world.path()).unwrap() == whole, "the file is as it was");
+    drop(cache);
+    let caches = world.start_with(&text).await;
+    users(&caches);
+    assert_eq!(caches.restored("users").await.unwrap().unwrap().entries, 100);
+}
+
+#[tokio::test]
+async fn who_closes_at_the_same_time_does_not_empty_the_store_before_it_is_saved() {
+    const NAME: &str = "persist-closed-twice";
+    let (world, puppet) = (World::new(), strings(NAME));
+    let text = over_puppet(&world, NAME);
+    let caches = world.start_with(&text).await;
+    users(&caches).set("a", "x".into()).await.unwrap();
+    caches.close().await.unwrap();
+
+    puppet.hang_in("get");
+    let caches = world.start_with(&text).await;
+    let cache = users(&caches);
+    puppet.is_hanging.notified().await;
+    cache.set("b", "x".into()).await.unwrap();
+    let close = || {
+        let caches = caches.clone();
+        tokio::spawn(async move { caches.close().await })
+    };
+    let (first, second) = (close(), close());
+    settle().await;
+    puppet.hang_in(None);
+    puppet.go_on.notify_waiters();
+    first.await.unwrap().unwrap();
+    second.await.unwrap().unwrap();
+    let caches = world.start_with(&text).await;
+    users(&caches);
+    assert_eq!(caches.restored("users").await.unwrap().unwrap().entries, 2);
+}
+
+#[tokio::test]
+async fn a_tier_that_is_down_at_the_start_costs_no_file() {
+    const NAME: &str = "persist-down";
+    let (world, puppet) = (World::new(), strings(NAME));
+    let text = over_puppet(&world, NAME);
+    let caches = world.start_with(&text).await;
+    for key in ["a", "b"] {
+        users(&caches).set(key, "x".into()).await.unwrap();
+    }
+    caches.close().await.unwrap();
+    let whole = fs::read(world.path()).unwrap();
+
+    puppet.fails.store(true, SeqCst);
+    let caches = world.start_with(&text).await;
+    let cache = users(&caches);
+    assert_eq!(caches.restored("users").await.unwrap(), None);
+    puppet.fails.store(false, SeqCst);
+    assert_eq!(cache.stats().snapshot().snapshot_failures, 1, "which is told");
+    cache.set("c", "x".into()).await.unwrap();
+    let error = caches.save("users").await.unwrap_err();
+    assert_eq!(error.message(), "the file was not read to its end");
+    caches.close().await.unwrap();
+    assert_eq!(fs::read(world.path()).unwrap(), whole);
+
+    let caches = world.start_with(&text).await;
+    users(&caches);
+    let restored = caches.restored("users").await.unwrap().unwrap();
+    assert_eq!((restored.entries, restored.invalidated), (2, 0));
 }

@@ -347,3 +347,56 @@ fn an_export_of_a_tier_takes_no_more_memory_than_a_few_entries_do() {
     assert_eq!(exported, 40);
     assert!(measured.bytes_max < 16 << 20, "of 40 MiB: {}", measured.bytes_max);
 }
+
+#[tokio::test]
+async fn an_import_that_is_dropped_half_way_leaves_no_two_values() {
+    let text = "[caches.users]\nl1.backend = \"memory\"\n\
+                l2.backend = { kind = \"test.puppet\", name = \"import-dropped\" }\n";
+    let puppet = strings("import-dropped");
+    let cache: Texts = manager(text, &ManualClock::new()).await.cache("users").unwrap();
+    for key in ["a", "b"] {
+        cache.set(key, "old".into()).await.unwrap();
+    }
+    let bytes = export(&cache).await;
+    for key in ["a", "b"] {
+        cache.set(key, "new".into()).await.unwrap();
+    }
+    puppet.hang_in("set");
+    let task = tokio::spawn({
+        let cache = cache.clone();
+        async move { import(&cache, &bytes, ImportMode::Replace).await }
+    });
+    puppet.is_hanging.notified().await;
+    puppet.go_on.notify_one();
+    puppet.is_hanging.notified().await;
+    task.abort();
+    assert!(task.await.unwrap_err().is_cancelled());
+    assert_eq!(cache.get("a").await.unwrap().as_deref(), Some("old"), "it was imported");
+    assert_eq!(cache.get("b").await.unwrap().as_deref(), Some("new"), "it was not");
+}
+
+/// Notes how much it is given at once at most.
+struct Largest(usize);
+
+impl std::io::Write for Largest {
+    fn write(&mut self, bytes: &[u8]) -> std::io::Result<usize> {
+        self.0 = self.0.max(bytes.len());
+        Ok(bytes.len())
+    }
+
+    fn flush(&mut self) -> std::io::Result<()> {
+        Ok(())
+    }
+}
+
+#[tokio::test]
+async fn an_export_of_memory_collects_bytes_and_not_entries() {
+    let (caches, _, _dir) = world().await;
+    let cache: Texts = caches.cache("memory-one").unwrap();
+    for key in 0..64 {
+        cache.set(key.to_string().as_str(), "x".repeat(200 << 10)).await.unwrap();
+    }
+    let (exported, largest) = cache.export(Largest(0)).await.unwrap();
+    assert_eq!(exported.entries, 64);
+    assert!(largest.0 < 512 << 10, "{} bytes of values of 200 KiB", largest.0);
+}

@@ -538,3 +538,36 @@ async fn an_import_refuses_what_nobody_can_read_and_keeps_what_is_there() {
         assert_eq!(users.get("a").await.unwrap().as_deref(), Some("ours"), "{format:?}");
     }
 }
+
+#[tokio::test]
+async fn a_persist_file_holds_only_what_this_cache_encrypted_or_it_is_not_taken() {
+    let dir = tempfile::tempdir().unwrap();
+    let path = |name: &str| dir.path().join(name);
+    let cache = |name: &str, wrapping: &str| {
+        format!(
+            "[caches.{name}]\nbackend = \"memory\"\n\
+             serializer = {{ kind = \"messagepack\"{wrapping} }}\n\
+             persist = {{ path = '{}' }}\n",
+            path(name).display()
+        )
+    };
+    let sealed = cache("guests", &cipher(AES, KEY)) + &cache("admins", &cipher(AES, KEY));
+    let restored = async |text: &str, name: &str| {
+        let manager = open(text).await;
+        let cache: Cache<String, String> = manager.cache(name).unwrap();
+        let restored = manager.restored(name).await.unwrap().unwrap();
+        (restored.entries, restored.refused, cache.get("a").await.unwrap())
+    };
+    let manager = open(&sealed).await;
+    manager.cache::<String, String>("guests").unwrap().set("a", "guest".into()).await.unwrap();
+    manager.close().await.unwrap();
+    assert_eq!(restored(&sealed, "guests").await, (1, 0, Some("guest".into())));
+
+    std::fs::copy(path("guests"), path("admins")).unwrap();
+    assert_eq!(restored(&sealed, "admins").await, (0, 1, None), "the file of another cache");
+
+    let manager = open(&cache("admins", "")).await;
+    manager.cache::<String, String>("admins").unwrap().set("a", "anybody".into()).await.unwrap();
+    manager.close().await.unwrap();
+    assert_eq!(restored(&sealed, "admins").await, (0, 1, None), "a file in plain");
+}

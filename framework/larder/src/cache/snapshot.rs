@@ -7,7 +7,8 @@ use larder_core::Result;
 
 use super::Cache;
 use crate::block::offload;
-use crate::core::{AnyCache as _, CacheValue, Key};
+use crate::core::{AnyCache as _, CacheValue, Key, Origin};
+use crate::engine::Finally;
 use crate::snapshot::decoder::Decoder;
 use crate::snapshot::{Exported, ImportMode, Imported};
 
@@ -103,7 +104,7 @@ impl<K: Key, V: CacheValue> Cache<K, V> {
     ///
     /// # Cancellation
     ///
-    /// Dropping the future leaves some of the entries stored.
+    /// Dropping the future leaves some of the entries stored; the store in front is emptied.
     pub async fn import<R>(&self, reader: R, mode: ImportMode) -> Result<Imported>
     where
         R: Read + Send + 'static,
@@ -111,16 +112,18 @@ impl<K: Key, V: CacheValue> Cache<K, V> {
         self.core.engine.check_open()?;
         let core = Arc::clone(&self.core);
         if core.local().is_none() {
-            let imported = core.engine.import(reader, mode).await;
             // It may have other values of the keys, and the keys need not be readable.
-            core.empty_store();
-            return imported;
+            let _finally = Finally(|| core.empty_store());
+            return core.engine.import(reader, mode).await;
         }
         offload(move || {
             let mut decoder = Decoder::open(reader)?;
             let mut imported = Imported::of(decoder.header());
             let outcome = match core.local() {
-                Some(local) => core.import_locally(&local, &mut decoder, mode, &mut imported),
+                Some(local) => {
+                    let how = (mode, Origin::Chosen);
+                    core.import_locally(&local, &mut decoder, how, &mut imported)
+                }
                 None => Ok(()),
             };
             match outcome {

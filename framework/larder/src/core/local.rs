@@ -21,7 +21,7 @@ use crate::tier::count;
 mod import;
 mod load;
 
-pub(crate) use import::{can_read, read_key};
+pub(crate) use import::{Origin, can_read, read_key};
 pub(crate) use load::Flight;
 
 /// The store of a cache that has nothing else, and its fence.

@@ -13,6 +13,7 @@ use crate::format::{Packed, Place};
 use crate::settings::Lives;
 use crate::snapshot::format::Idle;
 use crate::snapshot::{Exported, Outgoing, PAGE, write};
+use crate::stats::MissCause;
 use crate::stored::{Content, StoredRef, stored};
 use crate::tags::Tags;
 
@@ -46,9 +47,9 @@ impl<K: Key, V: CacheValue> Core<K, V> {
                     {
                         self.push(&text, seen, codec, &mut outgoing);
                     }
-                }
-                if let Some(chunk) = outgoing.chunk() {
-                    write(writer, &chunk)?;
+                    if let Some(chunk) = outgoing.chunk() {
+                        write(writer, &chunk)?;
+                    }
                 }
                 cursor = next;
             }
@@ -113,17 +114,26 @@ impl<K: Key, V: CacheValue> Core<K, V> {
         outgoing.push(key, Some(idle), &Entry { value, meta });
     }
 
-    /// Fills the store with what the tiers below have of these keys; of how many they have.
-    pub(crate) async fn warm(&self, keys: Vec<K>) -> u64 {
+    /// Fills the store with what the tiers below have of these keys; of how many they have, and
+    /// whether one of them could not be asked.
+    pub(crate) async fn warm(&self, keys: Vec<K>) -> (u64, Result<()>) {
         let tickets: Vec<Ticket> =
             keys.iter().map(|key| self.engine.fence.ticket(place(key))).collect();
         let texts: Vec<_> = keys.iter().map(|key| key.text().into_owned()).collect();
         let texts: Vec<&str> = texts.iter().map(String::as_str).collect();
         let found = self.engine.find_many(&texts).await;
-        let mut warmed = 0;
+        let (mut warmed, mut outcome) = (0, Ok(()));
         let keys = keys.into_iter().zip(&texts);
         for (((key, text), ticket), found) in keys.zip(tickets).zip(found) {
-            let Ok(found) = found else { continue };
+            let found = match found {
+                Ok(found) => found,
+                Err(cause) => {
+                    if cause == MissCause::TierDown {
+                        outcome = Err(CacheError::new(ErrorKind::Connection, "a tier failed"));
+                    }
+                    continue;
+                }
+            };
             // What cannot be decoded is removed by whoever asks for it.
             let Ok((value, plain)) = self.decode(text, &found) else { continue };
             let idle = self.engine.settings.idle_ttl.duration();
@@ -136,6 +146,6 @@ impl<K: Key, V: CacheValue> Core<K, V> {
                 warmed += 1;
             }
         }
-        warmed
+        (warmed, outcome)
     }
 }

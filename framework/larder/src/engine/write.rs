@@ -43,7 +43,7 @@ impl Payloads {
 }
 
 /// Runs something when it is dropped: at the end, or when the caller goes away half-way.
-struct Finally<F: FnMut()>(F);
+pub(crate) struct Finally<F: FnMut()>(pub(crate) F);
 
 impl<F: FnMut()> Drop for Finally<F> {
     fn drop(&mut self) {

@@ -15,7 +15,8 @@ impl CacheManager {
     ///
     /// [`ErrorKind::Config`] when there is no such cache, it has no `persist`, or nobody has opened
     /// it: its types are not known then. [`ErrorKind::Closed`];
-    /// [`ErrorKind::Connection`] when the file cannot be written.
+    /// [`ErrorKind::Connection`] when the file cannot be written, or must not be: a tier failed
+    /// while it was read, so memory does not have all that the file names.
     ///
     /// # Cancellation
     ///
@@ -42,7 +43,8 @@ impl CacheManager {
     }
 
     /// Waits until what an earlier process left in the file of a cache is in memory again; what
-    /// came back, or `None` when the cache was closed before or nobody has opened it.
+    /// came back, or `None` when the cache was closed before, a tier below failed, or nobody has
+    /// opened it.
     ///
     /// A cache of memory alone is filled when it is opened. One with tiers below is filled from
     /// them in the background.
@@ -66,9 +68,9 @@ impl CacheManager {
 impl Named {
     pub(super) async fn close(&self) -> Result<()> {
         let engine = &self.assembled.engine;
-        let is_first = engine.begin_close();
+        engine.begin_close();
         let mut outcome = Ok(());
-        if let (true, Some(persist), Some(cache)) = (is_first, &self.persist, self.opened()) {
+        if let (Some(persist), Some(cache)) = (&self.persist, self.opened()) {
             outcome = persist.end(cache).await;
         }
         let outcome = outcome.and(engine.close().await);
@@ -83,4 +85,29 @@ fn not_persistent(name: &str) -> CacheError {
     CacheError::new(ErrorKind::Config, "the cache has no `persist`")
         .with("cache", name)
         .hint("say where it is saved: `persist = { path = \"…\" }`")
+}
+
+#[cfg(test)]
+mod tests {
+    use crate::{CacheManager, ErrorKind, Format};
+
+    #[test]
+    fn a_save_that_was_let_in_before_the_close_and_comes_after_it_leaves_the_file_alone() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("users.snapshot");
+        let text = format!(
+            "[caches.users]\nbackend = \"memory\"\npersist = {{ path = '{}' }}\n",
+            path.display()
+        );
+        let builder = CacheManager::builder().text("caches.toml", Format::Toml, text);
+        let caches = builder.build_blocking().unwrap();
+        caches.cache::<u64, u64>("users").unwrap().blocking().set(&1, 7).unwrap();
+        let named = caches.find("users").unwrap();
+        let (persist, cache) = (named.persist.as_ref().unwrap(), named.opened().unwrap());
+        caches.close_blocking().unwrap();
+        let saved = std::fs::read(&path).unwrap();
+        let error = super::block_on(persist.save(cache)).unwrap_err();
+        assert_eq!(error.kind(), ErrorKind::Closed);
+        assert_eq!(std::fs::read(&path).unwrap(), saved);
+    }
 }

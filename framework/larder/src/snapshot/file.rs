@@ -1,6 +1,6 @@
 //! [`SnapshotFile`], a file that is there as a whole or not at all.
 
-use std::fs::{self, File, OpenOptions};
+use std::fs::{self, File, OpenOptions, TryLockError};
 use std::io::{self, Write};
 use std::path::{Path, PathBuf};
 
@@ -54,10 +54,10 @@ impl SnapshotFile {
     /// no plain file; the source is the [`io::Error`].
     pub fn create(path: impl AsRef<Path>) -> Result<Self> {
         let path = path.as_ref();
-        Self::make(path).map_err(|error| unwritable(path, error))
+        Self::make(path, File::try_lock).map_err(|error| unwritable(path, error))
     }
 
-    fn make(path: &Path) -> io::Result<Self> {
+    fn make(path: &Path, lock: impl Fn(&File) -> Result<(), TryLockError>) -> io::Result<Self> {
         let name = path.file_name().ok_or(io::ErrorKind::IsADirectory)?;
         let folder = folder_of(path);
         fs::create_dir_all(folder)?;
@@ -77,8 +77,10 @@ impl SnapshotFile {
                 Err(error) if error.kind() == io::ErrorKind::AlreadyExists => continue,
                 opened => opened?,
             };
-            // Another writer may take it for one that was left behind until it is locked.
-            if file.try_lock().is_ok() && fs::symlink_metadata(&temporary).is_ok() {
+            // Until it is locked another writer may take it for one that was left behind, and
+            // remove it. Where the file system knows no locks nobody takes it for one.
+            let is_ours = !matches!(lock(&file), Err(TryLockError::WouldBlock));
+            if is_ours && fs::symlink_metadata(&temporary).is_ok() {
                 let temporary = Temporary(temporary);
                 return Ok(Self { file, temporary, path: path.to_owned() });
             }
@@ -247,5 +249,18 @@ mod tests {
         second.commit().unwrap();
         first.commit().unwrap();
         assert_eq!(fs::read(&path).unwrap(), b"first", "who commits last wins");
+    }
+
+    #[test]
+    fn a_file_system_without_locks_takes_files_too_and_nothing_is_left_there() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("users");
+        let unlocked = |_: &File| Err(TryLockError::Error(io::ErrorKind::Unsupported.into()));
+        let mut file = SnapshotFile::make(&path, unlocked).unwrap();
+        file.write_all(b"whole").unwrap();
+        assert_eq!(names(folder.path()).len(), 1, "only the temporary file");
+        file.commit().unwrap();
+        assert_eq!(fs::read(&path).unwrap(), b"whole");
+        assert_eq!(names(folder.path()), ["users"]);
     }
 }

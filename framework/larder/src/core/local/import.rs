@@ -7,7 +7,6 @@ use larder_core::{CacheError, Entry, ErrorKind, Result, Serializer};
 use super::Local;
 use crate::block::block_on;
 use crate::core::{CacheValue, Core, Key};
-use crate::engine::Engine;
 use crate::format::Place;
 use crate::settings::Lives;
 use crate::snapshot::decoder::{Decoder, Record};
@@ -16,20 +15,30 @@ use crate::snapshot::{Fate, ImportMode, Imported, lives};
 use crate::stored::stored;
 use crate::tags::Tags;
 
+/// Where a snapshot comes from.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Origin {
+    /// The application chose it: it may be one of another cache, whose name it says.
+    Chosen,
+    /// The file of `persist`, which nobody chose: where entries are encrypted only what this cache
+    /// encrypted is of use.
+    OwnFile,
+}
+
 impl<K: Key, V: CacheValue> Core<K, V> {
     /// Stores the entries of a snapshot, and counts them. On an error those before it are stored.
     pub(crate) fn import_locally<R: Read>(
         &self,
         local: &Local<'_, K, V>,
         decoder: &mut Decoder<R>,
-        mode: ImportMode,
+        (mode, origin): (ImportMode, Origin),
         imported: &mut Imported,
     ) -> Result<()> {
         self.codec_for_snapshots()?;
         can_read::<K>().map_err(|error| error.with("cache", &self.engine.name))?;
         while let Some(record) = decoder.next()? {
             self.engine.check_open()?;
-            imported.count(self.take_in(local, record, decoder.header(), mode));
+            imported.count(self.take_in(local, record, decoder.header(), (mode, origin)));
         }
         Ok(())
     }
@@ -39,7 +48,7 @@ impl<K: Key, V: CacheValue> Core<K, V> {
         local: &Local<'_, K, V>,
         record: Record,
         header: &Header,
-        mode: ImportMode,
+        (mode, origin): (ImportMode, Origin),
     ) -> Fate {
         let Record { key: text, idle, entry } = record;
         if !lives(&entry, self.engine.clock.wall()) {
@@ -56,8 +65,7 @@ impl<K: Key, V: CacheValue> Core<K, V> {
                 _ => return Fate::Invalidated,
             }
         }
-        let place = Place { cache: &header.cache, key: &text };
-        let Ok((value, bytes)) = self.value_of(&entry, place) else {
+        let Ok((value, bytes)) = self.value_of(&entry, &text, header, origin) else {
             return Fate::Refused;
         };
         let stored = stored(value, Tags::restore(tags));
@@ -81,12 +89,25 @@ impl<K: Key, V: CacheValue> Core<K, V> {
     }
 
     /// The value of an entry, or that there is none, and how long it is in bytes.
-    fn value_of(&self, entry: &Entry, place: Place<'_>) -> Result<(Option<V>, usize)> {
+    fn value_of(
+        &self,
+        entry: &Entry,
+        key: &str,
+        header: &Header,
+        origin: Origin,
+    ) -> Result<(Option<V>, usize)> {
         if entry.meta.negative {
             return Ok((None, 0));
         }
-        let Engine { linked, .. } = &*self.engine;
-        let plain = self.format.undo(linked, entry, place, self.engine.value_limit())?;
+        let (linked, limit) = (&self.engine.linked, self.engine.value_limit());
+        let plain = match origin {
+            Origin::Chosen => {
+                self.format.undo(linked, entry, Place { cache: &header.cache, key }, limit)
+            }
+            Origin::OwnFile => {
+                self.format.unpack(linked, entry, Place { cache: self.engine.home(), key }, limit)
+            }
+        }?;
         self.engine.check_size(plain.len())?;
         let own: &dyn Serializer = &*self.format.serializer;
         let is_own = own.format() == entry.meta.format;
