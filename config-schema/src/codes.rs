@@ -249,7 +249,8 @@ is always compress, encrypt, encode, however they are written.",
 that cache alone.
 
 Files and servers keep their entries by themselves. A cache that another one uses as a tier holds
-bytes for both, and a pattern would save all of its caches to one file.",
+bytes for both, and a pattern would save all of its caches to one file. The file is written by the
+serializer of the cache, so that has to encrypt where a tier does.",
     ),
     (
         "C0501",

@@ -146,6 +146,9 @@ pub struct Node {
     pub reference: Option<String>,
     /// An earlier stage already reported a problem with it, so later ones skip it and all below.
     pub failed: bool,
+    /// Of a serializer: what `unset` names of that which wraps it, so that a tier does not get it
+    /// from its cache.
+    pub(crate) unset: Vec<String>,
 }
 
 impl fmt::Debug for Node {
@@ -175,6 +178,7 @@ impl Node {
             replaced: Vec::new(),
             reference: None,
             failed: false,
+            unset: Vec::new(),
         }
     }
 

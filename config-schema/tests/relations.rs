@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use larder_config::check::{CheckEnvironment, Checked, check};
 use larder_config::loader::Loader;
-use larder_config::model::{SerializerSpec, TierSource};
+use larder_config::model::{PluginNode, SerializerSpec, TierSource};
 use larder_config::parse::Format;
 use larder_core::{Life, Tier};
 use serde_json::json;
@@ -440,6 +440,74 @@ fn another_serializer_keeps_what_wraps_it_and_another_wrapper_drops_options() {
     assert_eq!(spec.compress.expect("named again").options, json!({ "level": 3 }));
     let unset = "serializer = { kind = 'messagepack', unset = ['encrypt'] }";
     assert!(serializer(encrypted, unset).encrypt.is_none());
+}
+
+#[test]
+fn the_serializer_of_a_tier_keeps_what_wraps_that_of_its_cache() {
+    let cache = "serializer = { kind = 'raw', compress = 'zstd', compress_min = '4KiB', \
+                 encrypt = { kind = 'aes-256-gcm', keys = ['${env:KEY}'] } }\n";
+    // What a template and the cache say about the second tier, and what wraps its values.
+    for (template, own, expected) in [
+        ("", "'messagepack'", (Some("zstd"), 4096, Some("aes-256-gcm"), None)),
+        (
+            "",
+            "{ kind = 'raw', encode = 'base64' }",
+            (Some("zstd"), 4096, Some("aes-256-gcm"), Some("base64")),
+        ),
+        ("", "{ kind = 'raw', compress_min = '1B' }", (Some("zstd"), 1, Some("aes-256-gcm"), None)),
+        ("", "{ kind = 'raw', unset = ['encrypt'] }", (Some("zstd"), 4096, None, None)),
+        ("", "{ kind = 'raw', unset = ['compress'] }", (None, 1024, Some("aes-256-gcm"), None)),
+        (
+            "{ kind = 'raw', unset = ['encrypt'] }",
+            "'messagepack'",
+            (Some("zstd"), 4096, None, None),
+        ),
+        ("'raw'", "{ unset = ['encrypt'] }", (Some("zstd"), 4096, None, None)),
+    ] {
+        let template = match template {
+            "" => String::new(),
+            text => format!("l2.serializer = {text}\n"),
+        };
+        for (defaults, in_cache) in [(cache, ""), ("", cache)] {
+            let text = format!(
+                "[defaults]\n{defaults}[templates.t]\n{template}\
+                 [caches.a]\nextends = 't'\n{in_cache}\
+                 l1.backend = {{ kind = 'memory', capacity = 5 }}\n\
+                 l2.backend = {{ kind = 'file', dir = '/var/a' }}\nl2.serializer = {own}\n"
+            );
+            let checked = load(&text, &[("KEY", "hunter2")]);
+            assert!(checked.report.diagnostics().is_empty(), "{}", checked.report);
+            let config = checked.config.expect("it is valid");
+            let spec = config.caches["a"].tiers[1].serializer.clone().expect("it has its own");
+            let kind = |node: &Option<PluginNode>| node.as_ref().map(|node| node.kind.clone());
+            let [compress, encrypt, encode] =
+                [&spec.compress, &spec.encrypt, &spec.encode].map(kind);
+            let min = spec.compress_min_bytes;
+            let found = (compress.as_deref(), min, encrypt.as_deref(), encode.as_deref());
+            assert_eq!(found, expected, "{text}");
+        }
+    }
+}
+
+#[test]
+fn memory_is_not_saved_in_plain_where_a_tier_encrypts() {
+    let cipher = "serializer.encrypt = { kind = 'aes-256-gcm', keys = ['${env:KEY}'] }\n";
+    let text = |own: &str, tier: &str| {
+        format!(
+            "[caches.a]\nl1.backend = {{ kind = 'memory', capacity = 5 }}\n\
+             l2.backend = {{ kind = 'file', dir = '/var/a' }}\npersist.path = 'a'\n\
+             serializer.kind = 'raw'\n{own}{tier}"
+        )
+    };
+    let at_tier = format!("l2.serializer.kind = 'raw'\nl2.{cipher}");
+    let report = load(&text("", &at_tier), &[("KEY", "hunter2")]).report;
+    let [one] = report.diagnostics() else { panic!("one mistake: {report}") };
+    let message = "cache `a` would be saved in plain, while its tier `l2` encrypts";
+    assert_eq!((one.code, one.message.as_str()), ("C0409", message));
+    for text in [text("", ""), text(cipher, ""), text(cipher, &at_tier)] {
+        let report = load(&text, &[("KEY", "hunter2")]).report;
+        assert!(report.diagnostics().is_empty(), "{report}");
+    }
 }
 
 #[test]

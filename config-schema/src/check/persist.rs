@@ -80,11 +80,28 @@ impl<'a> Checker<'a> {
         }
         let backend = first.backend(&self.plugins)?;
         if backend.descriptor.capabilities.contains(Capabilities::TYPED) {
-            return None;
+            return self.plain_file(view, at);
         }
         let message = format!("{label} has no memory in front to save");
         let text = format!("its first tier is `{}`", backend.kind);
         error(message, at, &text, help)
+    }
+
+    /// What is wrong with a file in plain of a cache that has a tier that encrypts.
+    fn plain_file(&self, view: &CacheView<'a>, at: &Location) -> Option<Diagnostic> {
+        if self.cipher_at(&view.path).is_some() {
+            return None;
+        }
+        let in_tier = |tier| Some((tier, self.cipher(view, tier)?));
+        let (tier, cipher) = view.tiers.iter().find_map(in_tier)?;
+        let (label, tier) = (view.label(), tier.tier);
+        let message = format!("{label} would be saved in plain, while its tier `{tier}` encrypts");
+        let diagnostic = Diagnostic::error("C0409", message)
+            .at(at.clone(), "the serializer of the cache writes this file")
+            .also(cipher.kind_at.clone(), format!("tier `{tier}` encrypts"))
+            .path(view.path.join("persist"))
+            .help("move `encrypt` to the serializer of the cache: its tiers inherit it");
+        Some(diagnostic)
     }
 }
 

@@ -1,7 +1,7 @@
 //! What stands around a serializer: wrappers, each in the option of its role.
 
 use larder_core::plugin::Factory;
-use larder_core::{Descriptor, Role, Slot};
+use larder_core::{Descriptor, KeyPath, Role, Slot};
 use serde_json::{Map, Value as Json};
 
 use super::options::{Checker, Spot};
@@ -126,9 +126,18 @@ impl<'a> Checker<'a> {
     }
 
     /// What encrypts the values of a tier.
-    fn cipher(&self, view: &CacheView<'a>, tier: &TierView<'a>) -> Option<&PluginUse<'a>> {
+    pub(super) fn cipher(
+        &self,
+        view: &CacheView<'a>,
+        tier: &TierView<'a>,
+    ) -> Option<&PluginUse<'a>> {
         let own = tier.get("serializer").map(|_| &tier.path);
-        let path = own.unwrap_or(&view.path).join("serializer").join(Role::Encrypt.as_str());
+        self.cipher_at(own.unwrap_or(&view.path))
+    }
+
+    /// What the serializer of a cache or a tier encrypts with.
+    pub(super) fn cipher_at(&self, path: &KeyPath) -> Option<&PluginUse<'a>> {
+        let path = path.join("serializer").join(Role::Encrypt.as_str());
         self.plugins.iter().find(|plugin| plugin.path == path)
     }
 

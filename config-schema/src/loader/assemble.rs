@@ -7,7 +7,7 @@ use larder_core::KeyPath;
 use super::Part;
 use super::assignment::Override;
 use super::combine::entry_of;
-use super::merge::{Merge, is_slot, set_layer};
+use super::merge::{Merge, inherit_wrapping, is_slot, set_layer};
 use super::overrides::Overrides;
 use super::templates::{Template, Templates, extends_of};
 use crate::diagnostic::Diagnostic;
@@ -77,6 +77,7 @@ pub(super) fn assemble(
             for item in entries.iter_mut() {
                 let was_failed = item.node.failed;
                 refuse_mixing(section, item, diagnostics);
+                item.node.as_table_mut().into_iter().for_each(inherit_wrapping);
                 parts.extend(part_of_failed(section, item).filter(|_| !was_failed));
             }
         }
@@ -193,7 +194,7 @@ fn remove_entries(entries: &mut Vec<Entry>, unset: &Item, diagnostics: &mut Vec<
         Item::new(entry.name.clone(), entry.key_at.clone(), null)
     });
     let mut names: Table = names.collect();
-    Merge { diagnostics }.unset(&mut names, unset);
+    Merge { diagnostics }.unset(&mut names, unset, "");
     entries.retain(|entry| names.get(&entry.name).is_some());
 }
 
@@ -228,7 +229,7 @@ fn rest(layers: Layers, diagnostics: &mut Vec<Diagnostic>) -> Table {
     let at = Location::new(crate::tree::SourceId(0), 0..0);
     let mut root = Node::new(Value::Table(layers.files), at.clone());
     let mut merge = Merge { diagnostics };
-    merge.strip(&mut root);
+    merge.strip(&mut root, "");
     for upper in layers.upper {
         let over = Node::new(Value::Table(upper), at.clone());
         merge.node(&mut root, over, "", false);

@@ -2,7 +2,10 @@
 //!
 //! Tables merge key by key, everything else is replaced, and what was replaced is remembered. A
 //! plugin node whose kind changes loses what it inherited: those options belong to another plugin.
-//! A serializer keeps what wraps it: what `defaults` encrypt is encrypted whatever writes it.
+//! A serializer keeps what wraps it, and that of a tier gets it from its cache: what `defaults`
+//! encrypt is encrypted whatever writes it.
+
+use larder_core::Tier;
 
 use crate::diagnostic::Diagnostic;
 use crate::tree::{Item, Layer, Node, Table, Value};
@@ -12,12 +15,18 @@ use crate::tree::{Item, Layer, Node, Table, Value};
 pub(super) fn is_slot(parent: &str, key: &str) -> bool {
     let names_plugins = ["connections", "warmers"].contains(&parent);
     let roles = ["backend", "backplane", "invalidator", "policy", "replication", "serializer"];
-    let is_wrapper = parent == "serializer" && WRAPPERS.contains(&key);
+    let is_wrapper = parent == SERIALIZER && WRAPPERS.contains(&key);
     names_plugins || is_wrapper || roles.contains(&key)
 }
 
+/// The option of caches and tiers that names their serializer.
+const SERIALIZER: &str = "serializer";
+
 /// The options of a serializer that name wrappers.
 const WRAPPERS: [&str; 3] = ["compress", "encode", "encrypt"];
+
+/// The option of a serializer that says something about another one that wraps it.
+const COMPRESS_MIN: &str = "compress_min";
 
 /// What is being merged, and where complaints go.
 pub(super) struct Merge<'a> {
@@ -33,8 +42,8 @@ impl Merge<'_> {
             (Some(old), Some(new)) => old != new,
             _ => false,
         };
-        if replaces_kind && !(key == "serializer" && keep_wrapping(base)) {
-            return self.replace(base, over);
+        if replaces_kind && !(key == SERIALIZER && keep_wrapping(base)) {
+            return self.replace(base, over, key);
         }
         let expanded = match over.value {
             Value::String(_) if is_plugin && base.as_table().is_some() => expand(over),
@@ -47,7 +56,7 @@ impl Merge<'_> {
         if base.as_table().is_some() && expanded.as_table().is_some() {
             self.tables(base, expanded, key);
         } else {
-            self.replace(base, expanded);
+            self.replace(base, expanded, key);
         }
     }
 
@@ -60,13 +69,15 @@ impl Merge<'_> {
             return;
         };
         if let Some(unset) = items.remove("unset") {
-            self.unset(table, &unset);
+            self.unset(table, &unset, key);
+            base.unset.extend(wrapping_of(&unset.node));
         }
         // A provider knows no places of tables, so the table stays where the file has it.
         let keeps_place = over.layer == Layer::Provider;
         for item in items {
             if item.node.value == Value::Null {
                 table.remove(&item.key);
+                base.unset.extend(is_wrapping(&item.key).then_some(item.key));
                 continue;
             }
             let slot = is_slot(key, &item.key);
@@ -87,12 +98,12 @@ impl Merge<'_> {
     }
 
     fn insert(&mut self, table: &mut Table, mut item: Item) {
-        self.strip(&mut item.node);
+        self.strip(&mut item.node, &item.key);
         table.set(item);
     }
 
-    fn replace(&mut self, base: &mut Node, mut over: Node) {
-        self.strip(&mut over);
+    fn replace(&mut self, base: &mut Node, mut over: Node, key: &str) {
+        self.strip(&mut over, key);
         if let (Some(old), Some(new)) = (kind_of(base).cloned(), kind_of_mut(&mut over)) {
             inherit_history(new, &old);
         }
@@ -100,13 +111,14 @@ impl Merge<'_> {
         *base = over;
     }
 
-    /// Removes what only means something while layers are merged.
-    pub(super) fn strip(&mut self, node: &mut Node) {
+    /// Removes what only means something while layers are merged from the value of `key`.
+    pub(super) fn strip(&mut self, node: &mut Node, key: &str) {
         match &mut node.value {
             Value::Table(table) => {
                 if let Some(unset) = table.remove("unset") {
                     let mut nothing = Table::default();
-                    self.unset(&mut nothing, &unset);
+                    self.unset(&mut nothing, &unset, key);
+                    node.unset.extend(wrapping_of(&unset.node));
                 }
                 let nulls: Vec<String> = table
                     .iter()
@@ -115,18 +127,19 @@ impl Merge<'_> {
                     .collect();
                 for key in nulls {
                     table.remove(&key);
+                    node.unset.extend(is_wrapping(&key).then_some(key));
                 }
                 for item in table.iter_mut() {
-                    self.strip(&mut item.node);
+                    self.strip(&mut item.node, &item.key);
                 }
             }
-            Value::Array(items) => items.iter_mut().for_each(|item| self.strip(item)),
+            Value::Array(items) => items.iter_mut().for_each(|item| self.strip(item, "")),
             _ => {}
         }
     }
 
-    /// Removes the keys that `unset` names from what was inherited.
-    pub(super) fn unset(&mut self, table: &mut Table, unset: &Item) {
+    /// Removes the keys that `unset` names from what was inherited, the value of `key`.
+    pub(super) fn unset(&mut self, table: &mut Table, unset: &Item, key: &str) {
         let Some(names) = names_of(&unset.node) else {
             self.diagnostics.push(
                 Diagnostic::error("C0306", "`unset` must name options")
@@ -139,7 +152,9 @@ impl Merge<'_> {
         let may_miss = matches!(unset.node.layer, Layer::Defaults | Layer::Template(..));
         for name in names {
             let text = name.as_str().unwrap_or_default();
-            if remove_path(table, text) || may_miss {
+            // What wraps the serializer of a tier comes from the cache once all layers are merged.
+            let comes_later = key == SERIALIZER && is_wrapping(text);
+            if remove_path(table, text) || may_miss || comes_later {
                 continue;
             }
             let keys = table.iter().map(|item| item.key.as_str());
@@ -196,18 +211,73 @@ pub(super) fn expand(string: Node) -> Node {
     table
 }
 
-/// Leaves of a serializer only its kind and what wraps it; whether anything does.
+/// Whether an option of a serializer is about what wraps it.
+fn is_wrapping(option: &str) -> bool {
+    option == COMPRESS_MIN || WRAPPERS.contains(&option)
+}
+
+/// What `unset` names of that which wraps a serializer.
+fn wrapping_of(unset: &Node) -> impl Iterator<Item = String> {
+    let names = names_of(unset).into_iter().flatten().filter_map(Node::as_str);
+    names.filter(|name| is_wrapping(name)).map(str::to_owned)
+}
+
+/// Leaves of a serializer only its kind and what wraps it; whether a layer said anything of that.
 fn keep_wrapping(serializer: &mut Node) -> bool {
+    let has_unset = !serializer.unset.is_empty();
     let Some(table) = serializer.as_table_mut() else {
         return false;
     };
-    let stays = |key: &str| key == "kind" || key == "compress_min" || WRAPPERS.contains(&key);
+    let stays = |key: &str| key == "kind" || is_wrapping(key);
     let others: Vec<String> =
         table.iter().map(|item| item.key.clone()).filter(|key| !stays(key)).collect();
     for key in others {
         table.remove(&key);
     }
-    WRAPPERS.iter().any(|wrapper| table.get(wrapper).is_some())
+    has_unset || WRAPPERS.iter().any(|wrapper| table.get(wrapper).is_some())
+}
+
+/// Gives the serializers of the tiers of a complete cache what wraps that of the cache, so that
+/// no tier stores in plain what the cache encrypts only because it writes another format.
+pub(super) fn inherit_wrapping(cache: &mut Table) {
+    let Some(own) = cache.get(SERIALIZER).filter(|own| !own.node.failed).cloned() else {
+        return;
+    };
+    let Some(own) = own.node.as_table() else {
+        return;
+    };
+    for tier in Tier::ALL {
+        let tier = cache.get_mut(tier.as_str()).and_then(|tier| tier.node.as_table_mut());
+        let serializer = tier.and_then(|tier| tier.get_mut(SERIALIZER));
+        if let Some(serializer) = serializer.filter(|serializer| !serializer.node.failed) {
+            wrap_like(&mut serializer.node, own);
+        }
+    }
+}
+
+/// Adds what wraps another serializer, but for what this one names or unsets itself.
+fn wrap_like(serializer: &mut Node, other: &Table) {
+    let mut missing: Vec<Item> = other
+        .iter()
+        .filter(|item| is_wrapping(&item.key) && !serializer.unset.contains(&item.key))
+        .filter(|item| serializer.as_table().is_none_or(|own| own.get(&item.key).is_none()))
+        .cloned()
+        .collect();
+    let compresses = |item: &Item| item.key == "compress";
+    let own = serializer.as_table();
+    if !own.into_iter().flatten().chain(&missing).any(compresses) {
+        missing.retain(|item| item.key != COMPRESS_MIN);
+    }
+    if missing.is_empty() {
+        return;
+    }
+    if serializer.as_str().is_some() {
+        let string = serializer.clone();
+        *serializer = expand(string);
+    }
+    if let Some(table) = serializer.as_table_mut() {
+        missing.into_iter().for_each(|item| table.set(item));
+    }
 }
 
 fn inherit_history(new: &mut Node, old: &Node) {

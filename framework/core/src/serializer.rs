@@ -11,8 +11,6 @@ pub type Visit<'a> =
 
 /// Turns values into bytes and back.
 ///
-/// Wrappers (compression, encryption, base64) are serializers around serializers.
-///
 /// # Behaviour
 ///
 /// * What `serialize` wrote, `deserialize` reads back equal, in any later version of the plugin.

@@ -12,7 +12,7 @@ use crate::error::Result;
 /// # Behaviour
 ///
 /// * What `wrap` wrote, `undo` reads back equal under an equal [`WrapContext`], in any later
-///   version of the plugin and with any options, but for keys.
+///   version of the plugin and with any options, but for keys and limits.
 /// * `undo` of any other bytes is an error: no panic, no memory beyond
 ///   [`WrapContext::max_size`] and what the input takes, no code that runs because of what the
 ///   bytes say.

@@ -45,7 +45,8 @@ impl FileBackend {
     ///
     /// [`ErrorKind::Config`] when the directory is not safe to use: it is not a directory, belongs
     /// to another user or another cache, can be written by others, or holds something else.
-    /// [`ErrorKind::Connection`] when the file system refuses.
+    /// [`ErrorKind::Connection`] when the file system refuses, [`ErrorKind::Timeout`] when another
+    /// process keeps the directory locked for two seconds, for instance because it was stopped.
     ///
     /// # Cancellation
     ///

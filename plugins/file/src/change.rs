@@ -17,7 +17,7 @@ impl Directory {
     pub(crate) fn delete(&self, key: &str, cancelled: &Cancelled) -> Result<bool> {
         let home = self.home()?;
         let name = self.name(&home, key);
-        let guard = self.locks.acquire(&home, name.shard());
+        let guard = home.lock_shard(name.shard());
         if is_cancelled(cancelled) {
             return Ok(false);
         }
@@ -50,7 +50,7 @@ impl Directory {
     ) -> Result<bool> {
         let home = self.home()?;
         let name = self.name(&home, key);
-        let _guard = self.locks.acquire(&home, name.shard());
+        let _guard = home.lock_shard(name.shard());
         if is_cancelled(cancelled) || self.poisoned.contains(name) {
             return Ok(false);
         }

@@ -47,6 +47,15 @@ pub(crate) enum Goal {
     Share,
 }
 
+/// Who made the room that was asked for.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Made {
+    /// This call, as far as there is anything that can go.
+    Here,
+    /// Another thread or process that was at it. There may be room, or more to do.
+    Elsewhere,
+}
+
 /// Keeps a directory within its limits.
 #[derive(Debug)]
 pub(crate) struct Collector {
@@ -157,16 +166,55 @@ impl Collector {
         }
     }
 
-    /// Makes room, unless another thread or process is at it.
-    pub(crate) fn run(&self, directory: &Directory, home: &Home, goal: Goal) -> io::Result<()> {
+    /// Makes room, unless another thread or process is at it. Whoever cannot do without the room
+    /// waits for them.
+    pub(crate) fn run(&self, directory: &Directory, home: &Home, goal: Goal) -> io::Result<Made> {
         let mut next = match self.next.try_lock() {
             Ok(next) => next,
-            Err(Busy::WouldBlock) => return Ok(()),
+            Err(Busy::WouldBlock) => {
+                if matches!(goal, Goal::Free(_) | Goal::Share) {
+                    drop(self.next.lock());
+                }
+                return Ok(Made::Elsewhere);
+            }
             Err(Busy::Poisoned(next)) => next.into_inner(),
         };
-        let Some(_lock) = LockedFile::take(home.locks.file("gc", Access::Share)?)? else {
-            return Ok(());
-        };
+        let file = || home.locks.file("gc", Access::Share);
+        let lock = LockedFile::take(file()?)?;
+        if lock.is_none() {
+            if !self.is_urgent(goal, home) {
+                return Ok(Made::Elsewhere);
+            }
+            match LockedFile::wait_shortly(file()?) {
+                Ok(_) => return Ok(Made::Elsewhere),
+                // It was stopped, or is not quick enough. Two at a time do no harm, as each removes
+                // under the lock of the shard.
+                Err(error) if error.kind() == io::ErrorKind::TimedOut => {}
+                Err(error) => return Err(error),
+            }
+        }
+        self.make_room(directory, home, goal, &mut next)?;
+        drop(lock);
+        Ok(Made::Here)
+    }
+
+    /// Whether somebody has to make room now, even if another process is already at it: without
+    /// room nothing can be written, or the process that is at it does not get on.
+    fn is_urgent(&self, goal: Goal, home: &Home) -> bool {
+        match goal {
+            Goal::Free(_) | Goal::Share => true,
+            Goal::Limits => home.usage.total().is_above(self.limits.percent(110)),
+            Goal::Expired => false,
+        }
+    }
+
+    fn make_room(
+        &self,
+        directory: &Directory,
+        home: &Home,
+        goal: Goal,
+        next: &mut u8,
+    ) -> io::Result<()> {
         let (limit, target) = self.bounds(goal, home.usage.total());
         let mut visited = 0;
         while visited < 256 {
@@ -179,7 +227,7 @@ impl Collector {
                 // Of a small cache most are empty. That they really are is seen when there is no
                 // hurry.
                 if goal == Goal::Expired || thought[usize::from(shard)].entries > 0 {
-                    count(home, shard, &mut files)?;
+                    directory.count(home, shard, &mut files)?;
                 }
             }
             visited += shards;
@@ -225,9 +273,9 @@ impl Collector {
 }
 
 impl Directory {
-    pub(crate) fn collect(&self, home: &Home, goal: Goal) {
+    pub(crate) fn collect(&self, home: &Home, goal: Goal) -> Made {
         // What cannot be collected now can be after the next write.
-        self.collector.run(self, home, goal).ok();
+        self.collector.run(self, home, goal).unwrap_or(Made::Here)
     }
 
     /// Removes files unless they were replaced or used since they were looked at. Shard by shard,
@@ -238,7 +286,7 @@ impl Directory {
             let shard = of_shard[0].name.shard();
             let Ok(Some(dir)) = home.shard(shard) else { continue };
             for some in of_shard.chunks(FILES_PER_LOCK) {
-                let _guard = self.locks.acquire(home, shard);
+                let _guard = home.lock_shard(shard);
                 let mut gone = Amount::default();
                 for file in some {
                     let name = file.name.to_string();
@@ -252,35 +300,38 @@ impl Directory {
             }
         }
     }
+
+    /// Lists the files of a shard, and corrects what was thought of it.
+    fn count(&self, home: &Home, shard: u8, files: &mut Vec<Candidate>) -> io::Result<()> {
+        let thought = home.usage.shard(shard);
+        let mut found = Amount::default();
+        home.walk(shard, &mut |name, stat| {
+            found.add(stat.length);
+            files.push(Candidate::new(name, stat));
+        })?;
+        if found != thought {
+            // Not held during the walk, which may be long: what others note meanwhile is kept.
+            let _guard = home.lock_shard(shard);
+            home.usage.correct(shard, thought, found);
+        }
+        Ok(())
+    }
 }
 
 /// How many shards from this one on have a group of files together.
 fn group(shards: &[Amount; 256], first: u8, most: usize, size: u64) -> usize {
-    let mut files = 0;
+    let mut files = 0_u64;
     let mut count = 0;
     let order = (first..=u8::MAX).chain(0..first);
     for shard in order.take(most) {
-        files += shards[usize::from(shard)].entries;
+        // Counters that were damaged can say anything.
+        files = shards[usize::from(shard)].entries.saturating_add(files);
         if files > size && count > 0 {
             break;
         }
         count += 1;
     }
     count
-}
-
-/// Lists the files of a shard, and corrects what was thought of it.
-fn count(home: &Home, shard: u8, files: &mut Vec<Candidate>) -> io::Result<()> {
-    let thought = home.usage.shard(shard);
-    let mut found = Amount::default();
-    home.walk(shard, &mut |name, stat| {
-        found.add(stat.length);
-        files.push(Candidate::new(name, stat));
-    })?;
-    if found != thought {
-        home.usage.correct(shard, thought, found);
-    }
-    Ok(())
 }
 
 #[cfg(test)]
@@ -303,6 +354,7 @@ mod tests {
         assert_eq!(group(&shards(4000), 255, 256, 8192), 2);
         assert_eq!(group(&shards(4000), 0, 1, 8192), 1);
         assert_eq!(group(&shards(1_000_000), 0, 256, 8192), 1, "never none");
+        assert_eq!(group(&shards(u64::MAX), 0, 256, 8192), 1, "damaged counters are numbers, too");
     }
 
     #[test]
@@ -327,5 +379,82 @@ mod tests {
         let old = (0..500).filter(is_there).count();
         let young = (800..1000).filter(is_there).count();
         assert!(old <= 30 && young >= 190, "{old} of the oldest and {young} of the youngest");
+    }
+    fn filled(dir: &std::path::Path, limit: Option<u64>, entries: u64) -> Directory {
+        let mut config = FileConfig::new(dir.join("cache"));
+        config.max_entries = limit;
+        let directory = Directory::open(&config, &BuildContext::new("users")).unwrap();
+        let entry = Entry { value: Bytes::from_static(b"value"), meta: EntryMeta::default() };
+        for number in 0..entries {
+            directory.set(&number.to_string(), &entry, &AtomicBool::new(false)).unwrap();
+        }
+        directory
+    }
+
+    fn entries(directory: &Directory) -> u64 {
+        directory.health().unwrap().entries.unwrap()
+    }
+
+    #[test]
+    fn who_needs_room_waits_for_the_thread_that_makes_it() {
+        let outer = tempfile::tempdir().unwrap();
+        let directory = &filled(outer.path(), None, 40);
+        let home = &directory.home().unwrap();
+        for goal in [Goal::Share, Goal::Free(1)] {
+            let (sender, made) = std::sync::mpsc::channel();
+            std::thread::scope(|scope| {
+                let at_it = directory.collector.next.lock().unwrap();
+                assert_eq!(directory.collect(home, Goal::Limits), Made::Elsewhere);
+                scope.spawn(move || sender.send(directory.collect(home, goal)));
+                // It may wait, or not have begun yet: in no case has it answered.
+                for _ in 0..10_000 {
+                    std::thread::yield_now();
+                }
+                assert!(made.try_recv().is_err(), "it did not wait");
+                drop(at_it);
+            });
+            assert!(made.recv().is_ok());
+        }
+        assert!(entries(directory) <= 40);
+    }
+
+    #[test]
+    fn a_process_that_was_stopped_while_it_collected_does_not_end_the_limits() {
+        let outer = tempfile::tempdir().unwrap();
+        let dir = outer.path().join("cache");
+        drop(filled(outer.path(), None, 1));
+        // Another open file is to the lock what another process is.
+        let stopped = std::fs::File::create(dir.join("v1/locks/gc")).unwrap();
+        stopped.lock().unwrap();
+        let directory = filled(outer.path(), Some(20), 60);
+        assert!(entries(&directory) <= 23, "{}", entries(&directory));
+        let before = entries(&directory);
+        let home = directory.home().unwrap();
+        assert_eq!(directory.collect(&home, Goal::Expired), Made::Elsewhere);
+        assert_eq!(directory.collect(&home, Goal::Share), Made::Here);
+        assert!(entries(&directory) < before);
+    }
+    #[test]
+    fn counters_are_corrected_only_by_the_holder_of_the_lock() {
+        let outer = tempfile::tempdir().unwrap();
+        let directory = &filled(outer.path(), None, 1);
+        let home = &directory.home().unwrap();
+        let total = || home.usage.total().entries;
+        let nobody = Amount::default();
+        home.usage.correct(7, nobody, Amount { entries: 100, bytes: 100 });
+        let (sender, ended) = std::sync::mpsc::channel();
+        std::thread::scope(|scope| {
+            let guard = home.lock_shard(7);
+            scope.spawn(move || {
+                directory.count(home, 7, &mut Vec::new()).unwrap();
+                sender.send(()).unwrap();
+            });
+            for _ in 0..10_000 {
+                std::thread::yield_now();
+            }
+            assert!(ended.try_recv().is_err() && total() > 100, "it did not wait");
+            drop(guard);
+        });
+        assert_eq!(total(), 1);
     }
 }

@@ -23,7 +23,7 @@ use crate::error::failed;
 use crate::home::Home;
 use crate::layout::{EntryName, META, VERSION, shard_name};
 use crate::lease::Leases;
-use crate::locks::{Guard, Locks};
+use crate::locks::Guard;
 use crate::meta::Fingerprint;
 use crate::platform::{self, Access, Dir, Identity, Kind, Stat};
 use crate::poison::Poisoned;
@@ -46,7 +46,6 @@ pub(crate) struct Directory {
     pub(crate) clock: Arc<dyn Clock>,
     home: RwLock<Arc<Home>>,
     pub(crate) collector: Collector,
-    pub(crate) locks: Locks,
     pub(crate) leases: Leases,
     pub(crate) breaker: Breaker,
     pub(crate) poisoned: Poisoned,
@@ -86,7 +85,6 @@ impl Directory {
             clock: Arc::clone(&context.clock),
             home: RwLock::new(Arc::new(home)),
             collector: Collector::new(config, context),
-            locks: Locks::default(),
             leases: Leases::default(),
             breaker: Breaker::default(),
             poisoned: Poisoned::default(),
@@ -115,6 +113,9 @@ impl Directory {
     /// Opens the directory again.
     pub(crate) fn reopen(&self) -> Result<Arc<Home>> {
         let opened = root::open(&self.path, &self.cache, self.durability).map_err(|error| {
+            if error.kind() == ErrorKind::Timeout {
+                return error;
+            }
             let message = "the cache directory cannot be used any more";
             CacheError::new(ErrorKind::Connection, message).caused_by(error)
         })?;
@@ -250,7 +251,7 @@ impl Directory {
         identity: Identity,
     ) -> Option<u64> {
         let dir = home.shard(name.shard()).ok()??;
-        let guard = self.locks.acquire(home, name.shard());
+        let guard = home.lock_shard(name.shard());
         let text = name.to_string();
         let stat = dir.stat(&text).ok()?;
         (stat.identity == identity).then_some(())?;
@@ -263,7 +264,7 @@ impl Directory {
     pub(crate) fn remove(&self, home: &Home, name: EntryName) {
         let removed = (|| {
             let Some(dir) = home.shard(name.shard())? else { return Ok(()) };
-            let guard = self.locks.acquire(home, name.shard());
+            let guard = home.lock_shard(name.shard());
             let text = name.to_string();
             let stat = dir.stat(&text)?;
             dir.remove_file(&text)?;

@@ -13,6 +13,12 @@ pub(crate) fn failed(operation: &'static str, path: &Path, cause: io::Error) -> 
             "there is no room for the entry",
             "free space on the disk, or lower `max_bytes`",
         )
+    } else if cause.kind() == io::ErrorKind::TimedOut {
+        (
+            ErrorKind::Timeout,
+            "another process keeps the cache directory locked",
+            "look for a program that uses the directory and was stopped, or for a slow disk",
+        )
     } else {
         (
             ErrorKind::Connection,

@@ -4,6 +4,7 @@ use std::fs::{File, TryLockError};
 use std::io;
 
 use crate::layout::{EntryName, epoch_name, shard_name, writer_name};
+use crate::locks::{Guard, Locks};
 use crate::meta::{Fingerprint, Meta};
 use crate::platform::{Access, Dir, Kind, Stat};
 use crate::root::Parts;
@@ -19,6 +20,9 @@ pub(crate) struct Home {
     pub(crate) version: Dir,
     pub(crate) temporary: Dir,
     pub(crate) locks: Dir,
+    /// The open files of `locks`. They belong to the home because the files that are in place after
+    /// the directory was moved away and made anew are others.
+    shard_locks: Locks,
     pub(crate) leases: Dir,
     pub(crate) usages: Dir,
     pub(crate) epochs: Dir,
@@ -47,6 +51,7 @@ impl Home {
             version,
             temporary,
             locks,
+            shard_locks: Locks::default(),
             leases,
             usages,
             epochs,
@@ -67,10 +72,16 @@ impl Home {
             let mut found = Amount::default();
             self.walk(shard, &mut |_, stat| found.add(stat.length))?;
             if found != Amount::default() {
+                let _guard = self.lock_shard(shard);
                 self.usage.correct(shard, Amount::default(), found);
             }
         }
         Ok(())
+    }
+
+    /// Waits for the right to change the files of a shard.
+    pub(crate) fn lock_shard(&self, shard: u8) -> Guard<'_> {
+        self.shard_locks.acquire(&self.locks, shard)
     }
 
     /// The directory of a shard; `None` when it is not there yet.

@@ -60,7 +60,7 @@ impl Directory {
         key::check_text(key)?;
         let home = self.home()?;
         let name = self.name(&home, key);
-        let _guard = self.locks.acquire(&home, name.shard());
+        let _guard = home.lock_shard(name.shard());
         let at = |error| failed("lease", home.leases.path(), error);
         self.leases.forget_overdue(self.now());
         if let Some(remaining) = self.held_by_another(&home, name).map_err(at)? {

@@ -167,7 +167,8 @@ pub(crate) fn write(version: &Dir, meta: &Meta, is_forced: bool) -> io::Result<(
     if is_forced { version.sync() } else { Ok(()) }
 }
 
-/// Waits for the right to replace `meta.toml`. It ends when it is dropped.
+/// Waits for the right to replace `meta.toml`; it ends when it is dropped. Fails with `TimedOut`
+/// when another process has it and was stopped.
 pub(crate) fn lock(locks: &Dir) -> io::Result<LockedFile> {
     LockedFile::wait(locks.file("meta", Access::Share)?)
 }

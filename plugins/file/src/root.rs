@@ -126,7 +126,9 @@ fn check_owner(root: &Dir) -> Result<()> {
         Ok(version) => matches!(meta::read(&version), Ok(_) | Err(BadMeta::Format(_))),
         Err(_) => false,
     };
-    if has_our_tag(root) || is_ours() || is_rest_of_ours(root).unwrap_or(false) {
+    let is_known = has_our_tag(root) || is_ours() || is_rest_of_ours(root).unwrap_or(false);
+    // Looked at again because the other process completes the tag before it makes what follows.
+    if is_known || has_our_tag(root) {
         return Ok(());
     }
     Err(refused(
@@ -139,7 +141,8 @@ fn check_owner(root: &Dir) -> Result<()> {
 }
 
 /// Whether all there is are directories of a cache that somebody began to remove while another
-/// process began to make it anew.
+/// process began to make it anew, or what a crash left of the tag. Other programs write tags as
+/// well, and ours begins as theirs do, so a part of it proves nothing where something else lies.
 fn is_rest_of_ours(root: &Dir) -> io::Result<bool> {
     let has_only = |dir: &Dir, ours: &[&str]| {
         let mut is_ours = true;
@@ -150,12 +153,19 @@ fn is_rest_of_ours(root: &Dir) -> io::Result<bool> {
         listed.map(|()| is_ours)
     };
     let parts = [TEMPORARY, LOCKS, LEASES, USAGE, ENTRIES];
-    Ok(has_only(root, &[VERSION])? && has_only(&root.child(VERSION)?, &parts)?)
+    let has_tag = read_tag(root).is_ok_and(|text| TAG_TEXT.starts_with(&text));
+    if !has_only(root, if has_tag { &[VERSION, TAG] } else { &[VERSION] })? {
+        return Ok(false);
+    }
+    match root.child(VERSION) {
+        Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(has_tag),
+        version => has_only(&version?, &parts),
+    }
 }
 
-/// Whether the tag is ours, or what a crash left of it.
+/// Whether the tag is ours, and complete.
 fn has_our_tag(root: &Dir) -> bool {
-    read_tag(root).is_ok_and(|text| TAG_TEXT.starts_with(&text))
+    read_tag(root).is_ok_and(|text| text == TAG_TEXT)
 }
 
 fn read_tag(root: &Dir) -> io::Result<Vec<u8>> {

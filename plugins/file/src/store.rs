@@ -7,7 +7,7 @@ use std::sync::atomic::Ordering;
 
 use larder_core::{CacheError, Entry, ErrorKind, Result, Stamp, key};
 
-use crate::collect::Goal;
+use crate::collect::{Goal, Made};
 use crate::config::Durability;
 use crate::directory::{Cancelled, Directory, Found, Opened, is_cancelled};
 use crate::entry_file;
@@ -16,6 +16,9 @@ use crate::home::Home;
 use crate::layout::{EntryName, shard_name, temporary_name};
 use crate::platform::{Access, Dir, Kind};
 use crate::usage::{Amount, Change};
+
+/// How often a write tries again when others made room, and others still took it.
+const ATTEMPTS: usize = 3;
 
 /// An entry on its way to the disk.
 struct Write<'a> {
@@ -86,13 +89,19 @@ impl Directory {
             bytes = self.encode(home, write)?;
             stored = self.store(home, &bytes, write);
         }
-        if stored.as_ref().is_err_and(error::is_disk_full) {
-            // Others have to go, whatever our own limits are.
-            self.collect(home, Goal::Share);
-            stored = self.store(home, &bytes, write);
-            if stored.as_ref().is_err_and(error::is_disk_full) {
-                self.breaker.trip(self.clock.now());
+        for _ in 0..ATTEMPTS {
+            if !stored.as_ref().is_err_and(error::is_disk_full) {
+                break;
             }
+            // Others have to go, whatever our own limits are.
+            let made = self.collect(home, Goal::Share);
+            stored = self.store(home, &bytes, write);
+            if made == Made::Here {
+                break;
+            }
+        }
+        if stored.as_ref().is_err_and(error::is_disk_full) {
+            self.breaker.trip(self.clock.now());
         }
         stored.map_err(|error| failed("set", home.entries.path(), error))
     }
@@ -118,8 +127,12 @@ impl Directory {
 
     /// Whether the reserve is left on the disk after a write, if need be after others went.
     fn has_room(&self, home: &Home, length: u64) -> bool {
-        let Some(lack) = self.collector.lack(home, length) else { return true };
-        self.collect(home, Goal::Free(lack));
+        for _ in 0..ATTEMPTS {
+            let Some(lack) = self.collector.lack(home, length) else { return true };
+            if self.collect(home, Goal::Free(lack)) == Made::Here {
+                break;
+            }
+        }
         self.collector.lack(home, length).is_none()
     }
 
@@ -136,7 +149,7 @@ impl Directory {
         drop(file);
         let is_durable = self.durability == Durability::Full;
         let dir = home.make_shard(name.shard(), is_durable)?;
-        let guard = self.locks.acquire(home, name.shard());
+        let guard = home.lock_shard(name.shard());
         let is_too_old =
             write.newer_than.is_some_and(|stamp| self.is_there(home, name, write.key, stamp));
         if is_cancelled(write.cancelled) || is_too_old {

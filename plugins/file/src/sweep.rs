@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use larder_core::{Result, Timestamp};
 
-use crate::directory::Directory;
+use crate::directory::{Directory, is_missing};
 use crate::error::failed;
 use crate::home::Home;
 use crate::layout::{self, EntryName, epoch_name, parse_epoch, parse_temporary, parse_writer};
@@ -17,6 +17,10 @@ use crate::platform::{Access, Dir};
 /// After this time a temporary file of a writer of which nothing is known is garbage.
 const ORPHAN_AFTER: Duration = Duration::from_secs(3600);
 
+/// After so many files of a directory that could not be removed the rest of it is left alone: the
+/// reason is most likely the directory itself.
+const REFUSALS: usize = 16;
+
 impl Directory {
     /// Removes what a crash left: files that were being written, leases. Any number of threads and
     /// processes may sweep at a time.
@@ -24,10 +28,11 @@ impl Directory {
         let home = self.home()?;
         let at = |error| failed("sweep", home.version.path(), error);
         remove_dead_writers(&home, self.now()).map_err(at)?;
-        remove_dead_leases(self, &home).map_err(at)
+        remove_dead_leases(&home).map_err(at)
     }
 
-    /// Removes entries of earlier epochs, about so many; whether there may be more.
+    /// Removes entries of earlier epochs, about so many; whether there may be more that can be
+    /// removed. It is only when so many went, so calling it until there are none comes to an end.
     pub(crate) fn sweep_epochs(&self, most: usize) -> Result<bool> {
         let home = self.home()?;
         remove_epochs(&home, most).map_err(|error| failed("sweep", home.version.path(), error))
@@ -59,9 +64,9 @@ fn remove_dead_writers(home: &Home, now: Timestamp) -> io::Result<()> {
 }
 
 /// Removes leases of processes that are gone.
-fn remove_dead_leases(directory: &Directory, home: &Home) -> io::Result<()> {
+fn remove_dead_leases(home: &Home) -> io::Result<()> {
     for name in list(&home.leases, EntryName::parse)? {
-        let _guard = directory.locks.acquire(home, name.shard());
+        let _guard = home.lock_shard(name.shard());
         if is_unlocked(&home.leases, &name.to_string()) {
             home.leases.remove_file(&name.to_string()).ok();
         }
@@ -98,7 +103,8 @@ fn remove_epochs(home: &Home, most: usize) -> io::Result<bool> {
 }
 
 /// Removes the entries of an epoch, and its directories unless there is something else in them;
-/// whether all of them went before `left` was used up.
+/// whether it was done before `left` was used up. What cannot be removed does not count: the next
+/// turn would meet it again, and every turn after it.
 fn remove_epoch(epochs: &Dir, name: &str, left: &mut usize) -> io::Result<bool> {
     let Ok(epoch) = epochs.child(name) else { return Ok(true) };
     let shards = list(&epoch, |name| {
@@ -109,12 +115,19 @@ fn remove_epoch(epochs: &Dir, name: &str, left: &mut usize) -> io::Result<bool> 
         let shard_name = layout::shard_name(shard);
         let Ok(dir) = epoch.child(&shard_name) else { continue };
         let parse = |name: &str| EntryName::parse(name).filter(|name| name.shard() == shard);
+        let mut refusals = 0;
         for entry in list(&dir, parse)? {
             if *left == 0 {
                 return Ok(false);
             }
-            *left -= 1;
-            dir.remove_file(&entry.to_string()).ok();
+            match dir.remove_file(&entry.to_string()) {
+                Ok(()) => *left -= 1,
+                Err(error) if is_missing(&error) => {}
+                Err(_) => refusals += 1,
+            }
+            if refusals == REFUSALS {
+                break;
+            }
         }
         epoch.remove_dir(&shard_name).ok();
     }
@@ -175,5 +188,29 @@ mod tests {
         assert_eq!(list(&home.epochs, parse_epoch).unwrap().len(), 1);
         assert_eq!(list(&home.usages, parse_epoch).unwrap().len(), 1);
         assert_eq!(directory.health().unwrap().entries, Some(1));
+    }
+    #[test]
+    fn a_sweep_ends_when_files_cannot_be_removed() {
+        let outer = tempfile::tempdir().unwrap();
+        let config = FileConfig::new(outer.path().join("cache"));
+        let directory = Directory::open(&config, &BuildContext::new("users")).unwrap();
+        let entry = Entry { value: Bytes::from_static(b"value"), meta: EntryMeta::default() };
+        let home = directory.home().unwrap();
+        for number in 0..40 {
+            let key = number.to_string();
+            directory.set(&key, &entry, &AtomicBool::new(false)).unwrap();
+            if number < 25 {
+                // Not even root can remove a directory as if it were a file.
+                let path = Directory::path(&home, directory.name(&home, &key));
+                std::fs::remove_file(&path).unwrap();
+                std::fs::create_dir(&path).unwrap();
+            }
+        }
+        directory.clear().unwrap();
+        assert!(directory.sweep_epochs(10).unwrap(), "ten went, and five are left");
+        assert_eq!(files(&home), 30);
+        assert!(!directory.sweep_epochs(10).unwrap(), "the others stay, however often it is tried");
+        assert_eq!(files(&home), 25);
+        assert!(!directory.sweep_epochs(10).unwrap());
     }
 }

@@ -329,6 +329,25 @@ fn an_export_takes_no_more_memory_than_a_few_entries_do() {
     assert!(measured.bytes_max < 2 << 20, "of 30 MB: {}", measured.bytes_max);
 }
 
+#[test]
+fn an_export_of_a_tier_takes_no_more_memory_than_a_few_entries_do() {
+    let dir = tempfile::tempdir().unwrap();
+    let text =
+        format!("[caches.a]\nbackend = {{ kind = \"file\", dir = '{}' }}", dir.path().display());
+    let builder = CacheManager::builder().text("caches.toml", Format::Toml, text);
+    let caches = builder.build_blocking().unwrap();
+    let cache = caches.cache::<u64, String>("a").unwrap().blocking();
+    for key in 0..40 {
+        cache.set(&key, "x".repeat(1 << 20)).unwrap();
+    }
+    let mut exported = 0;
+    let measured = allocation_counter::measure(|| {
+        exported = cache.export(std::io::sink()).unwrap().0.entries;
+    });
+    assert_eq!(exported, 40);
+    assert!(measured.bytes_max < 16 << 20, "of 40 MiB: {}", measured.bytes_max);
+}
+
 #[tokio::test]
 async fn an_import_that_is_dropped_half_way_leaves_no_two_values() {
     let text = "[caches.users]\nl1.backend = \"memory\"\n\

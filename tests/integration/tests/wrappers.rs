@@ -6,7 +6,9 @@ use std::io::Cursor;
 use std::path::Path;
 use std::sync::Arc;
 
-use larder::{Cache, CacheManager, ErrorKind, Format, ImportMode, Lookup, ManualClock, MissCause};
+use larder::{
+    Cache, CacheManager, ErrorKind, Format, ImportMode, Imported, Lookup, ManualClock, MissCause,
+};
 use larder_core::wrapper::numbers::{AES_256_GCM, BASE64, LZ4, XCHACHA20_POLY1305, ZLIB, ZSTD};
 use larder_core::{Bytes, Entry, Wrappers};
 use larder_integration::strings;
@@ -444,6 +446,97 @@ async fn an_import_wraps_anew_what_the_cache_could_not_read_or_must_not_keep() {
     let snapshot = Cursor::new(exported(&users).await);
     let imported = people.import(snapshot, ImportMode::Replace).await.unwrap();
     assert_eq!((imported.entries, imported.refused), (0, 1));
+}
+
+/// What a snapshot leaves in a cache `users` of this config.
+async fn imported(text: &str, snapshot: &[u8]) -> (Cache<String, String>, Imported) {
+    let users = users(text).await;
+    let snapshot = Cursor::new(snapshot.to_vec());
+    let imported = users.import(snapshot, ImportMode::Replace).await.unwrap();
+    (users, imported)
+}
+
+#[tokio::test]
+async fn a_snapshot_of_tiers_is_wrapped_as_the_last_one_is_whatever_a_tier_above_stores() {
+    const UPPER: &str = "wrappers-snapshot-upper";
+    const LOWER: &str = "wrappers-snapshot-lower";
+    let other = format!(
+        "l1.backend = {{ kind = \"test.puppet\", name = \"{UPPER}\" }}\nl1.serializer = \"json\"\n"
+    );
+    for upper in [puppet("l1", UPPER, ""), puppet("l1", UPPER, &cipher(CHACHA, KEY)), other] {
+        let lower = puppet("l2", LOWER, &cipher(AES, KEY));
+        let text = format!("[caches.users]\n{upper}{lower}");
+        let before = users(&text).await;
+        before.set("a", "4929-1234-5678-9012".into()).await.unwrap();
+        let as_it_was = entry(UPPER, "a").meta.wrappers;
+        let snapshot = exported(&before).await;
+        assert!(!snapshot.windows(9).any(|window| window == b"4929-1234"), "{upper}");
+        before.clear().await.unwrap();
+        let (after, imported) = imported(&text, &snapshot).await;
+        assert_eq!((imported.entries, imported.refused), (1, 0), "{upper}");
+        assert_eq!(entry(UPPER, "a").meta.wrappers, as_it_was, "{upper}");
+        assert_eq!(entry(LOWER, "a").meta.wrappers.numbers(), [AES_256_GCM], "{upper}");
+        assert_eq!(after.get("a").await.unwrap().as_deref(), Some("4929-1234-5678-9012"));
+    }
+}
+
+#[tokio::test]
+async fn entries_that_belong_to_a_cache_above_the_last_come_back_from_a_snapshot() {
+    let cipher = cipher(AES, KEY);
+    let text = format!(
+        "[defaults]\nserializer = {{ kind = \"messagepack\"{cipher} }}\n\
+         [caches.users]\nl1.cache = \"upper\"\nl2.cache = \"lower\"\n\
+         [caches.upper]\nbackend = {{ kind = \"test.puppet\", name = \"wrappers-stacked-upper\" }}\n\
+         [caches.lower]\nbackend = {{ kind = \"test.puppet\", name = \"wrappers-stacked-lower\" }}\n"
+    );
+    let before = users(&text).await;
+    before.set("a", "Ada".into()).await.unwrap();
+    let snapshot = exported(&before).await;
+    before.clear().await.unwrap();
+    let (after, imported) = imported(&text, &snapshot).await;
+    assert_eq!((imported.entries, imported.refused), (1, 0));
+    assert_eq!(after.get("a").await.unwrap().as_deref(), Some("Ada"));
+}
+
+#[tokio::test]
+async fn an_import_limits_values_as_they_were_before_they_were_wrapped() {
+    const FROM: &str = "wrappers-limit-from";
+    const TO: &str = "wrappers-limit-to";
+    let limited = |wrapping: &str| {
+        format!("[caches.users]\nmax_value_size = \"1KiB\"\n{}", puppet("l1", TO, wrapping))
+    };
+    for (wrapping, len, fits) in
+        [(", encode = \"base64\"", 1000, true), (", compress = \"zstd\"", 10_000, false)]
+    {
+        strings(TO).entries.lock().unwrap().clear();
+        let from = users(&over_puppet(FROM, wrapping)).await;
+        from.set("a", "x".repeat(len)).await.unwrap();
+        let (users, imported) = imported(&limited(wrapping), &exported(&from).await).await;
+        let counts = (imported.entries == 1, imported.refused == 1);
+        assert_eq!(counts, (fits, !fits), "{wrapping}: {imported:?}");
+        assert_eq!(users.get("a").await.unwrap().is_some(), fits, "{wrapping}");
+    }
+}
+
+#[tokio::test]
+async fn an_import_refuses_what_nobody_can_read_and_keeps_what_is_there() {
+    const FROM: &str = "wrappers-unreadable-from";
+    const TO: &str = "wrappers-unreadable-to";
+    let (first, second) = (cipher(AES, KEY), cipher(AES, "\"${env:SECOND}\""));
+    for (from, to, format) in [(&*first, &*second, None), ("", "", Some(0x9abc))] {
+        let source = users(&over_puppet(FROM, from)).await;
+        source.set("a", "theirs".into()).await.unwrap();
+        if let Some(format) = format {
+            let mut entry = entry(FROM, "a");
+            entry.meta.format = format;
+            put(FROM, "a", entry);
+        }
+        let snapshot = exported(&source).await;
+        users(&over_puppet(TO, to)).await.set("a", "ours".into()).await.unwrap();
+        let (users, imported) = imported(&over_puppet(TO, to), &snapshot).await;
+        assert_eq!((imported.entries, imported.refused), (0, 1), "{format:?}");
+        assert_eq!(users.get("a").await.unwrap().as_deref(), Some("ours"), "{format:?}");
+    }
 }
 
 #[tokio::test]

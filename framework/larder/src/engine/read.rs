@@ -60,7 +60,8 @@ impl Engine {
         found
     }
 
-    async fn find_in(&self, index: usize, key: &str) -> Result<Found, MissCause> {
+    /// Looks a key up in one tier.
+    pub(crate) async fn find_in(&self, index: usize, key: &str) -> Result<Found, MissCause> {
         let tier = &self.tiers[index];
         let read = tier.bounded("get", tier.backend.get(key)).await;
         self.validate(index, read.map_err(|_| MissCause::TierDown)?).await

@@ -1,6 +1,6 @@
 //! Entries without what wraps them, and wrapped as another tier wants them.
 
-use larder_core::{Bytes, Entry, Result};
+use larder_core::{Bytes, CacheError, Entry, ErrorKind, Result};
 
 use super::{Engine, Found};
 use crate::format::Place;
@@ -41,27 +41,62 @@ impl Engine {
         wrapped.inspect_err(|error| self.warn_unstored(tier, error)).ok()
     }
 
-    /// An entry that belonged to a cache `from`, as a tier may store it. It stays as it is where it
-    /// can be read: what is encrypted belongs to one cache, and where entries are encrypted no
-    /// plain one is stored.
-    pub(crate) fn adopted(
-        &self,
-        tier: &ByteTier,
-        key: &str,
-        from: &str,
-        entry: Entry,
-    ) -> Result<Entry> {
-        let is_plain = |number| self.linked.wrappers.contains_key(number);
-        let stays = match tier.format.encrypts() {
-            true => tier.format.would_write(&entry.meta) && *tier.home == *from,
-            false => entry.meta.wrappers.numbers().iter().all(is_plain),
-        };
-        if stays || entry.meta.negative {
-            return Ok(entry);
+    /// An entry as the last tier would have written it, for whoever copies that tier: another one
+    /// may store it in plain, or bound to another cache. `None` when that cannot be made of it.
+    pub(crate) fn as_in_last(&self, key: &str, found: Found) -> Option<Entry> {
+        let (meta, last) = (&found.entry.meta, self.tiers.last()?);
+        let is_last = found.tier + 1 == self.tiers.len();
+        let is_same = last.writes_like(&self.tiers[found.tier]) && last.format.would_write(meta);
+        if is_last || is_same || meta.negative {
+            return Some(found.entry);
+        }
+        let plain = self.plain(key, &found).ok()?;
+        self.copy_for(last, key, &found, &plain)
+    }
+
+    /// An entry that belonged to a cache `from`, as each tier may store it. Where a tier would have
+    /// written it so and can read it, it stays as it is.
+    ///
+    /// # Errors
+    ///
+    /// When no tier can read it, when it is too large, or when a tier cannot wrap it.
+    pub(crate) fn adopted(&self, key: &str, from: &str, entry: &Entry) -> Result<Vec<Entry>> {
+        if entry.meta.negative {
+            self.check_size(entry.value.len())?;
+            return Ok(vec![entry.clone(); self.tiers.len()]);
         }
         let place = Place { cache: from, key };
-        let plain = tier.format.undo(&self.linked, &entry, place, self.value_limit())?;
-        wrapped(tier, key, entry, plain)
+        // One value at a time: each may be as large as the limit.
+        let mut plain = Err(CacheError::new(ErrorKind::Unsupported, "no tier keeps the entry"));
+        let mut can_read = Vec::with_capacity(self.tiers.len());
+        for tier in &self.tiers {
+            let undone = self.undone(tier, entry, place);
+            can_read.push(undone.is_ok());
+            plain = plain.or(undone);
+        }
+        let plain = plain?;
+        self.check_size(plain.len())?;
+        let adopt = |(tier, can_read): (&ByteTier, bool)| match can_read {
+            true if self.would_keep(tier, from, entry) => Ok(entry.clone()),
+            _ => wrapped(tier, key, entry.clone(), plain.clone()),
+        };
+        self.tiers.iter().zip(can_read).map(adopt).collect()
+    }
+
+    /// The serialized value of an entry of anywhere, if the tier could read it.
+    fn undone(&self, tier: &ByteTier, entry: &Entry, place: Place<'_>) -> Result<Bytes> {
+        self.reader(tier, entry)?;
+        tier.format.undo(&self.linked, entry, place, self.value_limit())
+    }
+
+    /// Whether a tier takes an entry of a cache `from` as it is: what is encrypted belongs to one
+    /// cache, and where entries are encrypted no plain one is stored.
+    fn would_keep(&self, tier: &ByteTier, from: &str, entry: &Entry) -> bool {
+        let is_linked = |number| self.linked.wrappers.contains_key(number);
+        match tier.format.encrypts() {
+            true => tier.format.would_write(&entry.meta) && *tier.home == *from,
+            false => entry.meta.wrappers.numbers().iter().all(is_linked),
+        }
     }
 }
 

@@ -1,5 +1,6 @@
-//! Snapshots of the byte tiers of a cache. No value is decoded, and what is encrypted stays so;
-//! only an entry that a tier could not read, or must not have in plain, is wrapped anew.
+//! Snapshots of the byte tiers of a cache. No value is decoded. What comes from a tier that wraps
+//! otherwise than the last one, and what a tier could not read or must not have in plain, is
+//! wrapped anew; all else stays as it is.
 
 use std::io::{Read, Write};
 
@@ -12,9 +13,12 @@ use super::decoder::{Decoder, Record};
 use super::format::Header;
 use super::{Exported, Fate, ImportMode, Imported, Outgoing, PAGE, lives, write};
 use crate::block::offload;
-use crate::engine::Engine;
+use crate::engine::{Engine, Found};
 use crate::stats::MissCause;
 use crate::tier::{ByteTier, count};
+
+/// How many bytes of values are looked at together, unless one alone has more.
+const WINDOW: usize = 4 << 20;
 
 impl Engine {
     /// Writes the entries of the last tier, which has them all, as the first tier that has them
@@ -32,16 +36,20 @@ impl Engine {
         let mut request = ScanRequest::all().prefix(prefix);
         // Invalidations from now on have greater versions.
         let mut outgoing = Outgoing::begin(self.home(), self.stamp().time);
+        // How many entries are looked at together depends on how large the last ones were.
+        let mut together = 1;
         loop {
             let page = tier.bounded("scan", tier.backend.scan(request.clone())).await?;
             let is_wanted =
                 |key: &&String| check_reserved(key).is_ok() && glob_matches(pattern, key);
             let keys: Vec<&str> = page.keys.iter().filter(is_wanted).map(String::as_str).collect();
-            for keys in keys.chunks(PAGE) {
-                self.export_keys(keys, &mut outgoing).await?;
-                if let Some(chunk) = outgoing.chunk() {
-                    writer = write_beside(writer, chunk).await?;
-                }
+            let mut keys = keys.as_slice();
+            while !keys.is_empty() {
+                let (now, later) = keys.split_at(together.min(keys.len()));
+                let largest;
+                (largest, writer) = self.export_keys(now, &mut outgoing, writer).await?;
+                together = (WINDOW / largest.max(1)).clamp(1, PAGE).min(2 * together);
+                keys = later;
             }
             if page.next.is_none() {
                 break;
@@ -52,11 +60,29 @@ impl Engine {
         Ok((exported, write_beside(writer, rest).await?))
     }
 
-    async fn export_keys(&self, keys: &[&str], outgoing: &mut Outgoing) -> Result<()> {
+    /// Writes the entries of some keys; how large the largest of them is.
+    async fn export_keys<W>(
+        &self,
+        keys: &[&str],
+        outgoing: &mut Outgoing,
+        mut writer: W,
+    ) -> Result<(usize, W)>
+    where
+        W: Write + Send + 'static,
+    {
         self.check_open()?;
+        let mut largest = 0;
         for (key, found) in keys.iter().zip(self.find_many(keys).await) {
+            let found = match found {
+                Ok(found) => self.of_last(key, found).await,
+                Err(cause) => Err(cause),
+            };
             match found {
-                Ok(found) => outgoing.push(key, None, &found.entry),
+                Ok(Some(entry)) => {
+                    largest = largest.max(entry.value.len());
+                    outgoing.push(key, None, &entry);
+                }
+                Ok(None) => outgoing.skip(),
                 // A copy that lacks entries only because a disk failed must not pass for one.
                 Err(MissCause::TierDown) => {
                     let message = "a tier failed while the snapshot was taken";
@@ -67,8 +93,24 @@ impl Engine {
                 }
                 Err(_) => {}
             }
+            if let Some(chunk) = outgoing.chunk() {
+                writer = write_beside(writer, chunk).await?;
+            }
         }
-        Ok(())
+        Ok((largest, writer))
+    }
+
+    /// An entry as the last tier writes it, or as it has it where that cannot be made of what was
+    /// found above; `None` when there is neither.
+    async fn of_last(&self, key: &str, found: Found) -> Result<Option<Entry>, MissCause> {
+        if let Some(entry) = self.as_in_last(key, found) {
+            return Ok(Some(entry));
+        }
+        match self.find_in(self.tiers.len() - 1, key).await {
+            Ok(found) => Ok(Some(found.entry)),
+            Err(MissCause::TierDown) => Err(MissCause::TierDown),
+            Err(_) => Ok(None),
+        }
     }
 
     /// Stores the entries of a snapshot in every byte tier. The caller empties the store in front
@@ -104,7 +146,7 @@ impl Engine {
         if !lives(&entry, self.clock.wall()) {
             return Ok(Fate::Expired);
         }
-        if !is_key || self.check_size(entry.value.len()).is_err() {
+        if !is_key {
             return Ok(Fate::Refused);
         }
         for stamp in &mut entry.meta.tags {
@@ -113,9 +155,7 @@ impl Engine {
                 None => return Ok(Fate::Invalidated),
             }
         }
-        let adopt = |tier| self.adopted(tier, &key, &header.cache, entry.clone());
-        let entries: Result<Vec<Entry>> = self.tiers.iter().map(adopt).collect();
-        let Ok(entries) = entries else {
+        let Ok(entries) = self.adopted(&key, &header.cache, &entry) else {
             return Ok(Fate::Refused);
         };
         let store = async {

@@ -30,7 +30,7 @@ fn a_write_is_put_in_place_only_by_the_holder_of_the_lock() {
     let cancelled = AtomicBool::new(false);
     let (sender, written) = mpsc::channel();
     thread::scope(|scope| {
-        let lock = directory.locks.acquire(&home, name.shard());
+        let lock = home.lock_shard(name.shard());
         scope.spawn(|| {
             directory.set("42", &entry("new"), &cancelled).unwrap();
             sender.send(()).unwrap();

@@ -118,3 +118,22 @@ fn what_is_no_file_is_a_miss_and_its_target_is_not_touched() {
     set(&backend, "42", b"new");
     assert_eq!(get(&backend, "42"), Some(entry(b"new")));
 }
+
+#[test]
+fn counters_that_were_damaged_are_counted_again() {
+    let (_outer, dir) = temporary();
+    let mut config = FileConfig::new(&dir);
+    config.max_entries = Some(100);
+    let backend = build(config, &BuildContext::new("users")).unwrap();
+    for number in 0..10 {
+        set(&backend, &number.to_string(), b"value");
+    }
+    let mut counters = files_below(&dir.join("v1/usage"));
+    let counters = counters.pop().unwrap();
+    for damage in [0xff, 0x80, 0x01] {
+        fs::write(&counters, [damage; 4096]).unwrap();
+        set(&backend, "10", b"value");
+        let entries = now(backend.health()).unwrap().entries;
+        assert_eq!(entries, Some(entry_files(&dir).len() as u64), "after {damage:x}");
+    }
+}

@@ -264,3 +264,34 @@ fn a_lease_ends_with_its_time_with_a_write_and_with_a_delete() {
     now(second.start()).unwrap();
     assert!(!is_granted(&first), "a sweep leaves the leases of the living alone");
 }
+
+#[test]
+fn a_process_that_was_stopped_in_a_clear_does_not_block_the_others_for_ever() {
+    let (_outer, dir) = temporary();
+    let (backend, other) = (open(&dir), open(&dir));
+    set(&backend, "42", b"value");
+    now(other.clear()).unwrap();
+    // Another open file is to the lock what another process is.
+    let held = fs::File::open(dir.join("v1/locks/meta")).unwrap();
+    held.lock().unwrap();
+    let (sender, found) = std::sync::mpsc::channel();
+    let waiting = backend.clone();
+    std::thread::spawn(move || {
+        for error in [
+            now(waiting.get("42")).unwrap_err(),
+            now(waiting.set("42", entry(b"new"))).unwrap_err(),
+            now(waiting.clear()).unwrap_err(),
+        ] {
+            sender.send(error).unwrap();
+        }
+    });
+    for _ in 0..3 {
+        let error = found.recv_timeout(Duration::from_secs(60)).expect("it does not hang");
+        assert_eq!(error.kind(), ErrorKind::Timeout, "{error}");
+        assert!(error.to_string().contains("hint: "), "{error}");
+    }
+    drop(held);
+    assert_eq!(get(&backend, "42"), None);
+    set(&backend, "42", b"new");
+    assert_eq!(get(&backend, "42"), Some(entry(b"new")));
+}

@@ -51,6 +51,24 @@ fn a_directory_with_files_of_others_is_refused_and_left_alone() {
 }
 
 #[test]
+fn the_tag_of_another_program_does_not_make_its_directory_ours() {
+    let outer = tempfile::tempdir().unwrap();
+    let signature = "Signature: 8a477f597d28d172789f06886806bc55";
+    let tags = [String::new(), signature.to_owned(), format!("{signature}\n")];
+    for (number, tag) in tags.iter().enumerate() {
+        for theirs in ["notes.txt", "v1/notes.txt", "v1/meta.toml"] {
+            let dir = outer.path().join(format!("{number}-{}", theirs.replace('/', "-")));
+            fs::create_dir_all(dir.join(theirs).parent().unwrap()).unwrap();
+            fs::write(dir.join("CACHEDIR.TAG"), tag).unwrap();
+            fs::write(dir.join(theirs), "mine").unwrap();
+            refusal(&dir);
+            assert_eq!(fs::read_to_string(dir.join("CACHEDIR.TAG")).unwrap(), *tag);
+            assert_eq!(files_below(&dir).len(), 2, "{theirs} with {tag:?}");
+        }
+    }
+}
+
+#[test]
 fn a_file_is_refused() {
     let (_outer, dir) = temporary();
     fs::write(&dir, "mine").unwrap();
