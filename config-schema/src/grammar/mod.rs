@@ -201,7 +201,8 @@ pub(crate) struct TierSection {
     /// Which entry has to go when the tier is full.
     #[schemars(extend("x-reload" = "migrate", "x-aliases" = ["eviction", "eviction_policy"]))]
     pub(crate) policy: Option<PolicyNode>,
-    /// How values become bytes in this tier; that of the cache when absent.
+    /// How values become bytes in this tier; that of the cache when absent. What wraps the one of
+    /// the cache wraps this one too, unless it names another wrapper or has it in `unset`.
     #[schemars(extend("x-reload" = "migrate"))]
     pub(crate) serializer: Option<SerializerNode>,
     /// How long entries live in this tier at most; as long as in the cache when absent.
