@@ -184,8 +184,9 @@ pub trait Backend: Send + Sync + fmt::Debug + 'static {
     ///
     /// # Behaviour
     ///
-    /// At most one lease per key is granted at a time. It ends when it is released, when its time
-    /// is over, or when the key is written or deleted.
+    /// At most one lease per key is granted at a time. It ends when it is
+    /// [released](Self::release) or [filled](Self::fill), when its time is over, or when the key is
+    /// written or deleted.
     ///
     /// # Errors
     ///
@@ -193,6 +194,34 @@ pub trait Backend: Send + Sync + fmt::Debug + 'static {
     async fn lease(&self, key: &str, duration: Duration) -> Result<Lease> {
         let _ = (key, duration);
         Err(unsupported("lease"))
+    }
+
+    /// Stores what was loaded under a lease, and ends the lease; whether the lease still held.
+    /// Needs [`Capabilities::LEASE`].
+    ///
+    /// # Behaviour
+    ///
+    /// * The lease is checked and the entry stored in one step: a holder that was paused past the
+    ///   end of its lease stores nothing, and neither does one whose key was written or deleted.
+    /// * When it is `false` nothing has changed.
+    ///
+    /// # Errors
+    ///
+    /// [`ErrorKind::Unsupported`] without the capability; else the kinds of [`set`](Self::set).
+    async fn fill(&self, key: &str, entry: Entry, token: u64) -> Result<bool> {
+        let _ = (key, entry, token);
+        Err(unsupported("fill"))
+    }
+
+    /// Gives a lease back, so that another may load at once; whether it still held. Needs
+    /// [`Capabilities::LEASE`].
+    ///
+    /// # Errors
+    ///
+    /// [`ErrorKind::Unsupported`] without the capability; else the kinds of [`get`](Self::get).
+    async fn release(&self, key: &str, token: u64) -> Result<bool> {
+        let _ = (key, token);
+        Err(unsupported("release"))
     }
 
     /// Reads all of an entry but its value. Needs [`Capabilities::HEADER_READ`] to be cheaper than
@@ -363,7 +392,7 @@ pub struct ScanPage {
 #[derive(Clone, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum Lease {
-    /// Load the key and store it with this token.
+    /// Load the key and [`fill`](Backend::fill) it with this token.
     Granted {
         /// Proves at the backend that the lease still holds.
         token: u64,

@@ -87,6 +87,29 @@ async fn a_clear_holds_at_once_and_after_a_reopen() {
 }
 
 #[tokio::test]
+async fn what_is_set_after_a_clear_survives_a_reopen() {
+    let (_outer, dir) = temporary();
+    // A block holds more entries than one index of foyer lists.
+    let config = || FoyerConfig::new(&dir, ByteSize(32 * MIB));
+    for count in [100_u64, 200, 300, 400] {
+        let backend = build(config()).await.unwrap();
+        for key in 0..count {
+            set(&backend, &key.to_string(), b"value").await;
+        }
+        backend.flush().await.unwrap();
+        backend.clear().await.unwrap();
+        set(&backend, "kept", &count.to_be_bytes()).await;
+        backend.close().await.unwrap();
+        drop(backend);
+        let backend = build(config()).await.unwrap();
+        let kept = get(&backend, "kept").await;
+        assert_eq!(kept, Some(entry(&count.to_be_bytes())), "after {count} others");
+        assert_eq!(get(&backend, "7").await, None);
+        backend.close().await.unwrap();
+    }
+}
+
+#[tokio::test]
 async fn after_a_close_every_call_says_so() {
     let (_outer, dir) = temporary();
     let backend = open(&dir).await;
