@@ -12,6 +12,10 @@ use crate::entry::{Entry, EntryMeta};
 use crate::error::{CacheError, ErrorKind, Result};
 use crate::policy::{Capacity, PolicyFactory};
 
+mod scan;
+
+pub use scan::{ScanPage, ScanRequest};
+
 /// A place that keeps entries as bytes: a directory, a Redis server, a library loaded at run time.
 ///
 /// Keys are UTF-8 texts that passed [`check_text`](crate::key::check_text): 1 to 1024 bytes. Any
@@ -334,58 +338,6 @@ pub struct Deadlines {
     pub soft: Option<Timestamp>,
     /// End of the physical life; `None` is never.
     pub hard: Option<Timestamp>,
-}
-
-/// Which keys to list, and from where.
-#[derive(Clone, Debug, Default)]
-#[non_exhaustive]
-pub struct ScanRequest {
-    /// The cursor of the page before; `None` for the first page.
-    pub cursor: Option<String>,
-    /// Only keys that start with this; empty for all. A backend may return others as well: the
-    /// caller filters again.
-    pub prefix: String,
-    /// How many keys a page should have; 0 leaves it to the backend.
-    pub limit: usize,
-}
-
-impl ScanRequest {
-    /// All keys from the start.
-    #[must_use]
-    pub fn all() -> Self {
-        Self::default()
-    }
-
-    /// Only keys that start with `prefix`.
-    #[must_use]
-    pub fn prefix(mut self, prefix: impl Into<String>) -> Self {
-        self.prefix = prefix.into();
-        self
-    }
-
-    /// At most about `limit` keys a page.
-    #[must_use]
-    pub const fn limit(mut self, limit: usize) -> Self {
-        self.limit = limit;
-        self
-    }
-
-    /// The page after `cursor`.
-    #[must_use]
-    pub fn from_cursor(mut self, cursor: Option<String>) -> Self {
-        self.cursor = cursor;
-        self
-    }
-}
-
-/// Some keys, and where to go on.
-#[derive(Clone, Debug, Default)]
-#[expect(clippy::exhaustive_structs, reason = "backends build it")]
-pub struct ScanPage {
-    /// The keys of this page; may be empty although more follow.
-    pub keys: Vec<String>,
-    /// The cursor of the next page; `None` when this was the last.
-    pub next: Option<String>,
 }
 
 /// The answer to a request for a lease.
