@@ -9,7 +9,7 @@ use crate::grammar;
 use crate::loader::Resolved;
 use crate::shape;
 use crate::show::{layer, shown};
-use crate::tree::{Node, Sources};
+use crate::tree::{Layer, Node, Sources};
 
 /// The options of a cache as they are for one key.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -43,7 +43,8 @@ pub struct KeyOption {
     pub name: String,
     /// Its value; `None` when nothing sets it and there is no default.
     pub value: Option<String>,
-    /// What set it: ``rule 1 `user:*` ``, `cache`, `template hot`, `defaults`, `built-in`.
+    /// What set it: ``rule 1 `user:*` ``, `cache`, `template hot`, `defaults`, `variable`,
+    /// `argument`, `built-in`.
     pub from: String,
     /// Where the value stands; `None` for what is built in.
     pub at: Option<String>,
@@ -94,6 +95,16 @@ fn rule_schema() -> Option<Json> {
     path.iter().try_fold(grammar::schema(), |schema, key| shape::child(schema, key)).cloned()
 }
 
+/// What set a value that no rule sets.
+fn set_by(by: &Layer) -> String {
+    match by {
+        Layer::Argument => "argument".to_owned(),
+        Layer::Cache => "cache".to_owned(),
+        Layer::Environment => "variable".to_owned(),
+        other => layer(other),
+    }
+}
+
 struct Lookup<'a> {
     sources: &'a Sources,
     cache: &'a Node,
@@ -128,10 +139,7 @@ impl Lookup<'_> {
                 let comma = if layer.is_empty() { "" } else { ", " };
                 (node, format!("rule {} `{}`{comma}{layer}", rule.number, rule.pattern))
             }
-            (None, Some(node)) => {
-                let layer = layer(&node.layer);
-                (node, if layer.is_empty() { "cache".to_owned() } else { layer })
-            }
+            (None, Some(node)) => (node, set_by(&node.layer)),
             (None, None) => return self.built_in(schema, path),
         };
         KeyOption {

@@ -42,6 +42,16 @@ pub struct CacheSpec {
     pub rules: Vec<RuleSpec>,
 }
 
+impl CacheSpec {
+    /// The greatest serialized value of any key, by the cache or one of its rules; `None` when one
+    /// of them sets no limit.
+    #[must_use]
+    pub fn greatest_value_bytes(&self) -> Option<u64> {
+        let of_rules = self.rules.iter().map(|rule| rule.cache.max_value_bytes);
+        of_rules.fold(self.max_value_bytes, |greatest, limit| Some(greatest?.max(limit?)))
+    }
+}
+
 /// Other values of a cache for some of its keys.
 #[derive(Clone, Debug)]
 #[non_exhaustive]

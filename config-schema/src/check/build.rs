@@ -10,8 +10,8 @@ use crate::grammar::{
     CacheSection, Picked, PickedSerializer, ResilienceSection, Root, TierSection, WrapSection,
 };
 use crate::model::{
-    CacheSpec, Config, PatternSpec, PersistSpec, PluginNode, ResilienceSpec, SerializerSpec,
-    RuleSpec, TierSource, TierSpec,
+    CacheSpec, Config, PatternSpec, PersistSpec, PluginNode, ResilienceSpec, RuleSpec,
+    SerializerSpec, TierSource, TierSpec,
 };
 
 /// The serializer of caches that name none.

@@ -74,11 +74,7 @@ fn patterns_of(rule: &Node) -> Vec<&Node> {
     }
 }
 
-fn shadowed(
-    view: &CacheView<'_>,
-    earlier: &[Vec<&Node>],
-    rule: &[&Node],
-) -> Option<Diagnostic> {
+fn shadowed(view: &CacheView<'_>, earlier: &[Vec<&Node>], rule: &[&Node]) -> Option<Diagnostic> {
     let number = earlier.len() + 1;
     let shadow = |pattern: &&Node| {
         let narrow = pattern.as_str()?;

@@ -49,9 +49,10 @@ fn human(found: &KeyOptions, key: &str, context: &mut Context<'_>) -> Result<(),
 }
 
 fn object(found: &KeyOptions, key: &str) -> Value {
-    let rule = found.rule.as_ref().map(
-        |rule| json!({ "number": rule.number, "pattern": rule.pattern, "at": rule.at }),
-    );
+    let rule = found
+        .rule
+        .as_ref()
+        .map(|rule| json!({ "number": rule.number, "pattern": rule.pattern, "at": rule.at }));
     let options = found.options.iter().map(|option| {
         json!({
             "name": option.name,
