@@ -30,10 +30,12 @@ use crate::stored::{Content, Stored};
 use crate::tier::{ByteTier, TierCounters};
 
 mod cache_backend;
+mod connections;
 mod formats;
 mod stacked;
 
 use cache_backend::CacheBackend;
+pub(crate) use connections::Connections;
 use formats::Formats;
 pub(crate) use stacked::caches_below;
 use stacked::{home, home_of, in_order};
@@ -50,6 +52,7 @@ pub(crate) struct Assembler {
     registry: Registry,
     clock: Arc<dyn Clock>,
     linked: Arc<Linked>,
+    connections: Connections,
 }
 
 /// A cache without its types: the engine, and what its store will be.
@@ -73,9 +76,13 @@ struct Front {
 }
 
 impl Assembler {
-    pub(crate) async fn new(registry: Registry, clock: Arc<dyn Clock>) -> Self {
+    pub(crate) async fn new(
+        registry: Registry,
+        clock: Arc<dyn Clock>,
+        connections: Connections,
+    ) -> Self {
         let linked = Arc::new(formats::linked(&registry, &clock).await);
-        Self { registry, clock, linked }
+        Self { registry, clock, linked, connections }
     }
 
     pub(crate) fn clock(&self) -> &Arc<dyn Clock> {
@@ -250,6 +257,7 @@ impl Assembler {
             .path(node.path.clone())
             .policy(policy)
             .max_value_bytes(spec.greatest_value_bytes());
+        let context = self.connections.lend(context, &node.options, &self.registry).await?;
         let built = factory.build(node.options.clone(), &context).await;
         built.map_err(|error| {
             error.with("cache", &spec.name).with("tier", tier.tier).with("option", &node.path)
