@@ -89,11 +89,11 @@ need_redis() {
     fi
     if [ -z "${LARDER_REDIS_SERVER:-}" ] && command -v apt-get >/dev/null && [ "$(id -u)" = 0 ]; then
         apt-get update &&
-            DEBIAN_FRONTEND=noninteractive apt-get install -y redis-server redis-sentinel redis-tools ||
+            DEBIAN_FRONTEND=noninteractive apt-get install -y redis-server redis-tools ||
             die "redis-server is missing and could not be installed. Run: apt-get install redis-server"
         return
     fi
-    die "${LARDER_REDIS_SERVER:-redis-server} or redis-cli is missing. Install Redis 7.0 or later; on Debian: sudo apt-get install redis-server redis-sentinel redis-tools"
+    die "${LARDER_REDIS_SERVER:-redis-server} or redis-cli is missing. Install Redis 7.0 or later; on Debian: sudo apt-get install redis-server redis-tools"
 }
 
 # ── sections ──

@@ -189,8 +189,8 @@ pub trait Backend: Send + Sync + fmt::Debug + 'static {
     /// # Behaviour
     ///
     /// At most one lease per key is granted at a time. It ends when it is
-    /// [released](Self::release) or [filled](Self::fill), when its time is over, or when the key is
-    /// written or deleted.
+    /// [released](Self::release) or [filled](Self::fill), when its time is over, when the key is
+    /// written or deleted, or when everything is cleared.
     ///
     /// # Errors
     ///
@@ -206,7 +206,8 @@ pub trait Backend: Send + Sync + fmt::Debug + 'static {
     /// # Behaviour
     ///
     /// * The lease is checked and the entry stored in one step: a holder that was paused past the
-    ///   end of its lease stores nothing, and neither does one whose key was written or deleted.
+    ///   end of its lease stores nothing, and neither does one whose key was written, deleted or
+    ///   cleared.
     /// * When it is `false` nothing has changed.
     ///
     /// # Errors

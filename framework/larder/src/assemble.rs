@@ -29,10 +29,12 @@ use crate::stored::{Content, Stored};
 use crate::tier::{ByteTier, TierCounters};
 
 mod cache_backend;
+mod connections;
 mod formats;
 mod stacked;
 
 use cache_backend::CacheBackend;
+pub(crate) use connections::Connections;
 use formats::Formats;
 pub(crate) use stacked::caches_below;
 use stacked::{home, home_of, in_order};
@@ -49,6 +51,7 @@ pub(crate) struct Assembler {
     registry: Registry,
     clock: Arc<dyn Clock>,
     linked: Arc<Linked>,
+    connections: Connections,
 }
 
 /// A cache without its types: the engine, and what its store will be.
@@ -72,9 +75,13 @@ struct Front {
 }
 
 impl Assembler {
-    pub(crate) async fn new(registry: Registry, clock: Arc<dyn Clock>) -> Self {
+    pub(crate) async fn new(
+        registry: Registry,
+        clock: Arc<dyn Clock>,
+        connections: Connections,
+    ) -> Self {
         let linked = Arc::new(formats::linked(&registry, &clock).await);
-        Self { registry, clock, linked }
+        Self { registry, clock, linked, connections }
     }
 
     pub(crate) fn clock(&self) -> &Arc<dyn Clock> {
@@ -248,6 +255,7 @@ impl Assembler {
             .path(node.path.clone())
             .policy(policy)
             .max_value_bytes(spec.max_value_bytes);
+        let context = self.connections.lend(context, &node.options, &self.registry).await?;
         let built = factory.build(node.options.clone(), &context).await;
         built.map_err(|error| {
             error.with("cache", &spec.name).with("tier", tier.tier).with("option", &node.path)

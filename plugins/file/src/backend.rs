@@ -166,6 +166,16 @@ impl Backend for FileBackend {
         self.run(move |directory, _| directory.lease(&key, duration)).await
     }
 
+    async fn fill(&self, key: &str, entry: Entry, token: u64) -> Result<bool> {
+        let key = key.to_owned();
+        self.run(move |directory, cancelled| directory.fill(&key, &entry, token, cancelled)).await
+    }
+
+    async fn release(&self, key: &str, token: u64) -> Result<bool> {
+        let key = key.to_owned();
+        self.run(move |directory, _| directory.release(&key, token)).await
+    }
+
     async fn meta(&self, key: &str) -> Result<Option<EntryMeta>> {
         let key = key.to_owned();
         self.run(move |directory, _| directory.meta(&key)).await

@@ -2,7 +2,8 @@
 //!
 //! A lease is a file named like the entry, locked by the process that has it and removed when the
 //! key is written or deleted. The kernel unlocks it when that process ends, so nobody waits for the
-//! dead. It holds the token and the end of the lease, big endian.
+//! dead. It holds the token, the end of the lease and the epoch of the cache, big endian: whoever
+//! clears the cache ends all leases by that.
 
 use std::collections::HashMap;
 use std::fs::{File, TryLockError};
@@ -28,6 +29,42 @@ pub(crate) struct Leases(Mutex<HashMap<EntryName, Held>>);
 struct Held {
     _file: File,
     until: Timestamp,
+}
+
+/// How long the text of a lease is.
+const LENGTH: usize = 20;
+
+/// What stands in the file of a lease.
+#[derive(Clone, Copy, Debug)]
+struct Text {
+    token: u64,
+    until: Timestamp,
+    epoch: u32,
+}
+
+impl Text {
+    fn to_bytes(self) -> [u8; LENGTH] {
+        let mut bytes = [0; LENGTH];
+        bytes[..8].copy_from_slice(&self.token.to_be_bytes());
+        bytes[8..16].copy_from_slice(&self.until.as_micros().to_be_bytes());
+        bytes[16..].copy_from_slice(&self.epoch.to_be_bytes());
+        bytes
+    }
+
+    /// What cannot be read is not yet written: a lease that is over at once.
+    fn read(file: &File) -> Self {
+        let mut bytes = [0; LENGTH];
+        platform::read_at(file, &mut bytes, 0).ok();
+        let number = |at: usize| bytes[at..at + 8].iter().fold(0, |n, b| n << 8 | u64::from(*b));
+        let epoch = bytes[16..].iter().fold(0, |n, b| n << 8 | u32::from(*b));
+        Self { token: number(0), until: Timestamp::from_micros(number(8)), epoch }
+    }
+
+    /// How long it lasts yet.
+    fn remaining(self, home: &Home, now: Timestamp) -> Option<Duration> {
+        let remaining = self.until.since(now);
+        (self.epoch == home.meta.epoch && !remaining.is_zero()).then_some(remaining)
+    }
 }
 
 impl Leases {
@@ -71,6 +108,28 @@ impl Directory {
         self.grant(&home, name, duration).map_err(at)
     }
 
+    /// Gives a lease back; whether it still held.
+    pub(crate) fn release(&self, key: &str, token: u64) -> Result<bool> {
+        key::check_text(key)?;
+        let home = self.home()?;
+        let name = self.name(&home, key);
+        let _guard = home.lock_shard(name.shard());
+        let still_held = self.is_leased(&home, name, token);
+        if still_held {
+            self.leases.end(&home, name);
+        }
+        Ok(still_held)
+    }
+
+    /// Whether the lease of this token holds. Who acts on it has the lock of the shard.
+    pub(crate) fn is_leased(&self, home: &Home, name: EntryName, token: u64) -> bool {
+        let file = home.leases.file(&name.to_string(), Access::Read);
+        file.is_ok_and(|file| {
+            let text = Text::read(&file);
+            text.token == token && text.remaining(home, self.now()).is_some()
+        })
+    }
+
     fn held_by_another(&self, home: &Home, name: EntryName) -> io::Result<Option<Duration>> {
         let file = match home.leases.file(&name.to_string(), Access::Patch) {
             Ok(file) => file,
@@ -85,21 +144,15 @@ impl Directory {
             Err(TryLockError::WouldBlock) => {}
             Err(TryLockError::Error(error)) => return Err(error),
         }
-        let mut until = [0; 8];
-        // What cannot be read is not yet written: a lease that is over at once.
-        platform::read_at(&file, &mut until, 8).ok();
-        let remaining = Timestamp::from_micros(u64::from_be_bytes(until)).since(self.now());
-        Ok((!remaining.is_zero()).then_some(remaining))
+        Ok(Text::read(&file).remaining(home, self.now()))
     }
 
     fn grant(&self, home: &Home, name: EntryName, duration: Duration) -> io::Result<Lease> {
         let file = home.leases.file(&name.to_string(), Access::Create)?;
         file.try_lock().map_err(io::Error::from)?;
         let (token, until) = (fastrand::u64(..), self.now().after(duration));
-        let mut text = [0; 16];
-        text[..8].copy_from_slice(&token.to_be_bytes());
-        text[8..].copy_from_slice(&until.as_micros().to_be_bytes());
-        platform::write_at(&file, &text, 0)?;
+        let text = Text { token, until, epoch: home.meta.epoch };
+        platform::write_at(&file, &text.to_bytes(), 0)?;
         self.leases.keep(name, Held { _file: file, until }, self.now());
         Ok(Lease::Granted { token })
     }

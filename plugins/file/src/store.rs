@@ -24,23 +24,33 @@ const ATTEMPTS: usize = 3;
 struct Write<'a> {
     key: &'a str,
     entry: &'a Entry,
-    /// It is stored only where nothing as new as this is.
-    newer_than: Option<Stamp>,
+    only: Only,
     cancelled: &'a Cancelled,
+}
+
+/// Where an entry is stored.
+#[derive(Clone, Copy)]
+enum Only {
+    /// In place of anything.
+    Always,
+    /// Where the lease of this token holds.
+    Leased(u64),
+    /// Where nothing as new as this is.
+    NewerThan(Stamp),
 }
 
 /// What became of a write.
 enum Outcome {
     /// It is in place; what the cache holds, about.
     Stored(Amount),
-    /// Nobody waits for it any more, or something as new is there.
+    /// Nobody waits for it any more, or it is not to be stored here.
     Declined,
 }
 
 impl Directory {
     /// Stores an entry. When it fails there is no entry of this key afterwards.
     pub(crate) fn set(&self, key: &str, entry: &Entry, cancelled: &Cancelled) -> Result<()> {
-        self.write(&Write { key, entry, newer_than: None, cancelled }).map(|_| ())
+        self.write(&Write { key, entry, only: Only::Always, cancelled }).map(|_| ())
     }
 
     /// Stores an entry unless one as new is there; whether it did.
@@ -50,8 +60,24 @@ impl Directory {
         entry: &Entry,
         cancelled: &Cancelled,
     ) -> Result<bool> {
-        let newer_than = Some(entry.meta.stamp);
-        self.write(&Write { key, entry, newer_than, cancelled })
+        self.write(&Write { key, entry, only: Only::NewerThan(entry.meta.stamp), cancelled })
+    }
+
+    /// Stores an entry under a lease and ends that; whether it still held.
+    pub(crate) fn fill(
+        &self,
+        key: &str,
+        entry: &Entry,
+        token: u64,
+        cancelled: &Cancelled,
+    ) -> Result<bool> {
+        key::check_text(key)?;
+        let home = self.home()?;
+        // Before anything is tried that may fail: who lost the lease changes nothing.
+        if !self.is_leased(&home, self.name(&home, key), token) {
+            return Ok(false);
+        }
+        self.write(&Write { key, entry, only: Only::Leased(token), cancelled })
     }
 
     fn write(&self, write: &Write<'_>) -> Result<bool> {
@@ -150,9 +176,12 @@ impl Directory {
         let is_durable = self.durability == Durability::Full;
         let dir = home.make_shard(name.shard(), is_durable)?;
         let guard = home.lock_shard(name.shard());
-        let is_too_old =
-            write.newer_than.is_some_and(|stamp| self.is_there(home, name, write.key, stamp));
-        if is_cancelled(write.cancelled) || is_too_old {
+        let is_wanted = match write.only {
+            Only::Always => true,
+            Only::Leased(token) => self.is_leased(home, name, token),
+            Only::NewerThan(stamp) => !self.is_there(home, name, write.key, stamp),
+        };
+        if is_cancelled(write.cancelled) || !is_wanted {
             return Ok(Outcome::Declined);
         }
         let went = self.put_in_place(&mut aside, &dir, &name.to_string())?;

@@ -8,7 +8,8 @@
 //! | [`lives`] | entries end with their hard deadline; `touch` |
 //! | [`scans`] | every key is listed |
 //! | [`sharing`] | what outlives a process, and what two of them see |
-//! | [`versions`] | `put_if_newer` and leases |
+//! | [`leases`] | one of many loads, and only who has the lease stores |
+//! | [`versions`] | `put_if_newer` |
 //! | [`tasks`] | many callers at a time, and callers that go away |
 //! | [`damage`] | changed files are never read as values |
 //! | [`chance`] | long random runs beside a simple model |
@@ -29,6 +30,7 @@ pub mod chance;
 pub mod damage;
 pub mod entries;
 pub mod keys;
+pub mod leases;
 pub mod lives;
 pub mod scans;
 pub mod sharing;
@@ -79,8 +81,12 @@ macro_rules! backend {
                 sharing::what_one_process_stores_all_others_see
                 sharing::what_was_cleared_stays_away_after_a_restart
                 sharing::what_was_stored_is_there_after_a_restart
-                versions::a_lease_ends_with_a_write_a_delete_and_its_time
-                versions::at_most_one_of_many_gets_the_lease
+                leases::a_lease_ends_with_a_write_a_delete_and_its_time
+                leases::a_lost_lease_fills_nothing
+                leases::a_released_lease_can_be_taken_at_once
+                leases::a_write_wins_over_a_fill_in_whatever_order
+                leases::at_most_one_of_many_gets_the_lease
+                leases::what_is_loaded_under_a_lease_is_stored_once
                 versions::only_what_is_newer_is_put
                 versions::the_newest_of_many_writers_stays
                 tasks::a_caller_that_goes_away_leaves_a_whole_entry_or_none
@@ -217,6 +223,7 @@ mod tests {
             ("damage", include_str!("backend/damage.rs")),
             ("entries", include_str!("backend/entries.rs")),
             ("keys", include_str!("backend/keys.rs")),
+            ("leases", include_str!("backend/leases.rs")),
             ("lives", include_str!("backend/lives.rs")),
             ("scans", include_str!("backend/scans.rs")),
             ("sharing", include_str!("backend/sharing.rs")),

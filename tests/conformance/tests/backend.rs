@@ -63,8 +63,16 @@ fn every_fault_is_found() {
     finds!(Forgets: sharing::what_one_process_stores_all_others_see);
     finds!(PutsTheEqual: versions::only_what_is_newer_is_put);
     finds!(PutsTheOlder: versions::the_newest_of_many_writers_stays);
-    finds!(LeasesTwice: versions::at_most_one_of_many_gets_the_lease);
-    finds!(LeasesForEver: versions::a_lease_ends_with_a_write_a_delete_and_its_time);
+    finds!(LeasesTwice: leases::at_most_one_of_many_gets_the_lease);
+    finds!(LeasesForEver: leases::a_lease_ends_with_a_write_a_delete_and_its_time);
+    finds!(LeasesForEver: leases::a_write_wins_over_a_fill_in_whatever_order);
+    finds!(ClearKeepsLeases: leases::a_lease_ends_with_a_write_a_delete_and_its_time);
+    finds!(ClearKeepsLeases: leases::a_lost_lease_fills_nothing);
+    finds!(FillsAnyway: leases::a_lost_lease_fills_nothing);
+    finds!(FillsAnyway: leases::what_is_loaded_under_a_lease_is_stored_once);
+    finds!(FillsLate: leases::a_lost_lease_fills_nothing);
+    finds!(ReleasesForAll: leases::a_released_lease_can_be_taken_at_once);
+    finds!(ReleasesNothing: leases::a_released_lease_can_be_taken_at_once);
     finds!(WritesInParts: tasks::a_caller_that_goes_away_leaves_a_whole_entry_or_none);
     finds!(WritesInParts: tasks::many_callers_see_whole_values_of_their_keys);
     finds!(TrustsFiles: damage::changed_files_are_never_read_as_values);

@@ -1,9 +1,6 @@
-//! Writes that know which is newer, and leases.
-
-use std::time::Duration;
+//! Writes that know which is newer.
 
 use futures_util::future::join_all;
-use larder_core::backend::Lease;
 use larder_core::{Backend, Capabilities, Entry, ErrorKind, Stamp, Timestamp};
 
 use super::{Subject, entry};
@@ -57,44 +54,6 @@ pub async fn the_newest_of_many_writers_stays(subject: &Subject) {
     assert_eq!(backend.get("42").await.must(), Some(stamped(1032, 0)));
 }
 
-/// One of those who ask at the same time loads, the others are told to wait.
-pub async fn at_most_one_of_many_gets_the_lease(subject: &Subject) {
-    let backend = subject.open().await;
-    if !can_lease(&*backend).await {
-        return;
-    }
-    for key in ["a", "b"] {
-        let asked = (0..32).map(|_| backend.lease(key, Duration::from_secs(10)));
-        let answers = join_all(asked).await.into_iter().map(Must::must);
-        let granted = answers.filter(|lease| matches!(lease, Lease::Granted { .. })).count();
-        assert_eq!(granted, 1, "leases of {key}");
-    }
-}
-
-/// Whichever comes first.
-pub async fn a_lease_ends_with_a_write_a_delete_and_its_time(subject: &Subject) {
-    let backend = subject.open().await;
-    if !can_lease(&*backend).await {
-        return;
-    }
-    let mut tokens = Vec::new();
-    for round in 0..4 {
-        match backend.lease("42", Duration::from_secs(10)).await.must() {
-            Lease::Granted { token } => tokens.push(token),
-            other => panic!("{other:?} in round {round}"),
-        }
-        let second = backend.lease("42", Duration::from_secs(10)).await.must();
-        assert!(matches!(second, Lease::Held { .. }), "{second:?} in round {round}");
-        match round {
-            0 => backend.set("42", entry(b"value")).await.must(),
-            1 => assert!(backend.delete("42").await.must()),
-            _ => subject.advance(Duration::from_secs(10)),
-        }
-    }
-    tokens.dedup();
-    assert_eq!(tokens.len(), 4, "a token proves one lease");
-}
-
 fn stamped(micros: u64, origin: u32) -> Entry {
     let mut entry = entry(format!("{micros}.{origin}").as_bytes());
     entry.meta.stamp = Stamp { time: Timestamp::from_micros(micros), origin };
@@ -106,15 +65,6 @@ async fn can_put_if_newer(backend: &dyn Backend) -> bool {
     if !declared {
         let error = backend.put_if_newer("42", entry(b"")).await.must_fail();
         assert_eq!(error.kind(), ErrorKind::Unsupported, "`PUT_IF_NEWER` is not declared");
-    }
-    declared
-}
-
-async fn can_lease(backend: &dyn Backend) -> bool {
-    let declared = backend.capabilities().contains(Capabilities::LEASE);
-    if !declared {
-        let error = backend.lease("42", Duration::from_secs(1)).await.must_fail();
-        assert_eq!(error.kind(), ErrorKind::Unsupported, "`LEASE` is not declared");
     }
     declared
 }

@@ -22,11 +22,14 @@ use tokio::task::yield_now;
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub(crate) enum Fault {
     None,
+    ClearKeepsLeases,
     ClearsHalf,
     CutsLargeValues,
     CutsLongKeys,
     DeletesTwice,
     DropsTombstones,
+    FillsAnyway,
+    FillsLate,
     FoldsCase,
     Forgets,
     HidesTheStale,
@@ -39,6 +42,8 @@ pub(crate) enum Fault {
     PanicsWhenClosed,
     PutsTheEqual,
     PutsTheOlder,
+    ReleasesForAll,
+    ReleasesNothing,
     SkipsAPage,
     SortsBatches,
     TouchesStamps,
@@ -120,6 +125,13 @@ impl Notebook {
         let is_gone = entry.meta.is_dead(now) && !self.is(Fault::KeepsTheDead)
             || entry.meta.is_stale(now) && self.is(Fault::HidesTheStale);
         (!is_gone).then_some(entry)
+    }
+
+    fn holds(&self, page: &Page, key: &str, token: u64) -> bool {
+        let now = self.clock.wall();
+        page.leases
+            .get(key)
+            .is_some_and(|(end, held)| *held == token && (*end > now || self.is(Fault::FillsLate)))
     }
 
     fn store(&self, page: &mut Page, key: &str, mut entry: Entry) {
@@ -241,6 +253,9 @@ impl Backend for Notebook {
             let kept = page.entries.pop_first().filter(|_| self.is(Fault::ClearsHalf));
             page.entries.clear();
             page.entries.extend(kept);
+            if !self.is(Fault::ClearKeepsLeases) {
+                page.leases.clear();
+            }
         });
         Ok(())
     }
@@ -325,6 +340,33 @@ impl Backend for Notebook {
             *tokens += 1;
             page.leases.insert(key.to_owned(), (now.after(duration), *tokens));
             Lease::Granted { token: *tokens }
+        }))
+    }
+
+    async fn fill(&self, key: &str, entry: Entry, token: u64) -> Result<bool> {
+        if !self.capabilities.contains(Capabilities::LEASE) {
+            return Err(unsupported());
+        }
+        Ok(self.with(|page, _| {
+            let is_held = self.holds(page, key, token) || self.is(Fault::FillsAnyway);
+            if is_held {
+                self.store(page, key, entry);
+                page.leases.remove(key);
+            }
+            is_held
+        }))
+    }
+
+    async fn release(&self, key: &str, token: u64) -> Result<bool> {
+        if !self.capabilities.contains(Capabilities::LEASE) {
+            return Err(unsupported());
+        }
+        Ok(self.with(|page, _| {
+            let is_held = self.holds(page, key, token) || self.is(Fault::ReleasesForAll);
+            if is_held && !self.is(Fault::ReleasesNothing) {
+                page.leases.remove(key);
+            }
+            is_held
         }))
     }
 
