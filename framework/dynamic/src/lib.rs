@@ -16,6 +16,12 @@
 //! runs, and do not confine it.
 #![expect(unsafe_code, reason = "structs and functions of foreign libraries are used here")]
 
+pub mod adapt;
+mod borrow;
+mod guard;
+pub mod host;
 pub mod library;
+#[cfg(test)]
+mod testing;
 
 pub use library::{Component, Library, Table};
