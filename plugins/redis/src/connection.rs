@@ -47,10 +47,8 @@ pub(crate) enum Lane {
     /// Commands whose values are below 64 KiB, and whose answers are as well.
     Small,
     /// All others.
-    #[cfg_attr(not(test), expect(dead_code, reason = "the backend sends large values"))]
     Bulk,
     /// Commands that wait at the server, such as `XREAD BLOCK`.
-    #[cfg_attr(not(test), expect(dead_code, reason = "the invalidation log waits at the server"))]
     Blocking,
 }
 
@@ -228,3 +226,6 @@ impl fmt::Debug for RedisConnection {
             .finish_non_exhaustive()
     }
 }
+
+#[cfg(test)]
+mod tests;

@@ -64,13 +64,23 @@ impl Failure {
             .hint("look at the server and the network between, or raise `connect_timeout`")
     }
 
+    /// The server says nothing when it is asked to encrypt.
+    pub(crate) fn silent() -> Self {
+        Self::away("the server did not answer in time while TLS was set up").hint(
+            "look at the server; a server without TLS says nothing either, and is reached with \
+             `redis://`",
+        )
+    }
+
     /// The server answered a command of the greeting with an error.
     pub(crate) fn refused(command: &str, error: &ServerError) -> Self {
         let said = error.details().unwrap_or_default();
         match error.code() {
             "WRONGPASS" => Self::new(Reason::Login, "the server refuses the user or the password")
-                .hint("correct `username` and `password`; with `password_file` a new password is \
-                       picked up without a restart"),
+                .hint(
+                    "correct `username` and `password`; with `password_file` a new password is \
+                       picked up without a restart",
+                ),
             "NOAUTH" => Self::new(Reason::Login, "the server asks for a password")
                 .hint("add `password`, or `password_file`"),
             "NOPERM" => Self::new(Reason::Login, format!("the user may not use `{command}`"))
@@ -112,7 +122,6 @@ pub(crate) fn timed_out(limit: std::time::Duration) -> CacheError {
 }
 
 /// The error of a command that the server answered with an error.
-#[expect(dead_code, reason = "the backend turns the answers of its commands into errors")]
 pub(crate) fn of_answer(error: &ServerError) -> CacheError {
     let (code, said) = (error.code(), error.details().unwrap_or_default());
     let (kind, message, hint) = match code {

@@ -76,15 +76,16 @@ fn authorities(ca: Option<&Path>) -> Result<RootCertStore, Failure> {
         return Ok(store);
     };
     for certificate in certificates(path)? {
-        store.add(certificate).map_err(|error| unreadable("authority", path, &error.to_string()))?;
+        store
+            .add(certificate)
+            .map_err(|error| unreadable("authority", path, &error.to_string()))?;
     }
     Ok(store)
 }
 
 fn certificates(path: &Path) -> Result<Vec<CertificateDer<'static>>, Failure> {
     let read = CertificateDer::pem_file_iter(path).and_then(Iterator::collect::<Result<Vec<_>, _>>);
-    let certificates =
-        read.map_err(|error| unreadable("certificate", path, &error.to_string()))?;
+    let certificates = read.map_err(|error| unreadable("certificate", path, &error.to_string()))?;
     if certificates.is_empty() {
         return Err(unreadable("certificate", path, "it holds none"));
     }

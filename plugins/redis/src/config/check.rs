@@ -189,3 +189,6 @@ fn limits(
         }
     }
 }
+
+#[cfg(test)]
+mod tests;

@@ -4,7 +4,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use larder_core::Clock;
-use redis::{Pipeline, ServerError, Value};
+use redis::{Pipeline, Value};
 use tokio::time::Instant;
 
 use super::link::{Link, Lost};
@@ -57,32 +57,24 @@ pub(crate) async fn greet(
     expect: Expect,
     deadline: Instant,
 ) -> Result<Facts, Failure> {
-    let mut commands = redis::pipe();
-    hello(&mut commands, credentials);
-    if db != 0 {
-        commands.cmd("SELECT").arg(db);
-    }
-    let select = usize::from(db != 0);
-    if expect != Expect::Sentinel {
-        commands.cmd("INFO");
-        commands.cmd("COMMAND").arg("INFO").arg(COMMANDS);
-    }
-    let answers = ask(link, &commands, deadline).await?;
-    let hello = answer(&answers, 0, "HELLO")?;
-    if select == 1 {
-        answer(&answers, 1, "SELECT")?;
-    }
-    let mut facts = Facts { version: text(field(hello, "version")), ..Facts::default() };
-    check_mode(&text(field(hello, "mode")), expect)?;
+    let hello = say_hello(link, credentials, deadline).await?;
+    let mut facts = Facts { version: text(field(&hello, "version")), ..Facts::default() };
+    check_mode(&text(field(&hello, "mode")), expect)?;
     if expect == Expect::Sentinel {
         return Ok(facts);
     }
     check_version(&facts.version)?;
+    let mut commands = redis::pipe();
+    commands.cmd("SELECT").arg(db).cmd("INFO").cmd("COMMAND").arg("INFO").arg(COMMANDS);
+    let answers = ask(link, &commands, deadline).await?;
+    if db != 0 {
+        answer(&answers, 0, "SELECT")?;
+    }
     // What the user may not ask for stays unknown; it is needed for better messages only.
-    if let Ok(info) = answer(&answers, 1 + select, "INFO") {
+    if let Ok(info) = answer(&answers, 1, "INFO") {
         read_info(&text(Some(info)), expect, &mut facts)?;
     }
-    if let Ok(Value::Array(known)) = answer(&answers, 2 + select, "COMMAND") {
+    if let Ok(Value::Array(known)) = answer(&answers, 2, "COMMAND") {
         check_commands(known)?;
     }
     Ok(facts)
@@ -99,14 +91,11 @@ pub(crate) async fn log_in(
     db: u32,
     deadline: Instant,
 ) -> Result<(), Failure> {
-    let mut commands = redis::pipe();
-    hello(&mut commands, credentials);
+    say_hello(link, credentials, deadline).await?;
     if db != 0 {
+        let mut commands = redis::pipe();
         commands.cmd("SELECT").arg(db);
-    }
-    let answers = ask(link, &commands, deadline).await?;
-    for (index, command) in ["HELLO", "SELECT"].into_iter().enumerate().take(commands.len()) {
-        answer(&answers, index, command)?;
+        answer(&ask(link, &commands, deadline).await?, 0, "SELECT")?;
     }
     Ok(())
 }
@@ -124,18 +113,27 @@ pub(crate) async fn clock_offset(link: &Link, clock: &Arc<dyn Clock>) -> Option<
         return None;
     };
     let number = |part: Option<&Value>| text(part).parse::<i64>().ok();
-    let server = number(parts.first())?.checked_mul(1_000_000)?.checked_add(number(parts.get(1))?)?;
+    let server =
+        number(parts.first())?.checked_mul(1_000_000)?.checked_add(number(parts.get(1))?)?;
     let ours = i64::try_from(before / 2 + after / 2).ok()?;
     Some(server - ours)
 }
 
-fn hello(commands: &mut Pipeline, credentials: &Credentials) {
+/// Says who we are, and nothing else: a server that refuses us may close the connection at once.
+async fn say_hello(
+    link: &Link,
+    credentials: &Credentials,
+    deadline: Instant,
+) -> Result<Value, Failure> {
+    let mut commands = redis::pipe();
     commands.cmd("HELLO").arg(3);
     if let Some(password) = &credentials.password {
         let user = credentials.username.as_deref().unwrap_or("default");
         commands.arg("AUTH").arg(user).arg(password.expose());
     }
     commands.arg("SETNAME").arg("larder");
+    let answers = ask(link, &commands, deadline).await?;
+    answer(&answers, 0, "HELLO").cloned()
 }
 
 async fn ask(link: &Link, commands: &Pipeline, deadline: Instant) -> Result<Vec<Value>, Failure> {
@@ -143,8 +141,8 @@ async fn ask(link: &Link, commands: &Pipeline, deadline: Instant) -> Result<Vec<
         (Some(fault), _) => fault,
         (None, Lost::Late) => Failure::slow("greeting"),
         (None, _) => Failure::away("the server closes the connection").hint(
-            "look at its log; a server with TLS does this to connections in the clear, which are \
-             those of `redis://`",
+            "look at its log: it may have as many clients as `maxclients` allows, or it may expect \
+             TLS, which is `rediss://`",
         ),
     })
 }
@@ -152,15 +150,13 @@ async fn ask(link: &Link, commands: &Pipeline, deadline: Instant) -> Result<Vec<
 /// The answer to a command of the greeting.
 fn answer<'a>(answers: &'a [Value], index: usize, command: &str) -> Result<&'a Value, Failure> {
     match answers.get(index) {
-        Some(Value::ServerError(error)) => Err(refusal(command, error)),
+        Some(Value::ServerError(error)) => Err(Failure::refused(command, error)),
         Some(value) => Ok(value),
-        None => Err(Failure::setup(format!("the server does not answer `{command}` as Redis does"))
-            .hint("correct the address; it may be another kind of server")),
+        None => {
+            Err(Failure::setup(format!("the server does not answer `{command}` as Redis does"))
+                .hint("correct the address; it may be another kind of server"))
+        }
     }
-}
-
-fn refusal(command: &str, error: &ServerError) -> Failure {
-    Failure::refused(command, error)
 }
 
 fn check_mode(mode: &str, expect: Expect) -> Result<(), Failure> {

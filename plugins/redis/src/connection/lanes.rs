@@ -6,9 +6,9 @@ use std::sync::{Arc, PoisonError, RwLock};
 use tokio::sync::Mutex;
 use tokio::time::{Instant, timeout_at};
 
+use super::Lane;
 use super::greeting::{Facts, log_in};
 use super::link::{Link, Pulse};
-use super::Lane;
 use crate::config::{Address, Credentials, Settings};
 use crate::error::Failure;
 
@@ -106,7 +106,8 @@ impl Lanes {
         if let Some(link) = spare.usable() {
             return Ok(link);
         }
-        let link = Link::open(&self.address, self.settings.tls.as_ref(), is_blocking).await?;
+        let tls = self.settings.tls.as_ref();
+        let link = Link::open(&self.address, tls, is_blocking, deadline).await?;
         log_in(&link, &self.credentials, self.settings.db, deadline).await?;
         let link = Arc::new(link);
         let mut known = spare.link.write().unwrap_or_else(PoisonError::into_inner);

@@ -112,14 +112,15 @@ impl Link {
     ///
     /// # Errors
     ///
-    /// Why it could not.
+    /// Why it could not before the deadline.
     pub(crate) async fn open(
         address: &Address,
         tls: Option<&TlsOptions>,
         is_blocking: bool,
+        deadline: Instant,
     ) -> Result<Self, Failure> {
         let traffic = Arc::new(Traffic::default());
-        let stream = Stream::connect(address, tls, Arc::clone(&traffic)).await?;
+        let stream = Stream::connect(address, tls, Arc::clone(&traffic), deadline).await?;
         let config = AsyncConnectionConfig::new()
             .set_response_timeout(None)
             .set_connection_timeout(None)

@@ -11,6 +11,7 @@ use std::time::Duration;
 use redis::io::tcp::socket2::{SockRef, TcpKeepalive};
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 use tokio::net::TcpStream;
+use tokio::time::{Instant, timeout_at};
 
 use crate::config::{Address, TlsOptions};
 use crate::error::Failure;
@@ -57,19 +58,27 @@ impl Stream {
     ///
     /// # Errors
     ///
-    /// Why it could not.
+    /// Why it could not before the deadline.
     pub(crate) async fn connect(
         address: &Address,
         tls: Option<&TlsOptions>,
         traffic: Arc<Traffic>,
+        deadline: Instant,
     ) -> Result<Self, Failure> {
-        let bytes: Box<dyn Bytes> = match (address, tls) {
-            (Address::Tcp { host, port }, None) => Box::new(tcp(host, *port).await?),
-            (Address::Tcp { host, port }, Some(options)) => {
-                let stream = tcp(host, *port).await?;
-                Box::new(tls::encrypt(options, host, stream).await?)
+        let bytes: Box<dyn Bytes> = match address {
+            Address::Tcp { host, port } => {
+                let connected = timeout_at(deadline, tcp(host, *port)).await;
+                let stream = connected.unwrap_or_else(|_| Err(Failure::slow("connecting")))?;
+                match tls {
+                    Some(options) => {
+                        let encrypting = tls::encrypt(options, host, stream);
+                        let encrypted = timeout_at(deadline, encrypting).await;
+                        Box::new(encrypted.unwrap_or_else(|_| Err(Failure::silent()))?)
+                    }
+                    None => Box::new(stream),
+                }
             }
-            (Address::Unix(path), _) => socket_file(path).await?,
+            Address::Unix(path) => socket_file(path).await?,
         };
         Ok(Self { bytes, traffic })
     }
@@ -104,7 +113,8 @@ async fn socket_file(path: &std::path::Path) -> Result<Box<dyn Bytes>, Failure> 
 
 #[cfg(not(unix))]
 async fn socket_file(_: &std::path::Path) -> Result<Box<dyn Bytes>, Failure> {
-    let failure = Failure::setup("socket files work on Unix only").hint("write `redis://host:port`");
+    let failure =
+        Failure::setup("socket files work on Unix only").hint("write `redis://host:port`");
     std::future::ready(Err(failure)).await
 }
 

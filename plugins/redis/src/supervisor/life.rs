@@ -101,14 +101,9 @@ impl Core {
 
     /// Connects to a server and greets it.
     async fn open(&self, address: &Address, credentials: &Credentials) -> Result<Lanes, Failure> {
-        let limit = self.settings.connect_timeout;
-        let opening = async {
-            let link = Link::open(address, self.settings.tls.as_ref(), false).await?;
-            let facts = self.verify(&link, credentials, Instant::now() + limit).await?;
-            Ok((link, facts))
-        };
-        let opened = timeout(limit, opening).await;
-        let (link, facts) = opened.unwrap_or_else(|_| Err(Failure::slow("connecting")))?;
+        let deadline = Instant::now() + self.settings.connect_timeout;
+        let link = Link::open(address, self.settings.tls.as_ref(), false, deadline).await?;
+        let facts = self.verify(&link, credentials, deadline).await?;
         let settings = Arc::clone(&self.settings);
         Ok(Lanes::new(settings, address.clone(), credentials.clone(), facts, link))
     }

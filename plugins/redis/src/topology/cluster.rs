@@ -166,9 +166,11 @@ impl Cluster {
         let mut candidates = Vec::new();
         {
             let nodes = self.nodes.read().unwrap_or_else(PoisonError::into_inner);
-            candidates.extend(nodes.iter().map(|(address, node)| {
-                (node.status().state != State::Healthy, address.clone())
-            }));
+            candidates.extend(
+                nodes.iter().map(|(address, node)| {
+                    (node.status().state != State::Healthy, address.clone())
+                }),
+            );
         }
         candidates.sort();
         let candidates = candidates.into_iter().map(|(_, address)| address);

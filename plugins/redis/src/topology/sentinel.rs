@@ -101,9 +101,9 @@ impl Sentinels {
 
     async fn open(&self, index: usize, deadline: Instant) -> Result<Link, Failure> {
         let credentials = self.login.credentials().await;
-        let credentials =
-            credentials.map_err(|error| Failure { reason: Reason::Setup, error })?;
-        let link = Link::open(&self.addresses[index], self.settings.tls.as_ref(), false).await?;
+        let credentials = credentials.map_err(|error| Failure { reason: Reason::Setup, error })?;
+        let tls = self.settings.tls.as_ref();
+        let link = Link::open(&self.addresses[index], tls, false, deadline).await?;
         greet(&link, &credentials, 0, Expect::Sentinel, deadline).await?;
         Ok(link)
     }

@@ -13,6 +13,9 @@ use crate::config::Address;
 use crate::connection::Lane;
 use crate::topology::answers::{Pauses, Trouble, part};
 
+/// How often commands are sent on at once before there is a wait.
+const QUICK_ROUNDS: u32 = 3;
+
 /// What was sent.
 #[derive(Debug)]
 pub(super) struct Sent<'a> {
@@ -43,8 +46,10 @@ impl Cluster {
     ) -> Result<Vec<Value>> {
         let mut pauses = Pauses::new(sent.deadline);
         let mut targets = vec![asked.clone(); answers.len()];
-        loop {
-            let (again, has_to_wait) = self.again(&answers, &mut targets);
+        for round in 0.. {
+            let (again, mut has_to_wait) = self.again(&answers, &mut targets);
+            // Nodes that keep sending us to each other have to agree first.
+            has_to_wait |= round >= QUICK_ROUNDS;
             if again.is_empty() || (has_to_wait && !pauses.wait().await) {
                 return Ok(answers);
             }
@@ -58,6 +63,7 @@ impl Cluster {
                 }
             }
         }
+        Ok(answers)
     }
 
     /// Which commands go where, and whether it is better to wait first.
@@ -75,7 +81,6 @@ impl Cluster {
             let mut is_asking = false;
             match trouble {
                 Trouble::Moved(slot, address) => {
-                    // Two nodes that each name the other one agree a little later.
                     has_to_wait |= targets[place] == address;
                     self.learn(slot, &address);
                     targets[place] = address;
