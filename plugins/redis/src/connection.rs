@@ -125,9 +125,9 @@ impl RedisConnection {
     ///
     /// # Errors
     ///
-    /// [`ErrorKind::Connection`](larder_core::ErrorKind::Connection) at once while the server is
-    /// down, and when the connection breaks; [`ErrorKind::Timeout`](larder_core::ErrorKind::Timeout)
-    /// when it did not answer in time.
+    /// [`Connection`](larder_core::ErrorKind::Connection) at once while the server is down, and
+    /// when the connection breaks; [`Timeout`](larder_core::ErrorKind::Timeout) when it did not
+    /// answer in time.
     ///
     /// # Cancellation
     ///

@@ -1,4 +1,4 @@
-use larder_core::{KeyPath, PluginConfig, Problems};
+use larder_core::{KeyPath, PluginConfig};
 use serde_json::{Value, json};
 
 use crate::config::{RedisClusterConfig, RedisConnectionConfig};
@@ -6,7 +6,7 @@ use crate::config::{RedisClusterConfig, RedisConnectionConfig};
 fn problems<C: PluginConfig>(options: Value) -> Vec<(String, String)> {
     let config: C = serde_json::from_value(options).unwrap();
     let found = config.validate(&KeyPath::from_segments(["main"]));
-    let found = found.err().unwrap_or_else(Problems::new);
+    let found = found.err().unwrap_or_default();
     let with_help = found.iter().filter(|problem| problem.help.is_some()).count();
     assert_eq!(with_help, found.iter().count(), "each problem says what to do");
     found.iter().map(|problem| (problem.path.to_string(), problem.message.clone())).collect()
