@@ -8,7 +8,7 @@ use serde_json::json;
 
 use super::*;
 use crate::config::Address;
-use crate::connection::link::{Link, Lost, Pulse};
+use crate::connection::link::{Link, Lost, Patience, Pulse};
 
 /// The longest that a call may take which is answered at once, on a busy machine.
 const AT_ONCE: Duration = Duration::from_millis(900);
@@ -138,6 +138,23 @@ async fn a_slow_server_is_left_alone_until_it_answers_again() {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_large_value_over_a_slow_line_is_not_taken_for_silence() {
+    let server = Redis::start();
+    let proxy = Proxy::start(server.port());
+    let options = json!({ "url": proxy.url(), "timeout": "30s" });
+    let connection = redis("upload", options).await;
+    until_up(&connection).await;
+    proxy.set(Direction::ToServer, Fault::Throttle(400_000));
+    let mut commands = redis::pipe();
+    commands.cmd("SET").arg("large").arg("x".repeat(1_300_000));
+    let began = Instant::now();
+    let answers = connection.send(Lane::Bulk, Route::Key("large"), commands).await.unwrap();
+    assert_eq!(answers, [Value::Okay]);
+    assert!(began.elapsed() > Duration::from_secs(3), "{:?}", began.elapsed());
+    assert_eq!(count("upload", telemetry::CONNECTION_LOST), 0);
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_storm_of_resets_makes_neither_a_storm_of_attempts_nor_a_leak() {
     let server = Redis::start();
     let proxy = Proxy::start(server.port());
@@ -145,7 +162,7 @@ async fn a_storm_of_resets_makes_neither_a_storm_of_attempts_nor_a_leak() {
     until_up(&connection).await;
     proxy.set(Direction::Both, Fault::Reset);
     let began = Instant::now();
-    while began.elapsed() < Duration::from_secs(3) {
+    while began.elapsed() < Duration::from_secs(2) {
         get(&connection, "k").await.unwrap_err();
         tokio::task::yield_now().await;
     }
@@ -175,7 +192,7 @@ async fn what_nobody_waits_for_any_more_does_not_pile_up_without_end() {
     let proxy = Proxy::start(server.port());
     let far = tokio::time::Instant::now() + PATIENCE;
     let address = Address::tcp("127.0.0.1", proxy.port());
-    let link = Link::open(&address, None, false, far).await.unwrap();
+    let link = Link::open(&address, None, Patience::Answers, far).await.unwrap();
     let mut ping = redis::pipe();
     ping.cmd("PING");
     link.send(&ping, far).await.unwrap();
