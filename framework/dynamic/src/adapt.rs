@@ -2,13 +2,14 @@
 //!
 //! | module | what |
 //! |---|---|
-//! | [`args`] | what a call is made with, borrowed or owned |
-//! | [`output`] | what a call puts out, taken over once |
-//! | [`failure`] | errors of libraries as [`CacheError`](larder_core::CacheError) |
-//! | [`instance`] | an instance, from create to destroy |
-//! | [`keeper`] | an instance that is called, given up and made again |
-//! | [`source`] | a component as a [`Descriptor`](larder_core::Descriptor) |
-//! | [`backend`] and others | the traits |
+//! | `args` | what a call is made with, borrowed or owned |
+//! | `output` | what a call puts out, taken over once |
+//! | `failure` | errors of libraries as [`CacheError`](larder_core::CacheError) |
+//! | `instance` | an instance, from create to destroy |
+//! | `keeper` | an instance that is called, given up and made again |
+//! | `load` | what a library registers |
+//! | `source` | a component as a [`Descriptor`](larder_core::Descriptor) |
+//! | `backend` and others | the traits |
 
 pub(crate) mod args;
 pub(crate) mod backend;
@@ -16,6 +17,7 @@ pub(crate) mod codec;
 pub(crate) mod failure;
 pub(crate) mod instance;
 pub(crate) mod keeper;
+mod load;
 pub(crate) mod output;
 pub(crate) mod policy;
 pub(crate) mod source;

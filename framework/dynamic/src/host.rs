@@ -2,11 +2,11 @@
 //!
 //! | module | what |
 //! |---|---|
-//! | [`buffer`] | bytes with an owner, which both sides keep and release |
-//! | [`instances`] | who speaks: instances by numbers that are never used again |
-//! | [`log`] | what libraries say goes to `tracing` |
-//! | [`ops`] | answers that come later |
-//! | [`sinks`] | where invalidators and replicators deliver |
+//! | `buffer` | bytes with an owner, which both sides keep and release |
+//! | `instances` | who speaks: instances by numbers that are never used again |
+//! | `log` | what libraries say goes to `tracing` |
+//! | `ops` | answers that come later |
+//! | `sinks` | where invalidators and replicators deliver |
 //!
 //! A thread of a library may call these functions at any time until the process ends, so all they
 //! touch are statics, and what they are given are numbers: that of something that is gone is

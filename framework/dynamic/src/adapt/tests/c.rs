@@ -10,10 +10,10 @@ use crate::library::Component;
 use crate::testing;
 
 static SHELF: LazyLock<&Component> =
-    LazyLock::new(|| testing::compiled("examples/plugins/c-shelf/shelf.c", &[]));
+    LazyLock::new(|| testing::compiled("c-shelf", "examples/plugins/c-shelf/shelf.c"));
 
 static CLOCK: LazyLock<&Component> =
-    LazyLock::new(|| testing::compiled("examples/plugins/c-clock/clock.c", &[]));
+    LazyLock::new(|| testing::compiled("c-clock", "examples/plugins/c-clock/clock.c"));
 
 async fn shelf(place: Place) -> Result<Arc<dyn Backend>> {
     testing::build(*SHELF, json!({"capacity": 100_000}), &place.context()).await
