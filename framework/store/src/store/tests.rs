@@ -2,6 +2,7 @@
 
 mod budget;
 mod learn;
+mod age;
 mod life;
 mod listener;
 mod many;
