@@ -22,6 +22,7 @@ use crate::fence::{Fence, Tally};
 use crate::flight::Flights;
 use crate::format::Format;
 use crate::open::TtlBy;
+use crate::settings::Settings;
 use crate::snapshot::Exported;
 use crate::stats::{CacheStats, Counters, Heat, MissCause, StatsSnapshot, StatsSource, TierStats};
 use crate::stored::{Content, Stored, StoredRef};
@@ -34,7 +35,7 @@ mod lookup;
 mod snapshot;
 mod weigh;
 
-pub(crate) use load::{BoxError, Loader, boxed};
+pub(crate) use load::{BoxError, Loader, Run, asking, boxed};
 pub(crate) use local::{Flight, Origin, can_read, read_key};
 pub(crate) use weigh::Weigh;
 
@@ -116,6 +117,12 @@ impl<K: Key, V: CacheValue> Core<K, V> {
             count(&self.engine.counters.negative_hits);
         }
         Ok(answer)
+    }
+
+    /// What the cache was told about this key.
+    #[inline]
+    pub(crate) fn settings_for<Q: CacheKey + ?Sized>(&self, _key: &Q) -> &Settings {
+        &self.engine.settings
     }
 
     /// Whether the cache is open and the key may be used.

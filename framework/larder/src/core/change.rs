@@ -9,7 +9,7 @@ use larder_store::{Full, Insert, RemovalReason};
 
 use super::{AnyCache, CacheValue, Core, Key, KeyRef, place};
 use crate::engine::Payloads;
-use crate::settings::{Lives, SetOptions};
+use crate::settings::{Lives, SetOptions, Settings};
 use crate::stored::{Content, Stored, stored};
 use crate::tier::count;
 
@@ -27,16 +27,23 @@ impl<K: Key, V: CacheValue> Core<K, V> {
     /// for under the fence: it runs code of the application.
     pub(super) fn lives<B: Borrow<K>>(
         &self,
+        settings: &Settings,
         key: impl FnOnce() -> B,
         value: Option<&V>,
         options: &SetOptions,
     ) -> Option<Lives> {
-        let (settings, clock) = (&self.engine.settings, &*self.engine.clock);
+        let clock = &*self.engine.clock;
         let Some(value) = value else {
             return settings.negative_lives(clock).filter(|lives| !lives.is_over);
         };
         let by_code = || self.ttl_by.as_ref().and_then(|ttl_by| ttl_by(key().borrow(), value));
-        let lives = settings.lives(options.ttl.or_else(by_code), options.idle_ttl, clock);
+        let mut lives = settings.lives(options.ttl.or_else(by_code), options.idle_ttl, clock);
+        if let Some(stale_for) = options.stale_for {
+            lives.stale = stale_for.duration().unwrap_or_default();
+            lives.is_aging |= !lives.stale.is_zero();
+        }
+        lives.is_aging |= options.is_aging;
+        lives.cost = options.cost;
         (!lives.is_over).then_some(lives)
     }
 
@@ -52,7 +59,8 @@ impl<K: Key, V: CacheValue> Core<K, V> {
 
     async fn set_in_tiers(&self, key: K, value: Option<V>, options: &SetOptions) -> Result<()> {
         self.check(&key)?;
-        let Some(lives) = self.lives(|| &key, value.as_ref(), options) else {
+        let Some(lives) = self.lives(self.settings_for(&key), || &key, value.as_ref(), options)
+        else {
             return self.delete(&key).await.map(drop);
         };
         check_tags(&options.tags)?;
@@ -114,7 +122,8 @@ impl<K: Key, V: CacheValue> Core<K, V> {
         };
         let deadline = lives.deadline_within(store.ttl, &*self.engine.clock);
         let weight = weight.unwrap_or_else(|| self.weigh.weigh(key, stored.value(), bytes));
-        Insert::default().deadline(deadline).idle_ttl(lives.idle).weight(weight)
+        let ageing = lives.ageing(deadline, &*self.engine.clock);
+        Insert::default().deadline(deadline).idle_ttl(lives.idle).weight(weight).ageing(ageing)
     }
 
     /// Puts an entry into the store, for who has the fence.
@@ -224,7 +233,7 @@ impl<K: Key, V: CacheValue> Core<K, V> {
         Q: KeyRef<K> + ?Sized,
     {
         self.check(key)?;
-        let lives = self.engine.settings.lives(Some(ttl), None, &*self.engine.clock);
+        let lives = self.settings_for(key).lives(Some(ttl), None, &*self.engine.clock);
         if lives.is_over {
             return self.delete(key).await;
         }

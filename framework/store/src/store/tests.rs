@@ -1,8 +1,8 @@
 //! Tests of [`Store`](super::Store) as a whole.
 
+mod age;
 mod budget;
 mod learn;
-mod age;
 mod life;
 mod listener;
 mod many;
