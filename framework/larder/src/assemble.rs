@@ -24,15 +24,18 @@ use crate::fence::Fence;
 use crate::flight::Flights;
 use crate::format::{Format, Linked};
 use crate::open::{CacheOptions, Listener, Removed};
+use crate::rules::Rules;
 use crate::settings::Settings;
 use crate::stored::{Content, Stored};
 use crate::tier::{ByteTier, TierCounters};
 
 mod cache_backend;
+mod connections;
 mod formats;
 mod stacked;
 
 use cache_backend::CacheBackend;
+pub(crate) use connections::Connections;
 use formats::Formats;
 pub(crate) use stacked::caches_below;
 use stacked::{home, home_of, in_order};
@@ -49,6 +52,7 @@ pub(crate) struct Assembler {
     registry: Registry,
     clock: Arc<dyn Clock>,
     linked: Arc<Linked>,
+    connections: Connections,
 }
 
 /// A cache without its types: the engine, and what its store will be.
@@ -72,9 +76,13 @@ struct Front {
 }
 
 impl Assembler {
-    pub(crate) async fn new(registry: Registry, clock: Arc<dyn Clock>) -> Self {
+    pub(crate) async fn new(
+        registry: Registry,
+        clock: Arc<dyn Clock>,
+        connections: Connections,
+    ) -> Self {
         let linked = Arc::new(formats::linked(&registry, &clock).await);
-        Self { registry, clock, linked }
+        Self { registry, clock, linked, connections }
     }
 
     pub(crate) fn clock(&self) -> &Arc<dyn Clock> {
@@ -162,7 +170,7 @@ impl Assembler {
             let name: Arc<str> = spec.name.as_str().into();
             let context = BuildContext::new(&spec.name)
                 .clock(Arc::clone(&self.clock))
-                .max_value_bytes(spec.max_value_bytes);
+                .max_value_bytes(spec.greatest_value_bytes());
             let mut formats = Formats::new(&self.registry, context);
             let format = formats.format(&spec.serializer).await?;
             let home = home(spec, others);
@@ -201,7 +209,8 @@ impl Assembler {
             }
             let linked = Arc::clone(&self.linked);
             let clock = Arc::clone(&self.clock);
-            let engine = Arc::new(Engine::new(name, Settings::new(spec), tiers, linked, clock));
+            let settings = (Settings::new(spec), Rules::new(spec));
+            let engine = Arc::new(Engine::new(name, settings, tiers, linked, clock));
             let (description, persist) = (spec.description.clone(), spec.persist.clone());
             let below = caches_below(spec).map(str::to_owned).collect();
             Ok(Assembled { engine, description, persist, below, front, format })
@@ -247,7 +256,8 @@ impl Assembler {
             .tier(tier.tier)
             .path(node.path.clone())
             .policy(policy)
-            .max_value_bytes(spec.max_value_bytes);
+            .max_value_bytes(spec.greatest_value_bytes());
+        let context = self.connections.lend(context, &node.options, &self.registry).await?;
         let built = factory.build(node.options.clone(), &context).await;
         built.map_err(|error| {
             error.with("cache", &spec.name).with("tier", tier.tier).with("option", &node.path)
@@ -319,7 +329,8 @@ impl Assembled {
         let is_plain = matches!(weigh, Weigh::One)
             && ttl_by.is_none()
             && self.front.as_ref().is_some_and(|front| front.ttl.is_none())
-            && self.engine.settings.are_plain();
+            && self.engine.settings.are_plain()
+            && self.engine.rules.is_empty();
         let store = self.front.clone().map(|front| self.store(front, listener));
         Core {
             engine: Arc::clone(&self.engine),

@@ -22,7 +22,6 @@ use crate::fence::{Fence, Tally};
 use crate::flight::Flights;
 use crate::format::Format;
 use crate::open::TtlBy;
-use crate::settings::Settings;
 use crate::snapshot::Exported;
 use crate::stats::{CacheStats, Counters, Heat, MissCause, StatsSnapshot, StatsSource, TierStats};
 use crate::stored::{Content, Stored, StoredRef};
@@ -117,12 +116,6 @@ impl<K: Key, V: CacheValue> Core<K, V> {
             count(&self.engine.counters.negative_hits);
         }
         Ok(answer)
-    }
-
-    /// What the cache was told about this key.
-    #[inline]
-    pub(crate) fn settings_for<Q: CacheKey + ?Sized>(&self, _key: &Q) -> &Settings {
-        &self.engine.settings
     }
 
     /// Whether the cache is open and the key may be used.

@@ -58,6 +58,7 @@ mod namespace;
 mod open;
 mod options;
 mod persist;
+mod rules;
 mod settings;
 mod snapshot;
 mod stats;

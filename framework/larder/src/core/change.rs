@@ -9,7 +9,7 @@ use larder_store::{Full, Insert, RemovalReason};
 
 use super::{AnyCache, CacheValue, Core, Key, KeyRef, place};
 use crate::engine::Payloads;
-use crate::settings::{Lives, SetOptions, Settings};
+use crate::settings::{Lives, SetOptions};
 use crate::stored::{Content, Stored, stored};
 use crate::tier::count;
 
@@ -27,12 +27,15 @@ impl<K: Key, V: CacheValue> Core<K, V> {
     /// for under the fence: it runs code of the application.
     pub(super) fn lives<B: Borrow<K>>(
         &self,
-        settings: &Settings,
-        key: impl FnOnce() -> B,
+        key: impl Fn() -> B,
         value: Option<&V>,
         options: &SetOptions,
     ) -> Option<Lives> {
         let clock = &*self.engine.clock;
+        let settings = match self.engine.rules.is_empty() {
+            true => &self.engine.settings,
+            false => self.settings_for(key().borrow()),
+        };
         let Some(value) = value else {
             return settings.negative_lives(clock).filter(|lives| !lives.is_over);
         };
@@ -47,11 +50,12 @@ impl<K: Key, V: CacheValue> Core<K, V> {
         (!lives.is_over).then_some(lives)
     }
 
-    /// Refuses a value over the limit of the cache, before it is stored in the store alone.
-    pub(super) fn check_size(&self, stored: &Stored<V>) -> Result<()> {
-        match (self.engine.settings.max_value_bytes, &self.codec, stored.value()) {
+    /// Refuses a value over the limit for its key, before it is stored in the store alone.
+    pub(super) fn check_size(&self, key: &K, stored: &Stored<V>) -> Result<()> {
+        match (self.settings_for(key).max_value_bytes, &self.codec, stored.value()) {
             (Some(_), Some(codec), Some(value)) => {
-                self.engine.check_size(codec.encode(value, &*self.format.serializer)?.len())
+                let bytes = codec.encode(value, &*self.format.serializer)?;
+                self.engine.check_size(&key.text(), bytes.len())
             }
             _ => Ok(()),
         }
@@ -59,8 +63,7 @@ impl<K: Key, V: CacheValue> Core<K, V> {
 
     async fn set_in_tiers(&self, key: K, value: Option<V>, options: &SetOptions) -> Result<()> {
         self.check(&key)?;
-        let Some(lives) = self.lives(self.settings_for(&key), || &key, value.as_ref(), options)
-        else {
+        let Some(lives) = self.lives(|| &key, value.as_ref(), options) else {
             return self.delete(&key).await.map(drop);
         };
         check_tags(&options.tags)?;

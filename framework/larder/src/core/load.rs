@@ -197,7 +197,7 @@ impl<K: Key, V: CacheValue> Core<K, V> {
         let holds = |mark: &Mark| mark.holds(&*self.engine.clock);
         let mut has_waited = false;
         loop {
-            if !self.engine.settings.single_flight {
+            if !self.settings_for(key).single_flight {
                 return Ok(Step::Lead(Err(mark())));
             }
             match self.flights.join(&key.to_owned(), holds, mark) {

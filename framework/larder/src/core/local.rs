@@ -13,7 +13,7 @@ use larder_store::{Full, Insert, RemovalReason};
 use super::change::check_tags;
 use super::{CacheValue, Core, Key, KeyRef, StoreTier};
 use crate::fence::{Fence, Tally};
-use crate::settings::{SetOptions, Settings};
+use crate::settings::SetOptions;
 use crate::stored::{Stored, stored, stored_with};
 use crate::tags::Tags;
 use crate::tier::count;
@@ -74,8 +74,7 @@ impl<K: Key, V: CacheValue> Core<K, V> {
             value => {
                 check_tags(&options.tags)?;
                 let tags = self.engine.local_tags(&options.tags);
-                let settings = self.settings_for(&key);
-                let Some(planned) = self.plan(settings, || &key, value, tags, options)? else {
+                let Some(planned) = self.plan(|| &key, value, tags, options)? else {
                     return self.delete_locally(local, &key).map(drop);
                 };
                 planned
@@ -125,7 +124,6 @@ impl<K: Key, V: CacheValue> Core<K, V> {
     #[inline]
     fn plan<B: Borrow<K>>(
         &self,
-        settings: &Settings,
         key: impl Fn() -> B,
         value: Option<V>,
         tags: Option<Arc<Tags>>,
@@ -134,11 +132,11 @@ impl<K: Key, V: CacheValue> Core<K, V> {
         if self.is_plain && value.is_some() && tags.is_none() && options.are_plain() {
             return Ok(Some((stored(value, None), Insert::default())));
         }
-        let Some(lives) = self.lives(settings, &key, value.as_ref(), options) else {
+        let Some(lives) = self.lives(&key, value.as_ref(), options) else {
             return Ok(None);
         };
         let stored = stored_with(value, tags, options.etag.clone());
-        self.check_size(&stored)?;
+        self.check_size(key().borrow(), &stored)?;
         let insert = self.prepare(&key, &stored, lives, options.weight, None);
         Ok(Some((stored, insert)))
     }

@@ -127,7 +127,7 @@ impl Engine {
         let tier = &self.tiers[found.tier];
         let EntryMeta { soft_deadline: soft, hard_deadline: hard, .. } = found.entry.meta;
         let (Life::For(idle), true, true) =
-            (self.settings.idle_ttl, hard != soft, tier.can(Capabilities::TOUCH))
+            (self.settings_for(key).idle_ttl, hard != soft, tier.can(Capabilities::TOUCH))
         else {
             return;
         };
@@ -135,7 +135,7 @@ impl Engine {
             return;
         };
         let awake = self.clock.wall().after(idle);
-        let gone = soft.map(|soft| soft.after(self.settings.terms.stale_for));
+        let gone = soft.map(|soft| soft.after(self.settings_for(key).terms.stale_for));
         let hard = Some(gone.map_or(awake, |gone| gone.min(awake)));
         // A failure is counted and reported where it happens; the value is good all the same.
         tier.bounded("touch", tier.backend.touch(key, Deadlines { soft, hard })).await.ok();

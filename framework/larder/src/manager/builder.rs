@@ -13,7 +13,7 @@ use larder_core::{
 use tracing::Instrument;
 
 use super::CacheManager;
-use crate::assemble::{Assembler, caches_below};
+use crate::assemble::{Assembler, Connections, caches_below};
 use crate::block::block_on;
 
 /// Chooses files, layers, plugins and the clock of a [`CacheManager`].
@@ -174,7 +174,8 @@ impl CacheManagerBuilder {
         if !self.is_persistent {
             config.caches.values_mut().for_each(|cache| cache.persist = None);
         }
-        let assembler = Assembler::new(self.registry, self.clock).await;
+        let connections = Connections::new(config.connections);
+        let assembler = Assembler::new(self.registry, self.clock, connections).await;
         CacheManager::assemble(assembler, config.caches, config.patterns).instrument(span).await
     }
 }

@@ -80,8 +80,8 @@ impl<K: Key, V: CacheValue> Core<K, V> {
         if !is_stored {
             return;
         }
-        let (text, settings) = (key.text(), self.settings_for(key));
-        let Some(lives) = self.lives(settings, || key, value.as_ref(), &options) else {
+        let text = key.text();
+        let Some(lives) = self.lives(|| key, value.as_ref(), &options) else {
             return self.drop_stale(key, terms, mark).await;
         };
         // A tag that was invalidated during the load makes the value old before it is stored.

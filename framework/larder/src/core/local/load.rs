@@ -228,7 +228,7 @@ impl<K: Key, V: CacheValue> Core<K, V> {
         K: Borrow<Q>,
         Q: KeyRef<K> + ?Sized,
     {
-        let is_shared = self.engine.settings.single_flight;
+        let is_shared = self.settings_for(key).single_flight;
         let hash = local.store.table.hash_of(key);
         let flight = || Flight { key: key.to_owned(), is_shared, tags, followers: None };
         Fence::join(fence, hash, |flight| flight.follow(key).filter(|_| is_shared), flight)
@@ -315,8 +315,7 @@ impl<K: Key, V: CacheValue> Core<K, V> {
         if !is_stored {
             return land(lead, outcome);
         }
-        let settings = self.settings_for(key);
-        let planned = self.plan(settings, || key.to_owned(), value, tags, &options);
+        let planned = self.plan(|| key.to_owned(), value, tags, &options);
         let planned = match planned {
             Ok(Some(planned)) => planned,
             Ok(None) => return land_with(lead, outcome, || self.drop_kept(key)),
