@@ -72,6 +72,12 @@ names! {
     /// event, warn: an entry on the disk was unreadable and was removed.
     /// Fields: `cache`, `reason`.
     FILE_CORRUPT = "file.corrupt";
+    /// event, info: a library with plugins passed all checks and is in memory.
+    /// Fields: `plugin`, `version`, `path`, `sha256`, `components`.
+    PLUGIN_LOADED = "plugin.loaded";
+    /// event, warn: a component of a library is of a kind that this release does not know, and is
+    /// left out. Fields: `plugin`, `component`, `kind`.
+    PLUGIN_SKIPPED = "plugin.skipped";
     /// event, info: a server can be used. Fields: `connection`, `server`, `version`.
     CONNECTION_UP = "connection.up";
     /// event, warn: the connection to a server was lost, or is of no use any more; it is made anew
