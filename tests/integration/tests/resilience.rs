@@ -237,7 +237,11 @@ async fn after_the_soft_limit_the_stale_value_is_served_and_the_load_goes_on() {
         assert_eq!(fixture.stale_served("timeout"), 2);
         if !matches!(tiers, Tiers::Bytes) {
             let third = fixture.loads("of the third").await;
-            assert_eq!(third.unwrap(), "old", "{tiers:?}: nobody waits for what is known to be slow");
+            assert_eq!(
+                third.unwrap(),
+                "old",
+                "{tiers:?}: nobody waits for what is known to be slow"
+            );
         }
         release.send(Ok("new".into())).unwrap();
         settle().await;

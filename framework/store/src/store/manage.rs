@@ -79,8 +79,8 @@ where
     }
 
     /// Removes the entries for which `matches` is true, as invalidated, those past their deadline
-    /// that are still kept among them; how many. It runs under the lock of one shard after the other and must not use the store.
-    /// Entries that come in meanwhile may be passed over.
+    /// that are still kept among them; how many. It runs under the lock of one shard after the
+    /// other and must not use the store. Entries that come in meanwhile may be passed over.
     pub fn remove_if(&self, mut matches: impl FnMut(&K, M::Seen<'_>) -> bool) -> u64 {
         let mut removed = 0;
         for shard in &self.shards {
