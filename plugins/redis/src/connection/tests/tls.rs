@@ -72,7 +72,9 @@ async fn encrypted_and_plain_are_not_mixed_up() {
     let server = server(&certificates, Identity::Server);
     let tls = json!({ "ca": certificates.path("ca.pem") });
     let plain_port = format!("rediss://localhost:{}", server.port());
-    let refused = refusal("to-plain", plain_port, tls).await;
+    let options = json!({ "url": plain_port, "tls": tls, "connect_timeout": "1s" });
+    let connection = redis("to-plain", options).await;
+    let refused = get(&connection, "k").await.unwrap_err().to_string();
     assert!(refused.contains("a server without TLS says nothing"), "{refused}");
 
     let plain = json!({ "url": format!("redis://localhost:{}", server.tls_port()) });
