@@ -7,7 +7,7 @@ use std::time::Duration;
 
 use larder_core::backend::{Backend, Deadlines, Health, Lease, ScanPage, ScanRequest};
 use larder_core::{
-    BuildContext, Capabilities, Entry, EntryMeta, ErrorKind, PluginConfig, Result, async_trait, key,
+    BuildContext, Capabilities, Entry, EntryMeta, PluginConfig, Result, async_trait, key,
 };
 
 use crate::batch::Batcher;
@@ -57,7 +57,7 @@ impl RedisBackend {
     ///
     /// # Errors
     ///
-    /// [`ErrorKind::Config`] when there is no connection of that name, or it is of another kind.
+    /// [`Config`](larder_core::ErrorKind::Config) when there is no connection of that name, or it is of another kind.
     pub fn new(config: &RedisConfig, context: &BuildContext) -> Result<Self> {
         let connection = context.shared::<RedisConnection>(&config.connection)?;
         let prefix = config.prefix.clone().unwrap_or_else(|| format!("{}:", context.cache));

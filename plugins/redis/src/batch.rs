@@ -198,3 +198,6 @@ impl<F> fmt::Debug for Batcher<F> {
         f.debug_struct("Batcher").finish_non_exhaustive()
     }
 }
+
+#[cfg(test)]
+mod tests;

@@ -1,5 +1,7 @@
 //! Reading entries, whole or their headers.
 
+use std::sync::Arc;
+
 use larder_core::envelope::{self, EnvelopeError, LONGEST_HEADER};
 use larder_core::{Bytes, Entry, EntryMeta, Result};
 
@@ -11,7 +13,6 @@ use crate::sizes::Sizes;
 use crate::space::Space;
 use crate::unreadable::Reason;
 use crate::write::header_of;
-use std::sync::Arc;
 
 /// Fetches whole entries over one lane.
 pub(crate) struct Reads {

@@ -317,7 +317,9 @@ impl Space {
         let per_slot = slots.into_values().map(|names| async move {
             let mut command = Cmd::new();
             command.arg("MGET");
-            names.iter().for_each(|(_, name)| drop(command.arg(name)));
+            for (_, name) in &names {
+                command.arg(name);
+            }
             let route = Route::Key(&names[0].1);
             let answer = self.send_one(lane, route, command).await?;
             let values = answer::many(Some(answer))?;
