@@ -8,8 +8,8 @@ use redis::{ServerError, Value};
 pub(crate) enum Answer {
     Bytes(Bytes),
     Many(Vec<Value>),
-    Number(i64),
     Nothing,
+    Number(i64),
     Okay,
 }
 
@@ -27,7 +27,7 @@ pub(crate) fn read(value: Value) -> Result<Answer> {
         Value::Okay => Answer::Okay,
         Value::SimpleString(text) => Answer::Bytes(text.into_bytes().into()),
         Value::ServerError(error) => return Err(refused(&error)),
-        other => return Err(unexpected(&other)),
+        other => return Err(broken(&format!("{other:?}"))),
     })
 }
 
@@ -45,7 +45,7 @@ pub(crate) fn bytes(value: Option<Value>) -> Result<Option<Bytes>> {
     match read(value.unwrap_or_default())? {
         Answer::Bytes(bytes) => Ok(Some(bytes)),
         Answer::Nothing => Ok(None),
-        other => Err(broken(format!("{other:?}"))),
+        other => Err(broken(&format!("{other:?}"))),
     }
 }
 
@@ -57,7 +57,7 @@ pub(crate) fn bytes(value: Option<Value>) -> Result<Option<Bytes>> {
 pub(crate) fn number(value: Option<Value>) -> Result<i64> {
     match read(value.unwrap_or_default())? {
         Answer::Number(number) => Ok(number),
-        other => Err(broken(format!("{other:?}"))),
+        other => Err(broken(&format!("{other:?}"))),
     }
 }
 
@@ -78,7 +78,7 @@ pub(crate) fn done(value: Option<Value>) -> Result<()> {
 pub(crate) fn many(value: Option<Value>) -> Result<Vec<Value>> {
     match read(value.unwrap_or_default())? {
         Answer::Many(values) => Ok(values),
-        other => Err(broken(format!("{other:?}"))),
+        other => Err(broken(&format!("{other:?}"))),
     }
 }
 
@@ -121,13 +121,9 @@ fn refused(error: &ServerError) -> CacheError {
         .hint(hint)
 }
 
-fn unexpected(value: &Value) -> CacheError {
-    broken(format!("{value:?}"))
-}
-
 /// An answer that no server gives to what was asked.
-fn broken(mut answer: String) -> CacheError {
-    answer.truncate(answer.floor_char_boundary(80));
+fn broken(answer: &str) -> CacheError {
+    let answer: String = answer.chars().take(80).collect();
     CacheError::new(ErrorKind::Connection, "the server gave an answer that makes no sense")
         .with("answer", answer)
         .hint("check that the address is that of a Redis server")

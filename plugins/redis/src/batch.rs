@@ -18,10 +18,7 @@ use tokio::sync::oneshot;
 /// What answers a flight.
 pub(crate) trait Fetch: Send + Sync + 'static {
     /// Fetches what is stored for these keys; answers in their order.
-    fn fetch(
-        &self,
-        keys: &[String],
-    ) -> impl Future<Output = Result<Vec<Option<Bytes>>>> + Send;
+    fn fetch(&self, keys: &[String]) -> impl Future<Output = Result<Vec<Option<Bytes>>>> + Send;
 
     /// How many keys a flight may have.
     fn most_keys(&self) -> usize;

@@ -105,7 +105,9 @@ mod tests {
     fn only_a_full_server_that_evicts_nothing_is_a_problem() {
         let info = |used: u64, policy: &str| {
             let limit = 1000;
-            format!("# Memory\r\nused_memory:{used}\r\nmaxmemory:{limit}\r\nmaxmemory_policy:{policy}\r\n")
+            format!(
+                "# Memory\r\nused_memory:{used}\r\nmaxmemory:{limit}\r\nmaxmemory_policy:{policy}\r\n"
+            )
         };
         let said = about_memory(&info(960, "noeviction")).unwrap();
         assert_eq!(said, "the server uses 96 % of its `maxmemory` and evicts nothing");
@@ -128,7 +130,13 @@ mod tests {
     fn clocks_that_differ_are_a_problem() {
         let at = |seconds| micros_of(seconds, 0);
         assert_eq!(about_clock(at(100), at(101)), None);
-        assert_eq!(about_clock(at(700), at(100)).unwrap(), "the clock of the server is 10m ahead of ours");
-        assert_eq!(about_clock(at(100), at(103)).unwrap(), "the clock of the server is 3s behind ours");
+        assert_eq!(
+            about_clock(at(700), at(100)).unwrap(),
+            "the clock of the server is 10m ahead of ours"
+        );
+        assert_eq!(
+            about_clock(at(100), at(103)).unwrap(),
+            "the clock of the server is 3s behind ours"
+        );
     }
 }

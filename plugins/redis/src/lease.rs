@@ -72,7 +72,11 @@ impl Space {
             Some(held) if held.holder == holder && held.until <= now => {}
             _ => return Ok(lasting(remaining)),
         }
-        if self.replace_lease(key, &held, &text, duration).await? { granted } else { Ok(lasting(-1)) }
+        if self.replace_lease(key, &held, &text, duration).await? {
+            granted
+        } else {
+            Ok(lasting(-1))
+        }
     }
 
     /// Puts a lease in place of one of ours that is over by our clock, but not by the server's.

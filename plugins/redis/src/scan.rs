@@ -142,7 +142,9 @@ mod tests {
 
     #[test]
     fn what_is_no_cursor_is_not_taken_for_one() {
-        for text in ["", "1", "1.0", "1.1.0", "1.0.0.0", "-1.0.0", "a.b.c", "1.0.18446744073709551616"] {
+        for text in
+            ["", "1", "1.0", "1.1.0", "1.0.0.0", "-1.0.0", "a.b.c", "1.0.18446744073709551616"]
+        {
             assert_eq!(Cursor::read(text), None, "{text}");
         }
     }

@@ -251,7 +251,8 @@ impl Space {
             }
             self.connection.send(lane, Route::Key(&names.entry), pipeline).await
         });
-        let control = self.send_one(Lane::Small, Route::Key(&self.keys.control), self.ask_control());
+        let control =
+            self.send_one(Lane::Small, Route::Key(&self.keys.control), self.ask_control());
         let (answers, control) = try_join(try_join_all(per_key), control).await?;
         Ok((answers, answer::bytes(Some(control))?))
     }
@@ -323,11 +324,13 @@ impl Space {
             let route = Route::Key(&names[0].1);
             let answer = self.send_one(lane, route, command).await?;
             let values = answer::many(Some(answer))?;
-            let found: Result<Vec<_>> = values.into_iter().map(|v| answer::bytes(Some(v))).collect();
+            let found: Result<Vec<_>> =
+                values.into_iter().map(|v| answer::bytes(Some(v))).collect();
             let found = complete(found?, names.len())?;
             Ok(names.into_iter().map(|(at, _)| at).zip(found).collect::<Vec<_>>())
         });
-        let control = self.send_one(Lane::Small, Route::Key(&self.keys.control), self.ask_control());
+        let control =
+            self.send_one(Lane::Small, Route::Key(&self.keys.control), self.ask_control());
         let (parts, control) = try_join(try_join_all(per_slot), control).await?;
         let mut found = vec![None; keys.len()];
         for (at, value) in parts.into_iter().flatten() {

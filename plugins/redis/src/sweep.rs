@@ -99,7 +99,11 @@ impl Space {
         self.remove_own(&self.keys.sweeper, &holder.to_be_bytes()).await?;
         swept?;
         // A clear that came in between has left another note.
-        Ok(if self.get_own(&self.keys.garbage).await?.is_none() { Outcome::Clean } else { Outcome::Later })
+        Ok(if self.get_own(&self.keys.garbage).await?.is_none() {
+            Outcome::Clean
+        } else {
+            Outcome::Later
+        })
     }
 
     async fn sweep_servers(&self) -> Result<u64> {

@@ -58,10 +58,10 @@ impl Space {
         let mut outcome = Ok(());
         for chunk in chunks(entries) {
             let keys: Vec<&str> = chunk.iter().map(|(key, _)| &**key).collect();
-            let lane = Sizes::lane_of(chunk.iter().map(|(_, entry)| entry.len()).max().unwrap_or(0));
-            let command = |at: usize, names: &Names, by| {
-                vec![chunk[at].1.command(&scripts::SET, names, by)]
-            };
+            let lane =
+                Sizes::lane_of(chunk.iter().map(|(_, entry)| entry.len()).max().unwrap_or(0));
+            let command =
+                |at: usize, names: &Names, by| vec![chunk[at].1.command(&scripts::SET, names, by)];
             let answers = self.each(lane, &keys, command).await?;
             for (answer, key) in answers.into_iter().zip(keys) {
                 let stored = answer::done(answer.into_iter().next());
@@ -120,7 +120,8 @@ impl Space {
 
     /// Whether the fixed part of a header is that of an entry whose life lasts.
     fn is_alive(&self, header: &[u8]) -> bool {
-        let Some(deadline) = header.get(envelope::DEADLINES).and_then(|d| d.last_chunk::<8>()) else {
+        let Some(deadline) = header.get(envelope::DEADLINES).and_then(|d| d.last_chunk::<8>())
+        else {
             return false;
         };
         let deadline = u64::from_be_bytes(*deadline);

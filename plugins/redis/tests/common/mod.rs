@@ -6,7 +6,7 @@ use larder_core::{Backend, BuildContext, PluginConfig, Result};
 use larder_redis::{RedisBackend, RedisConfig, RedisConnectionConfig};
 
 /// A backend over a connection of its own, as another process has it.
-pub async fn open(url: &str, prefix: &str, context: BuildContext) -> Result<RedisBackend> {
+pub(crate) async fn open(url: &str, prefix: &str, context: BuildContext) -> Result<RedisBackend> {
     let options = serde_json::json!({ "url": url });
     let connection: RedisConnectionConfig = serde_json::from_value(options).expect("options");
     let connection = Arc::new(connection.build(&context).await?);
