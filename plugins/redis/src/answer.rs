@@ -25,7 +25,9 @@ pub(crate) fn read(value: Value) -> Result<Answer> {
         Value::Int(number) => Answer::Number(number),
         Value::Nil => Answer::Nothing,
         Value::Okay => Answer::Okay,
-        Value::SimpleString(text) => Answer::Bytes(text.into_bytes().into()),
+        Value::SimpleString(text) | Value::VerbatimString { text, .. } => {
+            Answer::Bytes(text.into_bytes().into())
+        }
         Value::ServerError(error) => return Err(refused(&error)),
         other => return Err(broken(&format!("{other:?}"))),
     })
