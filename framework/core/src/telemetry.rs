@@ -68,6 +68,21 @@ names! {
     REDIS_UNREADABLE = "redis.unreadable";
     /// event, debug: what a clear had left on the servers was removed. Fields: `cache`, `removed`.
     REDIS_SWEPT = "redis.swept";
+    /// event, error: a component of a library panicked where it could not say so.
+    /// Fields: `plugin`, `component`, `cache`, `error`.
+    PLUGIN_PANICKED = "plugin.panicked";
+    /// event, warn: a component of a library was given up, or could not be made again.
+    /// Fields: `plugin`, `component`, `cache`, `error`.
+    PLUGIN_DOWN = "plugin.down";
+    /// event, info: a component of a library that was given up was made again.
+    /// Fields: `plugin`, `component`, `cache`.
+    PLUGIN_UP = "plugin.up";
+    /// event, info: a library with plugins passed all checks and is in memory.
+    /// Fields: `plugin`, `version`, `path`, `sha256`, `components`.
+    PLUGIN_LOADED = "plugin.loaded";
+    /// event, warn: a component of a library is of a kind that this release does not know, and is
+    /// left out. Fields: `plugin`, `component`, `kind`.
+    PLUGIN_SKIPPED = "plugin.skipped";
     /// event, info: a server can be used. Fields: `connection`, `server`, `version`.
     CONNECTION_UP = "connection.up";
     /// event, warn: the connection to a server was lost, or is of no use any more; it is made anew

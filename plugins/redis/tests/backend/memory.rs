@@ -19,7 +19,7 @@ async fn a_set_without_room_fails_and_leaves_no_old_value() {
     site.server.cli(&["CONFIG", "SET", "maxmemory", "1"]);
     let error = users.set("42", entry("new")).await.unwrap_err();
     assert_eq!(error.kind(), ErrorKind::Capacity);
-    assert!(error.to_string().contains("hint: raise `maxmemory`"), "{error}");
+    assert!(error.to_string().contains("hint: raise `maxmemory` at the server"), "{error}");
     assert_eq!(users.get("42").await.unwrap(), None, "reads go on, and it is not the old one");
     let error = users.fill("43", entry("new"), token).await.unwrap_err();
     assert_eq!(error.kind(), ErrorKind::Capacity);
