@@ -1,0 +1,99 @@
+//! Several processes with one cache.
+
+use std::env;
+use std::fs;
+use std::process::Command;
+use std::time::Instant;
+
+use larder_faults::Config;
+use larder_servers::{Node, Redis};
+use tempfile::TempDir;
+
+use crate::{SOON, holds};
+
+/// Processes that have opened the same cache.
+struct Fleet {
+    nodes: Vec<Node>,
+    _directory: TempDir,
+}
+
+impl Fleet {
+    fn start(config: &Config, count: usize) -> Self {
+        let directory = TempDir::new().unwrap();
+        let path = directory.path().join("caches.toml");
+        fs::write(&path, config.text()).unwrap();
+        let program = env!("CARGO_BIN_EXE_larder-node");
+        let nodes: Vec<_> = (0..count).map(|_| Node::start(Command::new(program))).collect();
+        for node in &nodes {
+            assert_eq!(node.ask(&format!("open {} {}", path.display(), config.name())), "ok");
+        }
+        Self { nodes, _directory: directory }
+    }
+
+    fn loads(&self) -> usize {
+        self.nodes.iter().map(|node| node.ask("loads").parse::<usize>().unwrap()).sum()
+    }
+}
+
+/// Ten thousand with `LARDER_SOAK`, else a tenth of it.
+fn callers() -> usize {
+    if env::var_os("LARDER_SOAK").is_some() { 10_000 } else { 1000 }
+}
+
+#[test]
+fn many_callers_in_four_processes_load_a_cold_key_once() {
+    let redis = Redis::start();
+    let fleet = Fleet::start(&Config::redis(&redis.url()), 4);
+    let each = callers() / fleet.nodes.len();
+    for round in 0..5 {
+        let start = Instant::now();
+        fleet.nodes.iter().for_each(|node| node.send(&format!("many {each} key{round}")));
+        for node in &fleet.nodes {
+            assert_eq!(node.answer(), "versions {1}");
+        }
+        println!("{} callers answered in {:?}", each * fleet.nodes.len(), start.elapsed());
+        assert_eq!(fleet.loads(), round + 1);
+    }
+}
+
+#[test]
+fn without_a_server_each_process_loads_a_cold_key_once() {
+    let redis = Redis::start();
+    let fleet = Fleet::start(&Config::redis(&redis.url()), 4);
+    redis.kill();
+    fleet.nodes.iter().for_each(|node| node.send("many 100 key"));
+    for node in &fleet.nodes {
+        assert_eq!(node.answer(), "versions {1}");
+    }
+    assert_eq!(fleet.loads(), 4);
+}
+
+#[test]
+fn a_load_that_dies_with_its_process_is_done_by_another() {
+    let redis = Redis::start();
+    let fleet = Fleet::start(&Config::redis(&redis.url()), 2);
+    let [first, second] = &fleet.nodes[..] else { unreachable!("two were started") };
+    assert_eq!(first.ask("begin key"), "loading");
+    first.kill();
+    let start = Instant::now();
+    assert!(second.ask("load key").starts_with("value 1 "));
+    println!("loaded after {:?}", start.elapsed());
+    assert!(start.elapsed() < SOON);
+    assert!(holds(&redis, "key"));
+}
+
+#[test]
+fn a_process_that_slept_through_its_lease_stores_nothing() {
+    let redis = Redis::start();
+    let fleet = Fleet::start(&Config::redis(&redis.url()), 3);
+    let [first, second, third] = &fleet.nodes[..] else { unreachable!("three were started") };
+    assert_eq!(first.ask("begin key"), "loading");
+    first.stop();
+    assert_eq!(second.ask("version 2"), "ok");
+    assert!(second.ask("load key").starts_with("value 2 "));
+    assert!(holds(&redis, "key"));
+    first.cont();
+    first.ask("finish");
+    assert!(third.ask("get key").starts_with("value 2 "));
+    assert!(first.ask("get key").starts_with("value 2 "), "it does not keep the old one either");
+}
