@@ -168,6 +168,8 @@ check_memory() {
     if has_nightly cargo +nightly miri --version; then
         MIRIFLAGS="-Zmiri-strict-provenance" cargo +nightly miri test --locked -p larder-store \
             --lib --target-dir target/miri -- "${MIRI_TESTS[@]}"
+        MIRIFLAGS="-Zmiri-strict-provenance" cargo +nightly miri test --locked -p larder-abi \
+            --test abi --target-dir target/miri -- extensible::what extensible::a_struct
     else
         echo "no Miri: rustup component add --toolchain nightly miri"
     fi

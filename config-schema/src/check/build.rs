@@ -1,14 +1,17 @@
 //! From the checked options to the [`Config`].
 
 use larder_core::{KeyPath, Life, Slot, Tier};
+use serde::Deserialize;
 use serde_json::{Map, Value as Json};
+
+use super::rules::overlaid;
 
 use crate::grammar::{
     CacheSection, Picked, PickedSerializer, ResilienceSection, Root, TierSection, WrapSection,
 };
 use crate::model::{
-    CacheSpec, Config, PatternSpec, PersistSpec, PluginNode, ResilienceSpec, SerializerSpec,
-    TierSource, TierSpec,
+    CacheSpec, Config, PatternSpec, PersistSpec, PluginNode, ResilienceSpec, RuleSpec,
+    SerializerSpec, TierSource, TierSpec,
 };
 
 /// The serializer of caches that name none.
@@ -19,17 +22,20 @@ const DEFAULT_COMPRESS_MIN: u64 = 1024;
 
 /// Decodes checked options. JSON objects are sorted, so the order of patterns comes beside.
 pub(super) fn config(json: Json, patterns: &[String]) -> Result<Config, serde_json::Error> {
-    let mut root: Root = serde_json::from_value(without_parts(json))?;
+    let json = without_parts(json);
+    let mut root = Root::deserialize(&json)?;
     let mut config = Config::default();
     for (name, section) in std::mem::take(&mut root.caches) {
         let path = KeyPath::from_segments(["caches", &name]);
-        config.caches.insert(name.clone(), cache(name, path, section));
+        let spec = with_rules(name.clone(), path, section, &json["caches"][&name])?;
+        config.caches.insert(name, spec);
     }
     for pattern in patterns {
         if let Some(section) = root.patterns.remove(pattern) {
             let path = KeyPath::from_segments(["patterns", pattern]);
+            let written = &json["patterns"][pattern];
             config.patterns.push(PatternSpec {
-                cache: cache(pattern.clone(), path, section.cache),
+                cache: with_rules(pattern.clone(), path, section.cache, written)?,
                 pattern: pattern.clone(),
                 max_instances: section.max_instances,
             });
@@ -60,6 +66,22 @@ fn plugin(slot: Slot, picked: Picked, path: KeyPath) -> PluginNode {
         options => options,
     };
     PluginNode { slot, kind: picked.kind, options, path }
+}
+
+/// A cache with its rules, which are laid over the options as they are `written`.
+fn with_rules(
+    name: String,
+    path: KeyPath,
+    mut section: CacheSection,
+    written: &Json,
+) -> Result<CacheSpec, serde_json::Error> {
+    let mut rules = Vec::with_capacity(section.rules.len());
+    for rule in std::mem::take(&mut section.rules) {
+        let (patterns, options) = overlaid(written, rule);
+        let section = CacheSection::deserialize(options)?;
+        rules.push(RuleSpec { patterns, cache: cache(name.clone(), path.clone(), section) });
+    }
+    Ok(CacheSpec { rules, ..cache(name, path, section) })
 }
 
 fn cache(name: String, path: KeyPath, section: CacheSection) -> CacheSpec {
@@ -97,6 +119,7 @@ fn cache(name: String, path: KeyPath, section: CacheSection) -> CacheSpec {
             path: section.path.into(),
             every: section.every.map(|every| every.0).filter(|every| !every.is_zero()),
         }),
+        rules: Vec::new(),
         path,
     }
 }

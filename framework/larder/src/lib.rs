@@ -56,6 +56,7 @@ mod manager;
 mod namespace;
 mod open;
 mod persist;
+mod rules;
 mod settings;
 mod snapshot;
 mod stats;
