@@ -63,6 +63,11 @@ names! {
     /// event, warn: an entry on the disk was unreadable and was removed.
     /// Fields: `cache`, `reason`.
     FILE_CORRUPT = "file.corrupt";
+    /// event, warn: a server has something under our names that cannot be read and counts as a
+    /// miss. Said once for each kind of it. Fields: `cache`, `reason`.
+    REDIS_UNREADABLE = "redis.unreadable";
+    /// event, debug: what a clear had left on the servers was removed. Fields: `cache`, `removed`.
+    REDIS_SWEPT = "redis.swept";
     /// event, trace: a pass of the TTL manager. Fields: `caches`, `removed`.
     TTL_SWEEP = "ttl.sweep";
 }
