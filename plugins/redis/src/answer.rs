@@ -1,7 +1,9 @@
 //! From what a server answers to what was asked for, or to an error in words.
 
 use larder_core::{Bytes, CacheError, ErrorKind, Result};
-use redis::{ServerError, Value};
+use redis::Value;
+
+use crate::error;
 
 /// What the answers of a server can be for us.
 #[derive(Debug)]
@@ -17,7 +19,7 @@ pub(crate) enum Answer {
 ///
 /// # Errors
 ///
-/// What the server says when it refuses, see [`refused`].
+/// What the server says when it refuses, in words.
 pub(crate) fn read(value: Value) -> Result<Answer> {
     Ok(match value {
         Value::BulkString(bytes) => Answer::Bytes(bytes.into()),
@@ -25,8 +27,10 @@ pub(crate) fn read(value: Value) -> Result<Answer> {
         Value::Int(number) => Answer::Number(number),
         Value::Nil => Answer::Nothing,
         Value::Okay => Answer::Okay,
-        Value::SimpleString(text) => Answer::Bytes(text.into_bytes().into()),
-        Value::ServerError(error) => return Err(refused(&error)),
+        Value::SimpleString(text) | Value::VerbatimString { text, .. } => {
+            Answer::Bytes(text.into_bytes().into())
+        }
+        Value::ServerError(error) => return Err(error::of_answer(&error)),
         other => return Err(broken(&format!("{other:?}"))),
     })
 }
@@ -85,40 +89,6 @@ pub(crate) fn many(value: Option<Value>) -> Result<Vec<Value>> {
 /// Whether the server does not have a script.
 pub(crate) fn is_unknown_script(value: &Value) -> bool {
     matches!(value, Value::ServerError(error) if error.code() == "NOSCRIPT")
-}
-
-/// A command that the server refused, in words.
-fn refused(error: &ServerError) -> CacheError {
-    let details = error.details().unwrap_or_default();
-    let (kind, message, hint) = match error.code() {
-        "OOM" => (
-            ErrorKind::Capacity,
-            "the server has reached its `maxmemory` and evicts nothing",
-            "raise `maxmemory` of the server, or set its `maxmemory-policy` to `allkeys-lfu`",
-        ),
-        "NOPERM" => (
-            ErrorKind::Connection,
-            "the user of the connection may not do this",
-            "see `ACL LOG` of the server, and docs/redis.md for the commands that are needed",
-        ),
-        "ERR" if details.starts_with("unknown command") => (
-            ErrorKind::Unsupported,
-            "the server does not know a command",
-            "use Redis 7.0 or Valkey 7.2, or later, and do not rename commands",
-        ),
-        "ERR" if details.contains("string exceeds maximum") => (
-            ErrorKind::Capacity,
-            "the entry is too large for the server",
-            "raise `proto-max-bulk-len` of the server, or set `max_value_size` of the cache",
-        ),
-        _ => {
-            return CacheError::new(ErrorKind::Connection, "the server refused the command")
-                .with("answer", format_args!("{} {details}", error.code()));
-        }
-    };
-    CacheError::new(kind, message)
-        .with("answer", format_args!("{} {details}", error.code()))
-        .hint(hint)
 }
 
 /// An answer that no server gives to what was asked.

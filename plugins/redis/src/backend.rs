@@ -57,7 +57,8 @@ impl RedisBackend {
     ///
     /// # Errors
     ///
-    /// [`Config`](larder_core::ErrorKind::Config) when there is no connection of that name, or it is of another kind.
+    /// [`Config`](larder_core::ErrorKind::Config) when there is no connection of that name, or it
+    /// is of another kind.
     pub fn new(config: &RedisConfig, context: &BuildContext) -> Result<Self> {
         let connection = context.shared::<RedisConnection>(&config.connection)?;
         let prefix = config.prefix.clone().unwrap_or_else(|| format!("{}:", context.cache));

@@ -11,6 +11,9 @@
 //! | `read`, `write`, `lease`, `scan` | the operations |
 //! | `sweep` | removing what a clear has left behind |
 //! | `health`, `unreadable`, `answer` | how the servers are; what was found that is no entry |
+//! | `supervisor` | one server, and the task that keeps a connection to it |
+//! | `topology` | where the servers are: fixed, named by Sentinels, or a cluster |
+//! | `tls` | encrypted connections |
 //! | `error` | from errors of servers, sockets and TLS to errors of ours |
 //!
 //! When *not* to use it: for a cache that one process has to itself. Memory is a thousand times
@@ -30,7 +33,14 @@ mod scan;
 mod scripts;
 mod sizes;
 mod space;
+mod supervisor;
 mod sweep;
+#[cfg(feature = "tls")]
+mod tls;
+#[cfg(not(feature = "tls"))]
+#[path = "tls_disabled.rs"]
+mod tls;
+mod topology;
 mod unreadable;
 mod write;
 

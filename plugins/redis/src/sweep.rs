@@ -44,8 +44,13 @@ impl Sweeper {
         let task = runtime.spawn(async move {
             loop {
                 space.has_garbage.notified().await;
-                while space.sweep(holder).await.is_ok_and(|outcome| outcome == Outcome::Later) {
-                    space.clock.sleep(LEASE).await;
+                // After an error, the next clear or the next process tries again.
+                while let Ok(outcome) = space.sweep(holder).await {
+                    match outcome {
+                        Outcome::Again => {}
+                        Outcome::Clean => break,
+                        Outcome::Later => space.clock.sleep(LEASE).await,
+                    }
                 }
             }
         });
@@ -73,9 +78,11 @@ impl Drop for Sweeper {
 /// How a sweep ended.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Outcome {
+    /// A clear came in between.
+    Again,
     /// Nothing is left.
     Clean,
-    /// Somebody else sweeps, or a clear came in between.
+    /// Somebody else sweeps.
     Later,
 }
 
@@ -99,11 +106,8 @@ impl Space {
         self.remove_own(&self.keys.sweeper, &holder.to_be_bytes()).await?;
         swept?;
         // A clear that came in between has left another note.
-        Ok(if self.get_own(&self.keys.garbage).await?.is_none() {
-            Outcome::Clean
-        } else {
-            Outcome::Later
-        })
+        let is_clean = self.get_own(&self.keys.garbage).await?.is_none();
+        Ok(if is_clean { Outcome::Clean } else { Outcome::Again })
     }
 
     async fn sweep_servers(&self) -> Result<u64> {
