@@ -1,6 +1,5 @@
 //! The config of a cache over Redis, as a test wants it.
 
-use std::fmt::Write as _;
 use std::sync::atomic::{AtomicUsize, Ordering};
 
 /// A config with one connection and one cache, memory over Redis.
@@ -14,7 +13,9 @@ pub struct Config {
     kind: &'static str,
     connection: Vec<String>,
     cache: Vec<String>,
-    has_memory: bool,
+    tier: Vec<String>,
+    /// How many entries the memory in front holds, if there is one.
+    memory: Option<usize>,
 }
 
 impl Config {
@@ -38,7 +39,8 @@ impl Config {
             kind,
             connection: vec![servers],
             cache: Vec::new(),
-            has_memory: true,
+            tier: Vec::new(),
+            memory: Some(10_000),
         }
     }
 
@@ -54,9 +56,21 @@ impl Config {
         self
     }
 
+    /// Another line of the tier over Redis.
+    pub fn tier(mut self, line: &str) -> Self {
+        self.tier.push(line.to_owned());
+        self
+    }
+
+    /// How many entries the memory in front holds.
+    pub fn memory(mut self, capacity: usize) -> Self {
+        self.memory = Some(capacity);
+        self
+    }
+
     /// Redis alone, so that every call goes to the server.
     pub fn without_memory(mut self) -> Self {
-        self.has_memory = false;
+        self.memory = None;
         self
     }
 
@@ -66,25 +80,33 @@ impl Config {
         &self.name
     }
 
-    /// The config as TOML.
+    /// The config as TOML. A line that was given takes the place of the usual one of its option.
     #[must_use]
     pub fn text(&self) -> String {
-        let mut text = String::new();
-        let mut line = |line: &str| writeln!(text, "{line}").expect("a string takes all");
-        line("[connections.main]");
-        line(&format!("kind = \"{}\"", self.kind));
-        line("connect_timeout = \"500ms\"");
-        line("timeout = \"1s\"");
-        self.connection.iter().for_each(|given| line(given));
-        line(&format!("[caches.{}]", self.name));
-        let tier = if self.has_memory { "l2" } else { "l1" };
-        if self.has_memory {
-            line("l1.backend = { kind = \"memory\", capacity = 10000 }");
-        }
-        line(&format!("{tier}.backend = {{ kind = \"redis\", connection = \"main\" }}"));
-        line(&format!("{tier}.timeout = \"500ms\""));
-        line("ttl = \"10m\"");
-        self.cache.iter().for_each(|given| line(given));
-        text
+        let Self { name, kind, .. } = self;
+        let usual = ["connect_timeout = \"500ms\"", "timeout = \"1s\""];
+        let connection = section(&usual, &self.connection);
+        let cache = section(&["ttl = \"10m\"", "allow = [\"W0401\"]"], &self.cache);
+        let backend = format!("backend = {{ kind = \"redis\", connection = \"{name}\" }}");
+        let tier = section(&[&backend], &self.tier[..0]);
+        let (memory, number) = match self.memory {
+            Some(capacity) => {
+                (format!("l1.backend = {{ kind = \"memory\", capacity = {capacity} }}\n"), 2)
+            }
+            None => (String::new(), 1),
+        };
+        format!(
+            "[connections.{name}]\nkind = \"{kind}\"\n{connection}\n\
+             [caches.{name}]\n{cache}\n{memory}[caches.{name}.l{number}]\n{tier}\n"
+        )
     }
+}
+
+/// The lines that were given, and those of the usual ones whose options they leave out.
+fn section(usual: &[&str], given: &[String]) -> String {
+    let option = |line: &str| line.split('=').next().map(|name| name.trim().to_owned());
+    let kept = usual.iter().copied();
+    let kept = kept.filter(|line| given.iter().all(|other| option(other) != option(line)));
+    let lines: Vec<&str> = kept.chain(given.iter().map(String::as_str)).collect();
+    lines.join("\n")
 }

@@ -58,7 +58,7 @@ impl Visit for Event {
     fn record_debug(&mut self, field: &Field, value: &dyn fmt::Debug) {
         match field.name() {
             "message" => self.name = format!("{value:?}"),
-            "cache" => self.of = format!("{value:?}"),
+            "cache" | "connection" => self.of = format!("{value:?}"),
             name => self.fields += &format!("{name}={value:?} "),
         }
     }

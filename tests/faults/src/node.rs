@@ -6,6 +6,7 @@
 //! | `version N` | from now on the source has version `N` of every key | `ok` |
 //! | `load KEY` | a value from the cache or the source | `value VERSION WRITER` |
 //! | `many N KEY` | that many callers load at once | `versions V…`, each version that came once |
+//! | `storm SECONDS N KEY` | that many callers load again and again for so long | `ok` |
 //! | `begin KEY` | starts a load that waits in its loader | `loading`, or the value of another |
 //! | `finish` | lets that load go on | `value VERSION WRITER` |
 //! | `get KEY` | a value of the cache | `value VERSION WRITER` or `none` |
@@ -13,6 +14,7 @@
 //! | `delete KEY` | removes a key | `ok` |
 //! | `tag TAG`, `clear` | invalidates | `ok` |
 //! | `loads` | how often the loader ran | a number |
+//! | `hoard`, `let-go` | opens files until there are no more to be had, and closes them | `ok` |
 //!
 //! What fails is answered with `error` and the reason.
 
@@ -20,9 +22,11 @@
 
 use std::collections::BTreeSet;
 use std::error::Error;
+use std::fs::File;
 use std::io::BufRead;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
+use std::time::{Duration, Instant};
 
 use larder::{Cache, CacheManager};
 use larder_faults::Value;
@@ -59,6 +63,7 @@ fn say(answer: &str) {
 struct Node {
     opened: Option<(CacheManager, Loading)>,
     waiting: Option<Waiting>,
+    hoard: Vec<File>,
 }
 
 /// A load whose loader waits.
@@ -80,6 +85,9 @@ impl Node {
             }
             ["load", key] => return Ok(show(&self.loading()?.load(key, None).await?)),
             ["many", count, key] => return self.many(count.parse()?, key).await,
+            ["storm", seconds, count, key] => {
+                self.storm(Duration::from_secs(seconds.parse()?), count.parse()?, key).await?;
+            }
             ["begin", key] => return self.begin(key).await,
             ["finish"] => {
                 let waiting = self.waiting.take().ok_or("there is no load")?;
@@ -87,6 +95,11 @@ impl Node {
                 waiting.go_on.send(()).ok();
                 return Ok(show(&waiting.load.await??));
             }
+            ["hoard"] => {
+                let files = std::iter::from_fn(|| File::open(std::env::current_exe().ok()?).ok());
+                self.hoard.extend(files);
+            }
+            ["let-go"] => self.hoard.clear(),
             ["loads"] => return Ok(self.loading()?.loads.load(Ordering::SeqCst).to_string()),
             _ => return self.change(words).await,
         }
@@ -121,6 +134,26 @@ impl Node {
             versions.insert(value??.version);
         }
         Ok(format!("versions {versions:?}"))
+    }
+
+    async fn storm(&self, length: Duration, count: usize, key: &str) -> Outcome<()> {
+        let end = Instant::now() + length;
+        let mut callers = tokio::task::JoinSet::new();
+        for _ in 0..count {
+            let (loading, key) = (self.loading()?.clone(), key.to_owned());
+            callers.spawn(async move {
+                while Instant::now() < end {
+                    loading.load(&key, None).await?;
+                    // A hit waits for nothing, and would keep the others from their turn.
+                    tokio::task::yield_now().await;
+                }
+                Outcome::Ok(())
+            });
+        }
+        while let Some(ended) = callers.join_next().await {
+            ended??;
+        }
+        Ok(())
     }
 
     async fn begin(&mut self, key: &str) -> Outcome<String> {

@@ -9,7 +9,7 @@ use crate::{entries, keys, load_all};
 /// What operators are told, at the start or later.
 async fn told(config: &Config, word: &str) -> String {
     match Site::try_open(config, &Source::new()).await {
-        Ok(site) => until_told(&site, word).await,
+        Ok(site) => until_told(&site, &[word]).await,
         Err(error) => error.to_string(),
     }
 }
@@ -63,7 +63,7 @@ async fn a_server_without_a_command_is_named_and_costs_no_caller_an_error() {
         match Site::try_open(&config, &Source::new()).await {
             Ok(site) => {
                 load_all(&site, keys("key", 10)).await;
-                until_told(&site, &command.to_lowercase()).await;
+                until_told(&site, &[&command.to_lowercase()]).await;
             }
             Err(error) => assert!(error.to_string().contains(command), "{error}"),
         }

@@ -112,7 +112,6 @@ async fn a_load_in_the_background_does_not_undo_a_change() {
     for change in Change::ALL {
         let config = Config::redis(&redis.url())
             .cache("resilience = { stale_for = \"10m\", soft_timeout = \"1ms\" }");
-        let config = config.cache("l1.ttl = \"10m\"");
         let source = Source::new();
         let site = Site::open(&config, &source).await;
         let key = "key";

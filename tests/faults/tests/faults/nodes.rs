@@ -6,7 +6,7 @@ use std::process::Command;
 use std::time::Instant;
 
 use larder_faults::Config;
-use larder_servers::{Node, Redis};
+use larder_servers::{Node, Redis, eventually};
 use tempfile::TempDir;
 
 use crate::{SOON, holds};
@@ -19,11 +19,23 @@ struct Fleet {
 
 impl Fleet {
     fn start(config: &Config, count: usize) -> Self {
+        let program = env!("CARGO_BIN_EXE_larder-node");
+        Self::of(config, (0..count).map(|_| Command::new(program)))
+    }
+
+    /// Processes that may have so many files open.
+    fn with_few_files(config: &Config, files: usize) -> Self {
+        let mut command = Command::new("sh");
+        command.args(["-c", &format!("ulimit -n {files}; exec \"$0\"")]);
+        command.arg(env!("CARGO_BIN_EXE_larder-node"));
+        Self::of(config, std::iter::once(command))
+    }
+
+    fn of(config: &Config, commands: impl Iterator<Item = Command>) -> Self {
         let directory = TempDir::new().unwrap();
         let path = directory.path().join("caches.toml");
         fs::write(&path, config.text()).unwrap();
-        let program = env!("CARGO_BIN_EXE_larder-node");
-        let nodes: Vec<_> = (0..count).map(|_| Node::start(Command::new(program))).collect();
+        let nodes: Vec<_> = commands.map(Node::start).collect();
         for node in &nodes {
             assert_eq!(node.ask(&format!("open {} {}", path.display(), config.name())), "ok");
         }
@@ -54,6 +66,22 @@ fn many_callers_in_four_processes_load_a_cold_key_once() {
         println!("{} callers answered in {:?}", each * fleet.nodes.len(), start.elapsed());
         assert_eq!(fleet.loads(), round + 1);
     }
+}
+
+#[test]
+fn a_key_that_expires_under_load_is_loaded_once_each_time() {
+    let redis = Redis::start();
+    let config = Config::redis(&redis.url()).cache("ttl = \"500ms\"");
+    let fleet = Fleet::start(&config, 4);
+    fleet.nodes.iter().for_each(|node| node.send("storm 3 25 key"));
+    let start = Instant::now();
+    for node in &fleet.nodes {
+        assert_eq!(node.answer(), "ok");
+    }
+    let expiries = start.elapsed().as_millis() / 500 + 1;
+    let loads = fleet.loads();
+    println!("{loads} loads of 100 callers, about {expiries} expiries");
+    assert!(loads as u128 <= expiries + 1, "{loads} loads, about {expiries} expiries");
 }
 
 #[test]
@@ -96,4 +124,22 @@ fn a_process_that_slept_through_its_lease_stores_nothing() {
     first.ask("finish");
     assert!(third.ask("get key").starts_with("value 2 "));
     assert!(first.ask("get key").starts_with("value 2 "), "it does not keep the old one either");
+}
+
+#[test]
+fn a_process_without_another_file_to_open_loads_and_connects_when_there_is_one() {
+    let redis = Redis::start();
+    let fleet = Fleet::with_few_files(&Config::redis(&redis.url()), 40);
+    let node = &fleet.nodes[0];
+    assert_eq!(node.ask("set before 1"), "ok");
+    assert_eq!(node.ask("hoard"), "ok");
+    redis.cli(&["CLIENT", "KILL", "TYPE", "normal", "SKIPME", "yes"]);
+    for key in 0..20 {
+        assert!(node.ask(&format!("load key{key}")).starts_with("value 1 "));
+    }
+    assert_eq!(node.ask("let-go"), "ok");
+    eventually("a connection that is made again", SOON, || {
+        node.ask("set after 1");
+        holds(&redis, "after").then_some(())
+    });
 }

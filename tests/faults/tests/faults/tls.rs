@@ -21,7 +21,7 @@ async fn told_about(server: Identity, authority: &str, word: &str) -> String {
     let redis = Redis::start_with(&RedisOptions::new().tls(&certificates, server));
     let config = config(&redis, &[line(&certificates, "ca", authority)]);
     let told = match Site::try_open(&config, &Source::new()).await {
-        Ok(site) => until_told(&site, word).await,
+        Ok(site) => until_told(&site, &[word]).await,
         Err(error) => error.to_string(),
     };
     assert_eq!(redis.cli(&["DBSIZE"]).integer(), 0, "nothing went over a line without TLS");
@@ -51,7 +51,7 @@ async fn a_client_without_a_certificate_is_told_so_and_one_with_it_is_served() {
     let authority = line(&certificates, "ca", "ca.pem");
     let without = config(&redis, std::slice::from_ref(&authority));
     if let Ok(site) = Site::try_open(&without, &source).await {
-        until_told(&site, "certificate").await;
+        until_told(&site, &["certificate"]).await;
     }
     assert_eq!(redis.cli(&["DBSIZE"]).integer(), 0);
     let identity = [("cert", "client.pem"), ("key", "client.key")];
