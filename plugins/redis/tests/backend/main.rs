@@ -71,9 +71,10 @@ const LIMIT: Duration = Duration::from_secs(30);
 
 /// Waits until something is so.
 async fn until(what: &str, mut is_so: impl FnMut() -> bool) {
+    let mut looks = tokio::time::interval(Duration::from_millis(5));
     let wait = async {
         while !is_so() {
-            tokio::time::sleep(Duration::from_millis(5)).await;
+            looks.tick().await;
         }
     };
     assert!(tokio::time::timeout(LIMIT, wait).await.is_ok(), "never: {what}");

@@ -1,5 +1,7 @@
 //! Servers that forget, are old, or cannot be reached.
 
+use std::time::Duration;
+
 use larder_core::backend::Lease;
 use larder_core::{Backend, ErrorKind};
 use larder_servers::{Redis, RedisOptions};
@@ -36,9 +38,10 @@ async fn a_cache_over_a_dead_server_can_be_opened_and_says_so() {
     assert!(kinds.contains(&error.kind()), "{error}");
     assert!(kinds.contains(&users.health().await.unwrap_err().kind()));
     site.server.restart();
+    let mut attempts = tokio::time::interval(Duration::from_millis(20));
     let back = async {
         while users.set("42", entry("value")).await.is_err() {
-            tokio::time::sleep(std::time::Duration::from_millis(20)).await;
+            attempts.tick().await;
         }
     };
     tokio::time::timeout(LIMIT, back).await.expect("it comes back by itself");
