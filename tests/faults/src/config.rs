@@ -13,7 +13,6 @@ pub struct Config {
     kind: &'static str,
     connection: Vec<String>,
     cache: Vec<String>,
-    tier: Vec<String>,
     /// How many entries the memory in front holds, if there is one.
     memory: Option<usize>,
 }
@@ -39,7 +38,6 @@ impl Config {
             kind,
             connection: vec![servers],
             cache: Vec::new(),
-            tier: Vec::new(),
             memory: Some(10_000),
         }
     }
@@ -53,12 +51,6 @@ impl Config {
     /// Another line of the cache.
     pub fn cache(mut self, line: &str) -> Self {
         self.cache.push(line.to_owned());
-        self
-    }
-
-    /// Another line of the tier over Redis.
-    pub fn tier(mut self, line: &str) -> Self {
-        self.tier.push(line.to_owned());
         self
     }
 
@@ -88,7 +80,6 @@ impl Config {
         let connection = section(&usual, &self.connection);
         let cache = section(&["ttl = \"10m\"", "allow = [\"W0401\"]"], &self.cache);
         let backend = format!("backend = {{ kind = \"redis\", connection = \"{name}\" }}");
-        let tier = section(&[&backend], &self.tier[..0]);
         let (memory, number) = match self.memory {
             Some(capacity) => {
                 (format!("l1.backend = {{ kind = \"memory\", capacity = {capacity} }}\n"), 2)
@@ -97,7 +88,7 @@ impl Config {
         };
         format!(
             "[connections.{name}]\nkind = \"{kind}\"\n{connection}\n\
-             [caches.{name}]\n{cache}\n{memory}[caches.{name}.l{number}]\n{tier}\n"
+             [caches.{name}]\n{cache}\n{memory}[caches.{name}.l{number}]\n{backend}\n"
         )
     }
 }
