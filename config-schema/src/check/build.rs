@@ -1,14 +1,17 @@
 //! From the checked options to the [`Config`].
 
+use std::time::Duration;
+
 use larder_core::{KeyPath, Life, Slot, Tier};
 use serde_json::{Map, Value as Json};
 
 use crate::grammar::{
-    CacheSection, Picked, PickedSerializer, ResilienceSection, Root, TierSection, WrapSection,
+    BreakerNode, BreakerSection, CacheSection, Picked, PickedSerializer, ResilienceSection, Root,
+    TierSection, WrapSection,
 };
 use crate::model::{
-    CacheSpec, Config, PatternSpec, PersistSpec, PluginNode, ResilienceSpec, SerializerSpec,
-    TierSource, TierSpec,
+    BreakerSpec, CacheSpec, Config, PatternSpec, PersistSpec, PluginNode, ResilienceSpec,
+    SerializerSpec, TierSource, TierSpec,
 };
 
 /// The serializer of caches that name none.
@@ -16,6 +19,12 @@ const DEFAULT_SERIALIZER: &str = "messagepack";
 
 /// From which size on values are compressed if nobody says.
 const DEFAULT_COMPRESS_MIN: u64 = 1024;
+
+/// How long one call of a tier is waited for if nobody says.
+const DEFAULT_TIMEOUT: Duration = Duration::from_secs(1);
+
+/// A shorter limit would be over before any call began.
+const LEAST_TIMEOUT: Duration = Duration::from_millis(1);
 
 /// Decodes checked options. JSON objects are sorted, so the order of patterns comes beside.
 pub(super) fn config(json: Json, patterns: &[String]) -> Result<Config, serde_json::Error> {
@@ -110,14 +119,33 @@ fn tier(tier: Tier, path: KeyPath, section: TierSection) -> Option<TierSpec> {
         (None, None) => return None,
     };
     let policy = section.policy;
+    let timeout = section.timeout.map_or(DEFAULT_TIMEOUT, |timeout| timeout.0);
+    let timeout = timeout.max(LEAST_TIMEOUT);
+    let soft_timeout = section.soft_timeout.map_or(timeout, |soft| soft.0.min(timeout));
     Some(TierSpec {
         tier,
         source,
         ttl: section.ttl,
         policy: policy.map(|node| plugin(Slot::Policy, node.0, path.join("policy"))),
         serializer: section.serializer.map(|node| serializer(node.0, &path.join("serializer"))),
+        timeout,
+        soft_timeout,
+        breaker: breaker(section.breaker),
         path,
     })
+}
+
+fn breaker(node: Option<BreakerNode>) -> Option<BreakerSpec> {
+    let section = match node {
+        Some(BreakerNode::Is(false)) => return None,
+        Some(BreakerNode::With(section)) => section,
+        Some(BreakerNode::Is(true)) | None => BreakerSection::default(),
+    };
+    let usual = BreakerSpec::default();
+    let open_for = section.open_for.map_or(usual.open_for, |pause| pause.0);
+    let max_open_for = section.max_open_for.map_or(usual.max_open_for, |pause| pause.0);
+    let failures = section.failures.unwrap_or(usual.failures).max(1);
+    Some(BreakerSpec { failures, open_for, max_open_for: max_open_for.max(open_for) })
 }
 
 fn serializer(section: PickedSerializer, path: &KeyPath) -> SerializerSpec {
@@ -136,7 +164,7 @@ fn serializer(section: PickedSerializer, path: &KeyPath) -> SerializerSpec {
 fn resilience(section: &ResilienceSection) -> ResilienceSpec {
     ResilienceSpec {
         single_flight: section.single_flight.unwrap_or(true),
-        stale_for: section.stale_for.unwrap_or(Life::For(std::time::Duration::ZERO)),
+        stale_for: section.stale_for.unwrap_or(Life::For(Duration::ZERO)),
         soft_timeout: section.soft_timeout.and_then(Life::duration),
         hard_timeout: section.hard_timeout.and_then(Life::duration),
     }

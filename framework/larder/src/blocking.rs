@@ -257,6 +257,19 @@ impl<K: Key, V: CacheValue> Blocking<K, V> {
         block_on(self.cache.exists(key))
     }
 
+    /// See [`Cache::expire`].
+    ///
+    /// # Errors
+    ///
+    /// As [`Cache::expire`].
+    pub fn expire<Q>(&self, key: &Q) -> Result<bool>
+    where
+        K: Borrow<Q>,
+        Q: KeyRef<K> + ?Sized,
+    {
+        block_on(self.cache.expire(key))
+    }
+
     /// See [`Cache::touch`].
     ///
     /// # Errors

@@ -43,6 +43,7 @@
 mod assemble;
 mod block;
 mod blocking;
+mod breaker;
 mod cache;
 mod codec;
 mod core;
@@ -56,6 +57,9 @@ mod manager;
 mod namespace;
 mod open;
 mod persist;
+mod read_options;
+mod recovery;
+mod replay;
 mod settings;
 mod snapshot;
 mod stats;
@@ -70,7 +74,7 @@ pub use larder_config::render::ConfigError;
 pub use larder_core::{self as plugin};
 pub use larder_core::{
     ByteSize, CacheError, CacheKey, Clock, ErrorKind, Life, ManualClock, Registry, Result,
-    SystemClock,
+    SystemClock, Tier,
 };
 pub use larder_store::{Estimates, PolicyEstimate, SizeEstimate};
 
@@ -81,6 +85,7 @@ pub use crate::dynamic::{DynamicCache, default_manager, get_cache};
 pub use crate::manager::{CacheManager, CacheManagerBuilder, CacheSummary, TierHealth};
 pub use crate::namespace::{NamespaceStats, NamespacedCache};
 pub use crate::open::{CacheOptions, RemovalReason, Removed};
+pub use crate::read_options::ReadOptions;
 pub use crate::settings::SetOptions;
 pub use crate::snapshot::{Exported, ImportMode, Imported, SnapshotFile};
 pub use crate::stats::{CacheStats, MissCause, StatsSnapshot, TierStats};

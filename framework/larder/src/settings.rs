@@ -3,7 +3,9 @@
 use std::time::Duration;
 
 use larder_config::model::CacheSpec;
-use larder_core::{Clock, Life, Moment, Share, Timestamp};
+use larder_core::{Clock, Life, Moment, Share, Tier, Timestamp};
+
+use crate::engine::TierSet;
 
 /// Options of one `set`. What is left out is taken from the config of the cache.
 ///
@@ -20,6 +22,7 @@ pub struct SetOptions {
     pub(crate) idle_ttl: Option<Life>,
     pub(crate) tags: Vec<String>,
     pub(crate) weight: Option<u32>,
+    pub(crate) skip: TierSet,
 }
 
 impl SetOptions {
@@ -60,7 +63,15 @@ impl SetOptions {
     /// Whether nothing is said about the entry.
     pub(crate) const fn are_plain(&self) -> bool {
         let is_mortal = self.ttl.is_some() || self.idle_ttl.is_some();
-        !is_mortal && self.tags.is_empty() && self.weight.is_none()
+        !is_mortal && self.tags.is_empty() && self.weight.is_none() && self.skip.is_empty()
+    }
+
+    /// Leaves a tier out: the entry is not written to it, and what it has of the key stays. Only a
+    /// memory tier in front is emptied of the key then, as it would answer first. Reads are not
+    /// concerned; see [`ReadOptions::skip`](crate::ReadOptions::skip).
+    pub const fn skip(mut self, tier: Tier) -> Self {
+        self.skip = self.skip.with(tier);
+        self
     }
 
     /// What the entry weighs against `max_bytes`. Default: its size in serialized form.

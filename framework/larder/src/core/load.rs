@@ -9,7 +9,9 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use futures_util::FutureExt;
 use futures_util::future::BoxFuture;
-use larder_core::{CacheError, Clock, ErrorKind, HumanDuration, Result, Timestamp, telemetry};
+use larder_core::{
+    CacheError, Clock, ErrorKind, HumanDuration, Result, Tier, Timestamp, telemetry,
+};
 use tracing::Instrument;
 
 use super::{CacheValue, Core, Key, KeyRef, place};
@@ -292,10 +294,16 @@ impl<K: Key, V: CacheValue> Core<K, V> {
         let Ok(payloads) = payloads else { return };
         let meta = self.engine.meta(&lives, stored.tags(), stored.value().is_none());
         let insert = self.prepare(|| key, &stored, lives, options.weight, payloads.len());
-        if !is_wanted || !self.fill_store(key.clone(), stored, insert, &mark.ticket) {
+        let is_wanted = is_wanted
+            && match options.skip.has(Tier::L1) {
+                true => mark.ticket.holds(),
+                false => self.fill_store(key.clone(), stored, insert, &mark.ticket),
+            };
+        if !is_wanted {
             self.count_fenced();
             return;
         }
+        let payloads = payloads.without(options.skip);
         self.engine.put_loaded(&text, payloads, &meta, &mark.ticket).await;
     }
 
