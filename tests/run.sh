@@ -6,8 +6,8 @@
 #                                the fuzzing and the documentation
 #   bash tests/run.sh --soak     with the long versions of the randomised tests
 #
-# Needs cargo, C and C++ compilers and Python 3; installs the latter and missing rustup components
-# where it may.
+# Needs cargo, C and C++ compilers, Python 3 and a Redis server; installs all but cargo, and missing
+# rustup components, where it may.
 set -euo pipefail
 
 cd "$(dirname "${BASH_SOURCE[0]}")/.."
@@ -79,6 +79,21 @@ need_python() {
         return
     fi
     die "${PYTHON:-python3} is missing. Install Python 3.8 or later; on Debian: sudo apt-get install python3"
+}
+
+# Fault tests start servers, sentinels and clusters of their own, on free ports. The package starts
+# one more when it is installed, where there is somebody to start it; nobody here talks to it.
+need_redis() {
+    if command -v "${LARDER_REDIS_SERVER:-redis-server}" >/dev/null && command -v redis-cli >/dev/null; then
+        return
+    fi
+    if [ -z "${LARDER_REDIS_SERVER:-}" ] && command -v apt-get >/dev/null && [ "$(id -u)" = 0 ]; then
+        apt-get update &&
+            DEBIAN_FRONTEND=noninteractive apt-get install -y redis-server redis-tools ||
+            die "redis-server is missing and could not be installed. Run: apt-get install redis-server"
+        return
+    fi
+    die "${LARDER_REDIS_SERVER:-redis-server} or redis-cli is missing. Install Redis 7.0 or later; on Debian: sudo apt-get install redis-server redis-tools"
 }
 
 # ── sections ──
@@ -153,6 +168,8 @@ check_memory() {
     if has_nightly cargo +nightly miri --version; then
         MIRIFLAGS="-Zmiri-strict-provenance" cargo +nightly miri test --locked -p larder-store \
             --lib --target-dir target/miri -- "${MIRI_TESTS[@]}"
+        MIRIFLAGS="-Zmiri-strict-provenance" cargo +nightly miri test --locked -p larder-abi \
+            --test abi --target-dir target/miri -- extensible::what extensible::a_struct
     else
         echo "no Miri: rustup component add --toolchain nightly miri"
     fi
@@ -200,6 +217,7 @@ expect_file_tier() {
 need_cargo
 need_compilers
 need_python
+need_redis
 need_component fmt
 need_component clippy
 

@@ -318,6 +318,14 @@ The limits of all caches in memory add up to more than the container may use.
 The process would be killed before the caches are full. Patterns are counted as one cache, and
 limits in entries are not counted at all.",
     ),
+    (
+        "W0403",
+        "\
+A rule never counts, because earlier rules match all of its keys.
+
+The first rule that matches a key counts, and no other, so exceptions stand before what they are
+exceptions from: `user:admin` before `user:*`, and `*` last.",
+    ),
 ];
 
 #[cfg(test)]

@@ -8,13 +8,15 @@
 //! | what is wrong, for people and programs | [`diagnostic`], [`render`], [`explain`] |
 //! | the same schemas for editors and manuals | [`schema`], [`reference`](mod@reference) |
 //! | plugins that exist elsewhere | [`known`] |
-//! | where each value comes from | [`show`] |
+//! | where each value comes from, also for one key | [`show`], [`effective`] |
 //!
 //! Every stage collects what is wrong and goes on, so one run reports everything.
 
 pub mod check;
 mod codes;
+mod cover;
 pub mod diagnostic;
+pub mod effective;
 pub mod explain;
 mod grammar;
 pub mod known;

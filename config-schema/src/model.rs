@@ -38,6 +38,29 @@ pub struct CacheSpec {
     pub resilience: ResilienceSpec,
     /// Where the entries of the memory in front are over a restart. Default: nowhere.
     pub persist: Option<PersistSpec>,
+    /// Other values for some keys; the first that matches a key counts.
+    pub rules: Vec<RuleSpec>,
+}
+
+impl CacheSpec {
+    /// The greatest serialized value of any key, by the cache or one of its rules; `None` when one
+    /// of them sets no limit.
+    #[must_use]
+    pub fn greatest_value_bytes(&self) -> Option<u64> {
+        let of_rules = self.rules.iter().map(|rule| rule.cache.max_value_bytes);
+        of_rules.fold(self.max_value_bytes, |greatest, limit| Some(greatest?.max(limit?)))
+    }
+}
+
+/// Other values of a cache for some of its keys.
+#[derive(Clone, Debug)]
+#[non_exhaustive]
+pub struct RuleSpec {
+    /// Which keys: globs as [`larder_core::key::glob_matches`] reads them; at least one.
+    pub patterns: Vec<String>,
+    /// The cache as it is to these keys, with the values of the rule in place. Has no rules of its
+    /// own, and the tiers and the serializer of the cache.
+    pub cache: CacheSpec,
 }
 
 /// Where the entries of a memory tier are while no process holds them.

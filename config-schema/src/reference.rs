@@ -91,6 +91,7 @@ const SECTIONS: &[(&str, &[&str])] = &[
     ("Resilience: `resilience`", &["caches", "NAME", "resilience"]),
     ("Saving: `persist`", &["caches", "NAME", "persist"]),
     ("Invalidation: `invalidation`", &["caches", "NAME", "invalidation"]),
+    ("Rules: `[[caches.NAME.rules]]`", &["caches", "NAME", "rules", "0"]),
     ("Patterns: `[patterns.\"GLOB\"]`", &["patterns", "GLOB"]),
     ("Libraries: `[plugins.NAME]`", &["plugins", "NAME"]),
     ("Admin server: `[admin]`", &["admin"]),

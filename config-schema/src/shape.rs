@@ -81,8 +81,12 @@ pub(crate) fn properties(schema: &Value) -> impl Iterator<Item = (&str, &Value)>
     all.into_iter()
 }
 
-/// The schema of a key of an object: of its property, or of any key.
+/// The schema of a key of an object: of its property, or of any key. For a list that of an element
+/// by its index, or of a key of its elements.
 pub(crate) fn child<'a>(schema: &'a Value, key: &str) -> Option<&'a Value> {
+    if let Some(items) = schema.get("items").filter(|items| items.is_object()) {
+        return if key.parse::<usize>().is_ok() { Some(items) } else { child(items, key) };
+    }
     if let Some(own) = schema.get("properties").and_then(|all| all.get(key)) {
         return Some(own);
     }

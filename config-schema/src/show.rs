@@ -83,6 +83,16 @@ impl Walk<'_> {
         match &node.value {
             Value::Null => {}
             Value::Table(table) => self.table(table, &schema, is_plugin, path),
+            Value::Array(items) if items.iter().any(|item| item.as_table().is_some()) => {
+                for (index, item) in items.iter().enumerate() {
+                    let index = index.to_string();
+                    let any = Json::Bool(true);
+                    let schema = shape::child(&schema, &index).unwrap_or(&any);
+                    path.push(index);
+                    self.node(item, schema, is_plugin, path);
+                    path.pop();
+                }
+            }
             _ => {
                 let row = self.row(node, is_secret, path);
                 self.rows.push(row);
@@ -121,11 +131,7 @@ impl Walk<'_> {
 
     fn row(&self, node: &Node, is_secret: bool, path: &[String]) -> Row {
         let is_shown = node.reference.is_none() && !is_secret;
-        let value = match &node.reference {
-            Some(reference) => reference.clone(),
-            None if is_secret => "•••".to_owned(),
-            None => plain(node),
-        };
+        let value = shown(node, is_secret);
         let source = self.sources.get(node.at.source);
         let origin = match source.kind {
             SourceKind::Environment => format!("env {}", source.name),
@@ -148,12 +154,22 @@ impl Walk<'_> {
     }
 }
 
+/// A value on one line; for secrets the reference, or bullets.
+pub(crate) fn shown(node: &Node, is_secret: bool) -> String {
+    match &node.reference {
+        Some(reference) => reference.clone(),
+        None if is_secret => "•••".to_owned(),
+        None => plain(node),
+    }
+}
+
 fn joined(path: &[String], last: Option<&str>) -> String {
     let parts = path.iter().map(String::as_str).chain(last);
     larder_core::KeyPath::from_segments(parts).to_string()
 }
 
-fn layer(layer: &Layer) -> String {
+/// Which layer set a value, when that is not the section itself.
+pub(crate) fn layer(layer: &Layer) -> String {
     match layer {
         Layer::Defaults => "defaults".to_owned(),
         Layer::Profile(name) => format!("profile {name}"),

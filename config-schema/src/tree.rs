@@ -29,7 +29,7 @@ impl Location {
 }
 
 /// Where text comes from.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum SourceKind {
     /// An argument of the command line such as `--set caches.users.ttl=1h`.
@@ -97,6 +97,20 @@ impl Sources {
         let before = source.text.bytes().take(at.span.start);
         let line = before.filter(|byte| *byte == b'\n').count() + 1;
         format!("{}:{line}", source.name)
+    }
+
+    /// A location to jump to: `caches.toml:63:9`, or the variable or argument.
+    #[must_use]
+    pub fn exact_place(&self, at: &Location) -> String {
+        let place = self.place(at);
+        match self.0.get(at.source.0).map(|source| source.kind) {
+            Some(SourceKind::File) => {
+                let column = self.position(at.source, at.span.start).column;
+                format!("{place}:{column}")
+            }
+            Some(SourceKind::Environment) => format!("env {place}"),
+            _ => place,
+        }
     }
 
     /// Sets the text of a source whose id had to be known before its text was complete.

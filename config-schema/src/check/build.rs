@@ -3,14 +3,17 @@
 use std::time::Duration;
 
 use larder_core::{KeyPath, Life, Slot, Tier};
+use serde::Deserialize;
 use serde_json::{Map, Value as Json};
+
+use super::rules::overlaid;
 
 use crate::grammar::{
     BreakerNode, BreakerSection, CacheSection, Picked, PickedSerializer, ResilienceSection, Root,
     TierSection, WrapSection,
 };
 use crate::model::{
-    BreakerSpec, CacheSpec, Config, PatternSpec, PersistSpec, PluginNode, ResilienceSpec,
+    BreakerSpec, CacheSpec, Config, PatternSpec, PersistSpec, PluginNode, ResilienceSpec, RuleSpec,
     SerializerSpec, TierSource, TierSpec,
 };
 
@@ -28,17 +31,20 @@ const LEAST_TIMEOUT: Duration = Duration::from_millis(1);
 
 /// Decodes checked options. JSON objects are sorted, so the order of patterns comes beside.
 pub(super) fn config(json: Json, patterns: &[String]) -> Result<Config, serde_json::Error> {
-    let mut root: Root = serde_json::from_value(without_parts(json))?;
+    let json = without_parts(json);
+    let mut root = Root::deserialize(&json)?;
     let mut config = Config::default();
     for (name, section) in std::mem::take(&mut root.caches) {
         let path = KeyPath::from_segments(["caches", &name]);
-        config.caches.insert(name.clone(), cache(name, path, section));
+        let spec = with_rules(name.clone(), path, section, &json["caches"][&name])?;
+        config.caches.insert(name, spec);
     }
     for pattern in patterns {
         if let Some(section) = root.patterns.remove(pattern) {
             let path = KeyPath::from_segments(["patterns", pattern]);
+            let written = &json["patterns"][pattern];
             config.patterns.push(PatternSpec {
-                cache: cache(pattern.clone(), path, section.cache),
+                cache: with_rules(pattern.clone(), path, section.cache, written)?,
                 pattern: pattern.clone(),
                 max_instances: section.max_instances,
             });
@@ -69,6 +75,22 @@ fn plugin(slot: Slot, picked: Picked, path: KeyPath) -> PluginNode {
         options => options,
     };
     PluginNode { slot, kind: picked.kind, options, path }
+}
+
+/// A cache with its rules, which are laid over the options as they are `written`.
+fn with_rules(
+    name: String,
+    path: KeyPath,
+    mut section: CacheSection,
+    written: &Json,
+) -> Result<CacheSpec, serde_json::Error> {
+    let mut rules = Vec::with_capacity(section.rules.len());
+    for rule in std::mem::take(&mut section.rules) {
+        let (patterns, options) = overlaid(written, rule);
+        let section = CacheSection::deserialize(options)?;
+        rules.push(RuleSpec { patterns, cache: cache(name.clone(), path.clone(), section) });
+    }
+    Ok(CacheSpec { rules, ..cache(name, path, section) })
 }
 
 fn cache(name: String, path: KeyPath, section: CacheSection) -> CacheSpec {
@@ -106,6 +128,7 @@ fn cache(name: String, path: KeyPath, section: CacheSection) -> CacheSpec {
             path: section.path.into(),
             every: section.every.map(|every| every.0).filter(|every| !every.is_zero()),
         }),
+        rules: Vec::new(),
         path,
     }
 }

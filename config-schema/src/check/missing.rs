@@ -25,7 +25,9 @@ impl<'a> Checker<'a> {
             let option = &schema["properties"][name];
             let at = spot.key_at.unwrap_or(&spot.node.at).clone();
             let message = format!("{} needs option `{name}`", owner.label);
-            let label = format!("`{name}` missing in this table and in everything it inherits");
+            // An element of a list inherits nothing.
+            let inherited = spot.key_at.map_or("", |_| " and in everything it inherits");
+            let label = format!("`{name}` missing in this table{inherited}");
             let mut diagnostic = Diagnostic::error("C0208", message)
                 .at(at, label)
                 .path(spot.path.join(name))

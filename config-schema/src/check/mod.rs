@@ -30,6 +30,7 @@ mod persist;
 mod plugins;
 mod policies;
 mod resources;
+mod rules;
 mod scalars;
 mod secrets;
 mod staleness;
@@ -39,6 +40,7 @@ mod view;
 mod wording;
 mod wrappers;
 
+pub(crate) use self::rules::{MATCH, RULES, rules_of};
 pub use connection::connection_problem;
 pub use environment::CheckEnvironment;
 
@@ -178,6 +180,7 @@ impl<'a> Checker<'a> {
         self.resources(&views);
         self.persist(&views);
         self.staleness(&views);
+        self.rules(&views);
         self.budget(&views);
         self.libraries(root);
     }

@@ -8,6 +8,7 @@ use serde_json::{Map, Value as Json};
 
 use super::environment::CheckEnvironment;
 use super::plugins::PluginUse;
+use super::rules::RULES;
 use super::scalars;
 use super::unknown::Unknown;
 use crate::diagnostic::Diagnostic;
@@ -54,6 +55,13 @@ impl Owner {
                 };
                 format!("{word} `{name}`")
             }
+            [above @ .., list, index] if list == RULES => match index.parse::<usize>() {
+                Ok(index) => {
+                    let cache = Self::of_path(&KeyPath::from_segments(above));
+                    format!("rule {} of {}", index + 1, cache.label)
+                }
+                Err(_) => return Self::section(path),
+            },
             _ => return Self::section(path),
         };
         Self { label, kind: None }
@@ -69,7 +77,8 @@ impl Owner {
 pub(super) struct Spot<'a, 'p> {
     pub(super) node: &'a Node,
     pub(super) path: &'p KeyPath,
-    /// Where its key stands; that of the nearest table for elements of lists.
+    /// Where its key stands; that of the list for its elements, unless they are tables, which
+    /// stand for themselves.
     pub(super) key_at: Option<&'a Location>,
 }
 
@@ -153,7 +162,8 @@ impl<'a> Checker<'a> {
         if let Some(least) = schema.get("minItems").and_then(Json::as_u64)
             && (items.len() as u64) < least
         {
-            let message = format!("`{}` needs at least {least} elements", spot.path);
+            let word = if least == 1 { "element" } else { "elements" };
+            let message = format!("`{}` needs at least {least} {word}", spot.path);
             let label = format!("{} elements", items.len());
             self.report(spot, Diagnostic::error("C0209", message), label);
             return None;
@@ -163,8 +173,14 @@ impl<'a> Checker<'a> {
         let mut values = Some(Vec::with_capacity(items.len()));
         for (index, node) in items.iter().enumerate() {
             let path = spot.path.join(index.to_string());
-            let item = Spot { node, path: &path, key_at: spot.key_at };
-            let value = self.value(item, schema, owner);
+            let is_table = node.as_table().is_some();
+            let item = Spot { node, path: &path, key_at: spot.key_at.filter(|_| !is_table) };
+            let value = if is_null(node) {
+                scalars::wrong_type(self, item, schema);
+                None
+            } else {
+                self.value(item, schema, owner)
+            };
             values = values.zip(value).map(|(mut values, value)| {
                 values.push(value);
                 values

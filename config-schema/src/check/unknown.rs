@@ -4,6 +4,7 @@ use larder_core::{Descriptor, KeyPath, Slot};
 use serde_json::Value as Json;
 
 use super::options::{Checker, Owner};
+use super::rules::RULES;
 use super::scalars;
 use crate::diagnostic::{Diagnostic, Fix};
 use crate::grammar;
@@ -127,6 +128,9 @@ impl Checker<'_> {
                 }
                 shape::child(cache, key)?;
                 Some(format!("`{key}` belongs to a cache, as in `[caches.users]`, or `[defaults]`"))
+            }
+            [.., RULES, _, _] if shape::child(cache, key).is_some() => {
+                Some(format!("`{key}` is one for the whole cache: set it there"))
             }
             ["caches" | "patterns" | "templates", ..] | ["defaults", ..] => self.of_backend(key),
             _ => None,

@@ -22,8 +22,10 @@ use self::nodes::{
 use crate::shape::{normalise, properties};
 
 mod nodes;
+mod rule;
 mod tier;
 
+use self::rule::RuleSection;
 pub(crate) use nodes::{Picked, PickedSerializer, WrapSection};
 pub(crate) use tier::{BreakerNode, BreakerSection, TierSection};
 
@@ -35,12 +37,13 @@ pub(crate) fn schema() -> &'static Value {
 
 /// The sections that occur more than once, by the name of their definition.
 pub(crate) fn sections() -> &'static [(&'static str, Value)] {
-    static SECTIONS: LazyLock<[(&str, Value); 5]> = LazyLock::new(|| {
+    static SECTIONS: LazyLock<[(&str, Value); 6]> = LazyLock::new(|| {
         [
             ("cache", schema_of::<CacheSection>()),
             ("pattern", schema_of::<PatternSection>()),
             ("plugin", schema_of::<LibrarySection>()),
             ("resilience", schema_of::<ResilienceSection>()),
+            ("rule", schema_of::<RuleSection>()),
             ("tier", schema_of::<TierSection>()),
         ]
     });
@@ -184,9 +187,10 @@ pub(crate) struct CacheSection {
     /// Fill the cache before anybody asks.
     #[schemars(extend("x-not-yet" = "warming"))]
     warmers: BTreeMap<String, WarmerNode>,
-    /// Other values for some keys.
-    #[schemars(extend("x-not-yet" = "per-key rules"))]
-    rules: Vec<BTreeMap<String, Value>>,
+    /// Other values for some keys. The first rule that matches a key counts, and no other; what it
+    /// leaves out is as in the cache.
+    #[schemars(with = "Vec<RuleSection>", extend("x-aliases" = ["overrides", "rule"]))]
+    pub(crate) rules: Vec<Map<String, Value>>,
     /// Codes of warnings that are accepted for this cache.
     allow: Vec<String>,
 }

@@ -87,6 +87,10 @@ pub(crate) struct WarmerNode;
 #[derive(Debug)]
 pub(crate) struct OneOrMany;
 
+/// A glob or a list of globs.
+#[derive(Debug)]
+pub(crate) struct Globs;
+
 /// A text, or one per operating system.
 #[derive(Debug)]
 pub(crate) struct OnePerSystem;
@@ -122,6 +126,10 @@ schema_only! {
     OneOrMany = { "anyOf": [
         { "type": "string" },
         { "type": "array", "items": { "type": "string" } },
+    ] },
+    Globs = { "anyOf": [
+        { "type": "string" },
+        { "type": "array", "items": { "type": "string" }, "minItems": 1 },
     ] },
     OnePerSystem = { "anyOf": [
         { "type": "string" },

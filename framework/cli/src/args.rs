@@ -151,6 +151,9 @@ pub(crate) struct Explain {
     /// A code such as `C0203`, an option such as `caches.users.ttl`, or a plugin such as `file`
     #[arg(value_name = "PATH|CODE|KIND")]
     pub(crate) subject: String,
+    /// Show what holds for this key of a cache such as `caches.users`, and what sets it
+    #[arg(long, value_name = "KEY")]
+    pub(crate) key: Option<String>,
     #[command(flatten)]
     pub(crate) answer: Answer,
 }

@@ -137,29 +137,42 @@ pub fn check_reserved(text: &str) -> Result<()> {
 }
 
 /// Whether a glob matches a whole key: `*` is any number of characters, `?` exactly one, every
-/// other character itself. Cost: at most `pattern.len() * key.len()` steps, no recursion.
+/// other character itself. Cost: at most `pattern.len() * key.len()` steps, no recursion and no
+/// allocation.
 #[must_use]
 pub fn glob_matches(pattern: &str, key: &str) -> bool {
-    let (pattern, key): (Vec<char>, Vec<char>) = (pattern.chars().collect(), key.chars().collect());
-    let (mut p, mut k) = (0, 0);
-    // Where to go on after the last `*` when what followed it did not match: one key further.
+    let (glob, text) = (pattern.as_bytes(), key.as_bytes());
+    // How many bytes the character at a place of the key takes.
+    let width = |at: usize| key[at..].chars().next().map_or(1, char::len_utf8);
+    let (mut g, mut t) = (0, 0);
+    // Where to go on after the last `*` when what followed it did not match: one character further.
     let mut star: Option<(usize, usize)> = None;
-    while k < key.len() {
-        if p < pattern.len() && pattern[p] == '*' {
-            star = Some((p, k));
-            p += 1;
-        } else if p < pattern.len() && (pattern[p] == '?' || pattern[p] == key[k]) {
-            p += 1;
-            k += 1;
-        } else if let Some((star_p, star_k)) = star {
-            star = Some((star_p, star_k + 1));
-            p = star_p + 1;
-            k = star_k + 1;
-        } else {
-            return false;
+    while t < text.len() {
+        match glob.get(g) {
+            Some(b'*') if g + 1 == glob.len() => return true,
+            Some(b'*') => {
+                star = Some((g, t));
+                g += 1;
+            }
+            Some(b'?') => {
+                g += 1;
+                t += width(t);
+            }
+            // Both are UTF-8: a character matches when its bytes do, so that `?` and `*` are only
+            // met between characters.
+            Some(byte) if *byte == text[t] => {
+                g += 1;
+                t += 1;
+            }
+            _ => {
+                let Some((star_g, star_t)) = star else { return false };
+                g = star_g + 1;
+                t = star_t + width(star_t);
+                star = Some((star_g, t));
+            }
         }
     }
-    pattern[p..].iter().all(|c| *c == '*')
+    glob[g..].iter().all(|byte| *byte == b'*')
 }
 
 impl CacheKey for str {
@@ -345,7 +358,13 @@ mod tests {
         {
             assert!(glob_matches(pattern, key), "{pattern} {key}");
         }
-        for (pattern, key) in [("user:*", "users"), ("a*b", "abc"), ("?", ""), ("", "x")] {
+        for (pattern, key) in [("ü?*", "üß"), ("*é", "èé"), ("a*?b*", "aßb"), ("*ab", "aab")]
+        {
+            assert!(glob_matches(pattern, key), "{pattern} {key}");
+        }
+        for (pattern, key) in
+            [("user:*", "users"), ("a*b", "abc"), ("?", ""), ("", "x"), ("??", "ß"), ("é", "è")]
+        {
             assert!(!glob_matches(pattern, key), "{pattern} {key}");
         }
     }

@@ -87,6 +87,7 @@ pub mod envelope;
 pub mod error;
 pub mod invalidator;
 pub mod key;
+pub mod library;
 pub mod plugin;
 pub mod policy;
 pub mod problem;

@@ -362,6 +362,29 @@ pub struct Descriptor {
     pub factory: Factory,
 }
 
+impl Descriptor {
+    /// Describes a component of a library that was loaded at run time: its slot comes from its
+    /// factory, and it has no summary and no capabilities until [`about`](Self::about) says so.
+    #[must_use]
+    pub const fn loaded(
+        kind: &'static str,
+        origin: &'static str,
+        version: &'static str,
+        factory: Factory,
+    ) -> Self {
+        let (slot, summary, capabilities) = (factory.slot(), "", Capabilities::empty());
+        Self { slot, kind, summary, origin, version, capabilities, factory }
+    }
+
+    /// Sets what lists say about it.
+    #[must_use]
+    pub const fn about(mut self, summary: &'static str, capabilities: Capabilities) -> Self {
+        self.summary = summary;
+        self.capabilities = capabilities;
+        self
+    }
+}
+
 impl fmt::Debug for Descriptor {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(f, "{} `{}` of {} {}", self.slot, self.kind, self.origin, self.version)

@@ -24,6 +24,7 @@ use crate::fence::Fence;
 use crate::flight::Flights;
 use crate::format::{Format, Linked};
 use crate::open::{CacheOptions, Listener, Removed};
+use crate::rules::Rules;
 use crate::settings::Settings;
 use crate::stored::{Content, Stored};
 use crate::tier::{ByteTier, Lane, Parts};
@@ -169,7 +170,7 @@ impl Assembler {
             let name: Arc<str> = spec.name.as_str().into();
             let context = BuildContext::new(&spec.name)
                 .clock(Arc::clone(&self.clock))
-                .max_value_bytes(spec.max_value_bytes);
+                .max_value_bytes(spec.greatest_value_bytes());
             let mut formats = Formats::new(&self.registry, context);
             let format = formats.format(&spec.serializer).await?;
             let home = home(spec, others);
@@ -206,7 +207,8 @@ impl Assembler {
             }
             let linked = Arc::clone(&self.linked);
             let clock = Arc::clone(&self.clock);
-            let engine = Arc::new(Engine::new(name, Settings::new(spec), tiers, linked, clock));
+            let settings = (Settings::new(spec), Rules::new(spec));
+            let engine = Arc::new(Engine::new(name, settings, tiers, linked, clock));
             let (description, persist) = (spec.description.clone(), spec.persist.clone());
             let below = caches_below(spec).map(str::to_owned).collect();
             Ok(Assembled { engine, description, persist, below, front, format })
@@ -252,7 +254,7 @@ impl Assembler {
             .tier(tier.tier)
             .path(node.path.clone())
             .policy(policy)
-            .max_value_bytes(spec.max_value_bytes);
+            .max_value_bytes(spec.greatest_value_bytes());
         let context = self.connections.lend(context, &node.options, &self.registry).await?;
         let built = factory.build(node.options.clone(), &context).await;
         built.map_err(|error| {
@@ -325,7 +327,8 @@ impl Assembled {
         let is_plain = matches!(weigh, Weigh::One)
             && ttl_by.is_none()
             && self.front.as_ref().is_some_and(|front| front.ttl.is_none())
-            && self.engine.settings.are_plain();
+            && self.engine.settings.are_plain()
+            && self.engine.rules.is_empty();
         let store = self.front.clone().map(|front| self.store(front, listener));
         Core {
             engine: Arc::clone(&self.engine),

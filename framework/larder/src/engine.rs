@@ -16,6 +16,7 @@ use tokio::sync::{Mutex, MutexGuard, RwLock, RwLockReadGuard};
 
 use crate::fence::Fence;
 use crate::format::Linked;
+use crate::rules::Rules;
 use crate::settings::Settings;
 use crate::stats::Counters;
 use crate::tags::TagTable;
@@ -50,6 +51,8 @@ struct Turn<'a> {
 pub(crate) struct Engine {
     pub(crate) name: Arc<str>,
     pub(crate) settings: Settings,
+    /// Other settings for some keys.
+    pub(crate) rules: Rules,
     pub(crate) tiers: Vec<Arc<ByteTier>>,
     pub(crate) linked: Arc<Linked>,
     pub(crate) clock: Arc<dyn Clock>,
@@ -70,16 +73,18 @@ pub(crate) struct Engine {
 impl Engine {
     pub(crate) fn new(
         name: Arc<str>,
-        mut settings: Settings,
+        (mut settings, mut rules): (Settings, Rules),
         tiers: Vec<Arc<ByteTier>>,
         linked: Arc<Linked>,
         clock: Arc<dyn Clock>,
     ) -> Self {
         let stripes = if tiers.is_empty() { 0 } else { WRITE_STRIPES };
         settings.is_wall_kept = !tiers.is_empty();
+        rules.set_wall_kept(settings.is_wall_kept);
         Self {
             name,
             settings,
+            rules,
             linked,
             counters: Counters::new(Arc::clone(&clock)),
             clock,

@@ -60,6 +60,7 @@ mod persist;
 mod read_options;
 mod recovery;
 mod replay;
+mod rules;
 mod settings;
 mod snapshot;
 mod stats;

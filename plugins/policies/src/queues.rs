@@ -15,13 +15,16 @@ const KINDS: usize = 4;
 const KIND: u8 = 3;
 /// What a push adds to a state.
 const PUSH: u8 = KIND + 1;
+/// Rings of up to so many items are exact: no dead item is ever taken for a live one.
+const EXACT: usize = 256;
 
 /// A slot in a ring, unaligned to take no more than it needs.
 #[derive(Clone, Copy, Debug)]
 struct Item<N> {
     slot: [u8; 4],
     /// The state that the slot had when it was pushed. It has another one since if this item is
-    /// dead, unless it was pushed 64 times meanwhile; it is taken for older than it is then.
+    /// dead, unless it is in a ring of more than [`EXACT`] items and the slot was pushed 64 times
+    /// meanwhile; the slot is taken for older than it is then.
     state: u8,
     note: N,
 }
@@ -77,6 +80,9 @@ impl<N: Copy> Queues<N> {
         if self.states.len() <= slot.index() {
             self.reach(slot);
         }
+        if self.states[slot.index()] | KIND == u8::MAX {
+            self.drop_dead();
+        }
         let state = &mut self.states[slot.index()];
         let before = usize::from(*state & KIND);
         if before != 0 {
@@ -89,6 +95,16 @@ impl<N: Copy> Queues<N> {
         ring.push_back(item);
         if ring.len() == ring.capacity() || ring.capacity() > 4 * ring.len() + 64 {
             self.fit(ring_of(kind));
+        }
+    }
+
+    /// The count of a slot is about to begin anew: what is dead must not come to life with it. In
+    /// large rings that would cost more than it is worth.
+    #[cold]
+    fn drop_dead(&mut self) {
+        let states = &self.states;
+        for ring in self.rings.iter_mut().filter(|ring| ring.len() <= EXACT) {
+            ring.retain(|item| states.get(item.slot().index()) == Some(&item.state));
         }
     }
 
@@ -198,6 +214,21 @@ mod tests {
         queues.remove(SlotId::new(1));
         queues.remove(SlotId::new(2));
         assert_eq!(queues.oldest(2), Some((SlotId::new(0), 'b')));
+    }
+
+    #[test]
+    fn what_is_dead_stays_dead_however_often_its_slot_is_reused() {
+        for moves in 60..70 {
+            let mut queues = Queues::new();
+            for number in 0..3 {
+                queues.push(1, SlotId::new(number), ());
+            }
+            for _ in 0..moves {
+                queues.push(2, SlotId::new(1), ());
+            }
+            queues.push(1, SlotId::new(1), ());
+            assert_eq!(drain(&mut queues, 1), [0, 2, 1], "after {moves} moves");
+        }
     }
 
     #[test]

@@ -1,4 +1,5 @@
-//! `larder explain`: the long text of a code, an option or a plugin.
+//! `larder explain`: the long text of a code, an option or a plugin; or, with `--key`, what holds
+//! for one key.
 
 use larder::config::explain::{OptionDoc, codes, describe, explain};
 use larder::config::suggest::closest;
@@ -8,8 +9,13 @@ use crate::args::{Explain, Format};
 use crate::context::Context;
 use crate::exit::{Exit, Failure};
 
+mod for_key;
+
 pub(super) fn run(arguments: &Explain, context: &mut Context<'_>) -> Result<Exit, Failure> {
     let subject = arguments.subject.as_str();
+    if let Some(key) = &arguments.key {
+        return for_key::run(arguments, key, context);
+    }
     let is_json = arguments.answer.format == Format::Json;
     if let Some(text) = explain(subject) {
         let code = subject.to_ascii_uppercase();

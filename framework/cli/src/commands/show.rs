@@ -80,7 +80,7 @@ fn object(row: &Row, with_origin: bool) -> Value {
 }
 
 /// The segments of `caches."api.users".ttl`: dots inside of quotes do not split.
-fn segments(path: &str) -> Vec<String> {
+pub(super) fn segments(path: &str) -> Vec<String> {
     let mut segments = vec![String::new()];
     let mut is_quoted = false;
     for char in path.chars() {

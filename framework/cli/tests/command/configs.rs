@@ -3,6 +3,7 @@
 use crate::support::{Folder, golden, said};
 
 const SHOP: &str = include_str!("../golden/shop.toml");
+const RULES: &str = include_str!("../golden/rules.toml");
 const BROKEN: &str = include_str!("../golden/broken.toml");
 
 #[test]
@@ -170,4 +171,19 @@ fn explain_knows_codes_options_and_plugins() {
     folder.golden("explain-json", &["explain", "C0203", "--format", "json"]);
     folder.golden("explain-option-json", &["explain", "ttl", "--format", "json"]);
     folder.golden("explain-unknown", &["explain", "memmory"]);
+}
+
+#[test]
+fn explain_tells_for_one_key_what_each_option_is_and_what_set_it() {
+    let folder = Folder::with(RULES);
+    folder.golden("explain-key", &["explain", "caches.users", "--key", "user:42"]);
+    let arguments = ["explain", "caches.users", "--key", "user:42", "--format", "json"];
+    folder.golden("explain-key-json", &arguments);
+    let arguments =
+        ["explain", "caches.users", "--key", "order:1", "--set", "caches.users.idle_ttl=5m"];
+    folder.golden("explain-key-no-rule", &arguments);
+    folder.golden("explain-key-no-cache", &["explain", "caches.user", "--key", "order:1"]);
+    folder.golden("explain-key-no-path", &["explain", "ttl", "--key", "order:1"]);
+    folder.golden("explain-key-empty", &["explain", "caches.users", "--key", ""]);
+    folder.golden("explain-rule-option", &["explain", "caches.users.rules.ttl"]);
 }

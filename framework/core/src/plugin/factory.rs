@@ -61,6 +61,21 @@ pub enum Factory {
 }
 
 impl Factory {
+    /// The slot of what it builds.
+    #[must_use]
+    pub const fn slot(&self) -> Slot {
+        match self {
+            Self::Backend(_) => Slot::Backend,
+            Self::Connection(_) => Slot::Connection,
+            Self::Invalidator(_) => Slot::Invalidator,
+            Self::Policy(_) => Slot::Policy,
+            Self::Replicator(_) => Slot::Replicator,
+            Self::Serializer(_) => Slot::Serializer,
+            Self::Warmer(_) => Slot::Warmer,
+            Self::Wrapper(..) => Slot::Wrapper,
+        }
+    }
+
     /// The part that every slot has.
     #[must_use]
     pub fn config(&self) -> &'static dyn ConfigCheck {

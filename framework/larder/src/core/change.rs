@@ -27,11 +27,15 @@ impl<K: Key, V: CacheValue> Core<K, V> {
     /// for under the fence: it runs code of the application.
     pub(super) fn lives<B: Borrow<K>>(
         &self,
-        key: impl FnOnce() -> B,
+        key: impl Fn() -> B,
         value: Option<&V>,
         options: &SetOptions,
     ) -> Option<Lives> {
-        let (settings, clock) = (&self.engine.settings, &*self.engine.clock);
+        let clock = &*self.engine.clock;
+        let settings = match self.engine.rules.is_empty() {
+            true => &self.engine.settings,
+            false => self.settings_for(key().borrow()),
+        };
         let Some(value) = value else {
             return settings.negative_lives(clock).filter(|lives| !lives.is_over);
         };
@@ -40,11 +44,12 @@ impl<K: Key, V: CacheValue> Core<K, V> {
         (!lives.is_over).then_some(lives)
     }
 
-    /// Refuses a value over the limit of the cache, before it is stored in the store alone.
-    pub(super) fn check_size(&self, stored: &Stored<V>) -> Result<()> {
-        match (self.engine.settings.max_value_bytes, &self.codec, stored.value()) {
+    /// Refuses a value over the limit for its key, before it is stored in the store alone.
+    pub(super) fn check_size(&self, key: &K, stored: &Stored<V>) -> Result<()> {
+        match (self.settings_for(key).max_value_bytes, &self.codec, stored.value()) {
             (Some(_), Some(codec), Some(value)) => {
-                self.engine.check_size(codec.encode(value, &*self.format.serializer)?.len())
+                let bytes = codec.encode(value, &*self.format.serializer)?;
+                self.engine.check_size(&key.text(), bytes.len())
             }
             _ => Ok(()),
         }
@@ -242,7 +247,7 @@ impl<K: Key, V: CacheValue> Core<K, V> {
         Q: KeyRef<K> + ?Sized,
     {
         self.check(key)?;
-        let lives = self.engine.settings.lives(Some(ttl), None, &*self.engine.clock);
+        let lives = self.settings_for(key).lives(Some(ttl), None, &*self.engine.clock);
         if lives.is_over {
             return self.delete(key).await;
         }

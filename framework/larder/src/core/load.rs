@@ -6,6 +6,7 @@ use std::error::Error as StdError;
 use std::future::Future;
 use std::panic::AssertUnwindSafe;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::time::Duration;
 
 use futures_util::FutureExt;
 use futures_util::future::BoxFuture;
@@ -153,7 +154,7 @@ impl<K: Key, V: CacheValue> Core<K, V> {
         let holds = |mark: &Mark| mark.holds(&*self.engine.clock);
         let mut has_waited = false;
         loop {
-            if !self.engine.settings.single_flight {
+            if !self.settings_for(key).single_flight {
                 return Ok(Step::Lead(Err(mark())));
             }
             match self.flights.join(&key.to_owned(), holds, mark) {
@@ -220,7 +221,7 @@ impl<K: Key, V: CacheValue> Core<K, V> {
         let tags = self.engine.capture_tags(&options.tags).await;
         mark.rest_on(Basis { tags: tags.clone(), deadline: None });
         count(&self.engine.counters.loads);
-        let value = self.run(run).instrument(self.load_span()).await?;
+        let value = self.run(key, run).instrument(self.load_span()).await?;
         self.keep(key, value.clone(), tags, &options, mark).await;
         Ok(value)
     }
@@ -231,39 +232,42 @@ impl<K: Key, V: CacheValue> Core<K, V> {
         )
     }
 
-    /// Runs the loader within the limit of the cache.
-    pub(super) async fn run(&self, run: BoxFuture<'_, Result<Option<V>, BoxError>>) -> Outcome<V> {
+    /// Runs the loader of a key within the limit for it.
+    pub(super) async fn run(
+        &self,
+        key: &K,
+        run: BoxFuture<'_, Result<Option<V>, BoxError>>,
+    ) -> Outcome<V> {
         // A panic must not strand those who wait; the loader is not used again after one.
         let guarded = AssertUnwindSafe(run).catch_unwind();
-        let ended = match self.engine.settings.load_limit {
+        let limited = self.settings_for(key).load_limit;
+        let ended = match limited {
             None => Some(guarded.await),
             Some(longest) => limit(&*self.engine.clock, longest, guarded).await,
         };
-        self.judge(ended)
+        self.judge(limited, ended)
     }
 
-    /// The outcome of a loader that ended, or that took too long.
-    pub(super) fn judge(&self, ended: Option<Ended<V>>) -> Outcome<V> {
+    /// The outcome of a loader that ended, or that took longer than its limit.
+    pub(super) fn judge(&self, limit: Option<Duration>, ended: Option<Ended<V>>) -> Outcome<V> {
         let failed =
             |kind, message| CacheError::new(kind, message).with("cache", &self.engine.name);
-        let outcome =
-            match ended {
-                Some(Ok(Ok(value))) => Ok(value),
-                Some(Ok(Err(error))) => {
-                    Err(failed(ErrorKind::Load, "the loader failed").caused_by_any(error))
-                }
-                Some(Err(panic)) => Err(failed(ErrorKind::Load, "the loader panicked")
-                    .with("panic", panic_text(&*panic))),
-                None => Err(failed(ErrorKind::Timeout, "the loader took too long")
-                    .with(
-                        "limit",
-                        self.engine
-                            .settings
-                            .load_limit
-                            .map_or_else(String::new, |longest| HumanDuration(longest).to_string()),
-                    )
-                    .hint("raise `resilience.hard_timeout` of the cache")),
-            };
+        let outcome = match ended {
+            Some(Ok(Ok(value))) => Ok(value),
+            Some(Ok(Err(error))) => {
+                Err(failed(ErrorKind::Load, "the loader failed").caused_by_any(error))
+            }
+            Some(Err(panic)) => {
+                Err(failed(ErrorKind::Load, "the loader panicked")
+                    .with("panic", panic_text(&*panic)))
+            }
+            None => Err(failed(ErrorKind::Timeout, "the loader took too long")
+                .with(
+                    "limit",
+                    limit.map_or_else(String::new, |longest| HumanDuration(longest).to_string()),
+                )
+                .hint("raise `resilience.hard_timeout` of the cache")),
+        };
         outcome.inspect_err(|error| {
             count(&self.engine.counters.load_failures);
             tracing::warn!(

@@ -136,7 +136,7 @@ impl<K: Key, V: CacheValue> Core<K, V> {
             return Ok(None);
         };
         let stored = stored(value, tags);
-        self.check_size(&stored)?;
+        self.check_size(key().borrow(), &stored)?;
         let insert = self.prepare(&key, &stored, lives, options.weight, None);
         Ok(Some((stored, insert)))
     }

@@ -210,7 +210,7 @@ impl<K: Key, V: CacheValue> Core<K, V> {
         }
         let lives = Lives::until(
             found.entry.meta.hard_deadline,
-            self.engine.settings.idle_ttl.duration(),
+            self.settings_for(key).idle_ttl.duration(),
             &*self.engine.clock,
         );
         let stored = stored(answer.clone(), found.tags.clone());

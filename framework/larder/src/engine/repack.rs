@@ -9,16 +9,16 @@ use crate::format::Place;
 use crate::tier::ByteTier;
 
 impl Engine {
-    /// The greatest value that is of use.
-    pub(crate) fn value_limit(&self) -> usize {
-        let limit = self.settings.max_value_bytes.unwrap_or(u64::MAX);
+    /// The greatest value of a key that is of use.
+    pub(crate) fn value_limit(&self, key: &str) -> usize {
+        let limit = self.settings_for(key).max_value_bytes.unwrap_or(u64::MAX);
         usize::try_from(limit).unwrap_or(usize::MAX)
     }
 
     /// The serialized value of an entry, without what wraps it.
     pub(crate) fn plain(&self, key: &str, found: &Found) -> Result<Bytes> {
         let tier = &self.tiers[found.tier];
-        tier.format.unpack(&self.linked, &found.entry, tier.place(key), self.value_limit())
+        tier.format.unpack(&self.linked, &found.entry, tier.place(key), self.value_limit(key))
     }
 
     /// An entry as a tier above would have written it, or `None` when it has another serializer.
@@ -64,7 +64,7 @@ impl Engine {
     /// When no tier can read it, when it is too large, or when a tier cannot wrap it.
     pub(crate) fn adopted(&self, key: &str, from: &str, entry: &Entry) -> Result<Vec<Entry>> {
         if entry.meta.negative {
-            self.check_size(entry.value.len())?;
+            self.check_size(key, entry.value.len())?;
             return Ok(vec![entry.clone(); self.tiers.len()]);
         }
         let place = Place { cache: from, key };
@@ -77,7 +77,7 @@ impl Engine {
             plain = plain.or(undone);
         }
         let plain = plain?;
-        self.check_size(plain.len())?;
+        self.check_size(key, plain.len())?;
         let adopt = |(tier, can_read): (&Arc<ByteTier>, bool)| match can_read {
             true if self.would_keep(tier, from, entry) => Ok(entry.clone()),
             _ => wrapped(tier, key, entry.clone(), plain.clone()),
@@ -88,7 +88,7 @@ impl Engine {
     /// The serialized value of an entry of anywhere, if the tier could read it.
     fn undone(&self, tier: &ByteTier, entry: &Entry, place: Place<'_>) -> Result<Bytes> {
         self.reader(tier, entry)?;
-        tier.format.undo(&self.linked, entry, place, self.value_limit())
+        tier.format.undo(&self.linked, entry, place, self.value_limit(place.key))
     }
 
     /// Whether a tier takes an entry of a cache `from` as it is: what is encrypted belongs to one

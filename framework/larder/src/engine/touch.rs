@@ -86,7 +86,7 @@ impl Engine {
         let tier = &self.tiers[found.tier];
         let EntryMeta { soft_deadline: soft, hard_deadline: hard, stamp, .. } = found.entry.meta;
         let (Life::For(idle), true, true) =
-            (self.settings.idle_ttl, hard != soft, tier.can(Capabilities::TOUCH))
+            (self.settings_for(key).idle_ttl, hard != soft, tier.can(Capabilities::TOUCH))
         else {
             return;
         };

@@ -80,7 +80,7 @@ impl Engine {
             };
             let packed = match &plain {
                 Some(plain) => {
-                    self.check_size(plain.len())?;
+                    self.check_size(key, plain.len())?;
                     let format = tier.format.serializer.format();
                     tier.format.pack(plain.clone(), format, tier.place(key))?
                 }
@@ -91,9 +91,9 @@ impl Engine {
         Ok(Payloads { each: payloads, skip: TierSet::default() })
     }
 
-    /// Refuses values over the limit of the cache.
-    pub(crate) fn check_size(&self, bytes: usize) -> Result<()> {
-        match self.settings.max_value_bytes {
+    /// Refuses values over the limit for their key.
+    pub(crate) fn check_size(&self, key: &str, bytes: usize) -> Result<()> {
+        match self.settings_for(key).max_value_bytes {
             Some(limit) if bytes as u64 > limit => {
                 count(&self.counters.rejections);
                 Err(CacheError::new(ErrorKind::Capacity, "the value is too large")

@@ -144,6 +144,8 @@ const TABLE: &[(&str, &[&str])] = &[
     // The backend `memory` is the store, told by its config.
     ("larder-memory", &["larder-core", "larder-store"]),
     ("larder-conformance", &["larder-core"]),
+    // Plugins that talk to servers start them in their tests.
+    ("larder-servers", &[]),
     (
         "larder",
         &[

@@ -69,7 +69,7 @@ impl<K: Key, V: CacheValue> Core<K, V> {
             return Fate::Refused;
         };
         let stored = stored(value, Tags::restore(tags));
-        let lives = self.lives_of(&entry, idle);
+        let lives = self.lives_of(&text, &entry, idle);
         let insert = self.prepare(|| &key, &stored, lives, None, Some(bytes));
         let unused = idle.map(|idle| self.engine.clock.wall().since(idle.used_at));
         let hash = local.store.table.hash_of(&key);
@@ -99,7 +99,7 @@ impl<K: Key, V: CacheValue> Core<K, V> {
         if entry.meta.negative {
             return Ok((None, 0));
         }
-        let (linked, limit) = (&self.engine.linked, self.engine.value_limit());
+        let (linked, limit) = (&self.engine.linked, self.engine.value_limit(key));
         let plain = match origin {
             Origin::Chosen => {
                 self.format.undo(linked, entry, Place { cache: &header.cache, key }, limit)
@@ -108,7 +108,7 @@ impl<K: Key, V: CacheValue> Core<K, V> {
                 self.format.unpack(linked, entry, Place { cache: self.engine.home(), key }, limit)
             }
         }?;
-        self.engine.check_size(plain.len())?;
+        self.engine.check_size(key, plain.len())?;
         let own: &dyn Serializer = &*self.format.serializer;
         let is_own = own.format() == entry.meta.format;
         let serializer = if is_own { own } else { self.engine.linked_reader(entry.meta.format)? };
@@ -117,7 +117,7 @@ impl<K: Key, V: CacheValue> Core<K, V> {
     }
 
     /// The life that an entry has left.
-    fn lives_of(&self, entry: &Entry, idle: Option<Idle>) -> Lives {
+    fn lives_of(&self, key: &str, entry: &Entry, idle: Option<Idle>) -> Lives {
         let clock = &*self.engine.clock;
         let meta = &entry.meta;
         match idle {
@@ -125,7 +125,7 @@ impl<K: Key, V: CacheValue> Core<K, V> {
             // A tier that keeps bytes moved the end with each read.
             None if meta.negative => Lives::until(meta.hard_deadline, None, clock),
             None => {
-                let idle = self.engine.settings.idle_ttl.duration();
+                let idle = self.engine.settings_for(key).idle_ttl.duration();
                 Lives::until(meta.hard_deadline, idle, clock)
             }
         }

@@ -106,7 +106,7 @@ impl<K: Key, V: CacheValue> Core<K, V> {
         let span = self.load_span();
         let outcome = match span.in_scope(|| catch_unwind(AssertUnwindSafe(load))) {
             Ok(Ok(value)) => Ok(value),
-            ended => self.judge(Some(ended.map(|loaded| loaded.map_err(Into::into)))),
+            ended => self.judge(None, Some(ended.map(|loaded| loaded.map_err(Into::into)))),
         };
         self.keep_locally(local, key, lead, outcome, None, request.options)
     }
@@ -158,7 +158,7 @@ impl<K: Key, V: CacheValue> Core<K, V> {
         if let Some(answer) = self.look_again(&local, &key, lead.hash(), cause, &request) {
             return land(lead, Ok(answer));
         }
-        let outcome = self.run(run).instrument(self.load_span()).await;
+        let outcome = self.run(&key, run).instrument(self.load_span()).await;
         self.keep_locally(&local, &key, lead, outcome, tags, &options)
     }
 
@@ -175,7 +175,7 @@ impl<K: Key, V: CacheValue> Core<K, V> {
         K: Borrow<Q>,
         Q: KeyRef<K> + ?Sized,
     {
-        let is_shared = self.engine.settings.single_flight;
+        let is_shared = self.settings_for(key).single_flight;
         let hash = local.store.table.hash_of(key);
         let flight = || Flight { key: key.to_owned(), is_shared, tags, followers: None };
         Fence::join(fence, hash, |flight| flight.follow(key).filter(|_| is_shared), flight)

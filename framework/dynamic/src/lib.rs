@@ -1,0 +1,21 @@
+//! Plugins in libraries: from a section of the config to a library that was checked and loaded.
+//!
+//! A loader gets a request and goes through the checks in the order of
+//! [`Fault`](larder_core::library::Fault). What can be found out from the file is found out before
+//! any code of the library runs, and what is loaded are the very bytes that were checked.
+//!
+//! | step | module |
+//! |---|---|
+//! | open the file without following links, see who can change it, read it once | `trust` |
+//! | the format, the stamp and the hash, from the bytes | `check` |
+//! | load these bytes, find the entry function, call it | `open` |
+//! | what the library says about itself, in the form in which the host uses it | [`library`] |
+//! | the chain of all these | `loader` |
+//!
+//! A library has all the rights of the process once it is loaded. The checks decide which code
+//! runs, and do not confine it.
+#![expect(unsafe_code, reason = "structs and functions of foreign libraries are used here")]
+
+pub mod library;
+
+pub use library::{Component, Library, Table};
