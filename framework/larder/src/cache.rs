@@ -275,8 +275,8 @@ impl<K: Key, V: CacheValue> Cache<K, V> {
     ///
     /// # Errors
     ///
-    /// [`ErrorKind::Invalidation`] when the last tier refuses to keep that, so that other processes,
-    /// and this one after a restart, may still serve such entries. When it cannot be reached it is
+    /// [`ErrorKind::Invalidation`] when the last tier refuses to keep that, so that others, and
+    /// this process after a restart, may still serve such entries. When it cannot be reached it is
     /// told later, and until then only this process knows.
     ///
     /// # Cancellation

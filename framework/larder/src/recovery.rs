@@ -52,6 +52,8 @@ pub(crate) struct Item {
     due: Moment,
     pause: Duration,
     since: Moment,
+    /// Somebody is about to do it, so it does not wait yet.
+    is_begun: bool,
 }
 
 /// What adding did, to be told.
@@ -103,31 +105,33 @@ impl Recovery {
 
     /// Adds something. What waits already of the same takes over the later stamp.
     pub(crate) fn add(&self, work: Work, stamp: Stamp, now: Moment) -> Added {
-        self.add_due(work, stamp, now, PAUSES[0])
+        self.add_due(work, stamp, now, false)
     }
 
     /// Adds something that the caller is about to do itself: it is left to others only when that
     /// takes too long, or is given up.
     pub(crate) fn add_begun(&self, work: Work, stamp: Stamp, now: Moment) -> Added {
-        self.add_due(work, stamp, now, PAUSES[1])
+        self.add_due(work, stamp, now, true)
     }
 
-    fn add_due(&self, work: Work, stamp: Stamp, now: Moment, pause: Duration) -> Added {
+    fn add_due(&self, work: Work, stamp: Stamp, now: Moment, is_begun: bool) -> Added {
         let mut state = self.lock();
-        let was_empty = state.len() == 0;
-        state.add(Item { work, stamp, due: now.after(pause), pause: PAUSES[0], since: now });
+        let is_first = state.is_idle();
+        let due = now.after(if is_begun { PAUSES[1] } else { PAUSES[0] });
+        state.add(Item { work, stamp, due, pause: PAUSES[0], since: now, is_begun });
         let is_over = state.keys.len() + state.tags.len() > self.limit;
         if is_over || state.patterns.len() > MAX_PATTERNS {
             let latest = state.items().map(|item| item.stamp).max().unwrap_or(stamp);
             let since = state.items().map(|item| item.since).min().unwrap_or(now);
             let due = now.after(PAUSES[0]);
             *state = State::default();
-            state.add(Item { work: Work::Clear, stamp: latest, due, pause: PAUSES[0], since });
+            let (work, pause) = (Work::Clear, PAUSES[0]);
+            state.add(Item { work, stamp: latest, due, pause, since, is_begun: false });
             self.note(&state);
             return Added::Overflow;
         }
         self.note(&state);
-        if was_empty { Added::First } else { Added::More }
+        if is_first { Added::First } else { Added::More }
     }
 
     /// Whether an entry of this version must not be served.
@@ -225,6 +229,13 @@ impl State {
         usize::from(self.clear.is_some()) + self.keys.len() + self.patterns.len() + self.tags.len()
     }
 
+    /// Whether nothing waits, but for what somebody is doing.
+    fn is_idle(&self) -> bool {
+        let is_begun = |(_, item): &(_, Item)| item.is_begun;
+        let is_empty = self.clear.is_none() && self.keys.is_empty() && self.tags.is_empty();
+        is_empty && self.patterns.iter().all(is_begun)
+    }
+
     fn items(&self) -> impl Iterator<Item = &Item> {
         let patterns = self.patterns.iter().map(|(_, item)| item);
         self.clear.iter().chain(self.keys.values()).chain(patterns).chain(self.tags.values())
@@ -233,6 +244,9 @@ impl State {
     fn add(&mut self, item: Item) {
         if let Some(kept) = self.find_mut(&item.work) {
             kept.stamp = kept.stamp.max(item.stamp);
+            if kept.is_begun && !item.is_begun {
+                (kept.is_begun, kept.due) = (false, item.due);
+            }
             if let (Work::Key { may_land, .. }, Work::Key { may_land: also, .. }) =
                 (&mut kept.work, item.work)
             {
