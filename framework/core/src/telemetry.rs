@@ -84,6 +84,29 @@ names! {
     /// event, warn: an entry on the disk was unreadable and was removed.
     /// Fields: `cache`, `reason`.
     FILE_CORRUPT = "file.corrupt";
+    /// event, info: a library with plugins passed all checks and is in memory.
+    /// Fields: `plugin`, `version`, `path`, `sha256`, `components`.
+    PLUGIN_LOADED = "plugin.loaded";
+    /// event, warn: a component of a library is of a kind that this release does not know, and is
+    /// left out. Fields: `plugin`, `component`, `kind`.
+    PLUGIN_SKIPPED = "plugin.skipped";
+    /// event, info: a server can be used. Fields: `connection`, `server`, `version`.
+    CONNECTION_UP = "connection.up";
+    /// event, warn: the connection to a server was lost, or is of no use any more; it is made anew
+    /// at once. Fields: `connection`, `server`, `why`.
+    CONNECTION_LOST = "connection.lost";
+    /// event, warn: a server cannot be used; it is tried again for ever. Said once for each reason
+    /// in a row. Fields: `connection`, `error`.
+    CONNECTION_DOWN = "connection.down";
+    /// event, warn: a server leaves questions unanswered. Fields: `connection`, `server`.
+    CONNECTION_SUSPECT = "connection.suspect";
+    /// event, info: the Sentinels name another primary. Fields: `connection`, `from`, `to`.
+    CONNECTION_MOVED = "connection.moved";
+    /// event, debug: a cluster has other primaries than before. Fields: `connection`, `primaries`.
+    CONNECTION_SLOTS = "connection.slots";
+    /// event, info: a server removes what it was told to keep when its memory is full, which costs
+    /// misses and nothing else. Fields: `connection`, `server`, `policy`.
+    CONNECTION_EVICTS = "connection.evicts";
     /// event, trace: a pass of the TTL manager. Fields: `caches`, `removed`.
     TTL_SWEEP = "ttl.sweep";
 }

@@ -16,6 +16,19 @@
 //! runs, and do not confine it.
 #![expect(unsafe_code, reason = "structs and functions of foreign libraries are used here")]
 
+mod check;
+#[cfg(not(unix))]
+mod elsewhere;
 pub mod library;
+mod loader;
+#[cfg(unix)]
+mod open;
+mod refusal;
+#[cfg(unix)]
+mod trust;
+
+#[cfg(not(unix))]
+use elsewhere::{open, trust};
 
 pub use library::{Component, Library, Table};
+pub use loader::{Examined, Loader};

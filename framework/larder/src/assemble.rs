@@ -53,6 +53,8 @@ pub(crate) struct Assembler {
     clock: Arc<dyn Clock>,
     linked: Arc<Linked>,
     connections: Connections,
+    /// What stores derive their hashes from, if not from chance.
+    seed: Option<u64>,
 }
 
 /// A cache without its types: the engine, and what its store will be.
@@ -73,6 +75,7 @@ struct Front {
     settings: InProcess,
     kind: String,
     ttl: Option<Life>,
+    seed: Option<u64>,
 }
 
 impl Assembler {
@@ -82,7 +85,13 @@ impl Assembler {
         connections: Connections,
     ) -> Self {
         let linked = Arc::new(formats::linked(&registry, &clock).await);
-        Self { registry, clock, linked, connections }
+        Self { registry, clock, linked, connections, seed: None }
+    }
+
+    /// Sets what stores derive their hashes from.
+    pub(crate) const fn seed(mut self, seed: Option<u64>) -> Self {
+        self.seed = seed;
+        self
     }
 
     pub(crate) fn clock(&self) -> &Arc<dyn Clock> {
@@ -181,7 +190,8 @@ impl Assembler {
                 match backend.in_process() {
                     // A cache that is a tier of another one is used by both as bytes.
                     Some(settings) if tier.tier == Tier::L1 && !is_tier_of_another => {
-                        front = Some(Front { settings, kind, ttl: tier.ttl });
+                        let (ttl, seed) = (tier.ttl, self.seed);
+                        front = Some(Front { settings, kind, ttl, seed });
                     }
                     _ => {
                         let format = match &tier.serializer {
@@ -350,7 +360,10 @@ impl Assembled {
     ) -> StoreTier<K, V> {
         // Each entry comes with its idle life, which may be none.
         let options = StoreOptions::new(front.settings, Arc::clone(&self.engine.clock));
-        let table = Store::new(options);
+        let table = Store::new(match front.seed {
+            Some(seed) => options.seed(seed),
+            None => options,
+        });
         let table = match listener {
             Some(listener) => {
                 table.with_listener(Arc::new(move |removed| tell(&listener, &removed)))

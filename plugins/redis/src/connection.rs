@@ -1,29 +1,47 @@
-//! [`RedisConnection`], which caches share: it sends commands and hides where the servers are.
+//! [`RedisConnection`], which caches share: it sends commands, and hides where the servers are and
+//! what happens to them.
 
 use std::fmt;
 use std::sync::Arc;
+use std::time::Duration;
 
-use larder_core::{CacheError, ErrorKind, Result};
-use redis::aio::MultiplexedConnection;
-use tokio::sync::OnceCell;
+use larder_core::{CacheError, Result};
+use tokio::sync::Notify;
+use tokio::time::Instant;
 
-use crate::config::{Address, Servers, Settings};
-use crate::error;
+use crate::config::{Servers, Settings};
+use crate::supervisor::{Endpoint, Status};
+use crate::topology::cluster::Cluster;
+use crate::topology::sentinel::Sentinels;
+use crate::topology::{Source, single, slots};
+
+pub(crate) mod greeting;
+pub(crate) mod lanes;
+pub(crate) mod link;
+mod stream;
+
+use greeting::{Expect, Facts};
+
+/// How much longer commands may take that wait at the server on purpose.
+const BLOCKING: Duration = Duration::from_secs(30);
 
 /// A connection that a config declares: one pool, shared by all caches that name it.
 ///
-/// It is lazy: nothing happens before the first command.
+/// It is lazy: nothing happens before the first command. From then on it is kept, and made anew
+/// whenever it is lost. Clones are the same connection; it ends with the last of them.
 #[derive(Clone)]
 pub struct RedisConnection {
-    inner: Arc<Inner>,
+    settings: Arc<Settings>,
+    topology: Topology,
 }
 
-struct Inner {
-    settings: Settings,
-    lanes: [OnceCell<MultiplexedConnection>; 3],
+#[derive(Clone)]
+enum Topology {
+    Cluster(Arc<Cluster>),
+    Single(Arc<Endpoint>),
 }
 
-/// Which sockets commands go over, so that few large ones never hold up many small ones.
+/// Which sockets commands go over, so that a few large ones never hold up many small ones.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Lane {
     /// Commands whose values are below 64 KiB, and whose answers are as well.
@@ -45,40 +63,99 @@ pub(crate) enum Route<'a> {
     Primary(usize),
 }
 
+/// What a connection is doing.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum State {
+    /// It is being made; callers wait.
+    Connecting,
+    /// It could not be made, and is tried again; callers are told at once.
+    Down,
+    /// Commands are answered.
+    Healthy,
+    /// The server leaves questions unanswered.
+    Suspect,
+    /// There is a connection, and the server is asked what it is; callers wait.
+    Verifying,
+}
+
+/// How a connection is.
+#[derive(Clone, Debug)]
+#[non_exhaustive]
+pub struct ConnectionHealth {
+    /// What it is doing. Of a cluster: what the node does that is worst off.
+    pub state: State,
+    /// The server, as `host:port`; of a cluster the node that is worst off. None when it has not
+    /// been found yet.
+    pub server: Option<String>,
+    /// What the server says about itself, once it was connected to.
+    pub facts: Option<Facts>,
+    /// Why it is down.
+    pub error: Option<CacheError>,
+    /// How many servers are in use, and how many of them can be.
+    pub servers: (usize, usize),
+}
+
 impl RedisConnection {
     pub(crate) fn new(settings: Settings) -> Self {
-        Self { inner: Arc::new(Inner { settings, lanes: Default::default() }) }
+        let settings = Arc::new(settings);
+        let source = match &settings.servers {
+            Servers::Cluster(seeds) => {
+                let cluster = Cluster::new(Arc::clone(&settings), seeds.clone());
+                return Self { settings, topology: Topology::Cluster(cluster) };
+            }
+            Servers::Sentinel { sentinels, master, login } => {
+                Source::Sentinels(Arc::new(Sentinels::new(
+                    Arc::clone(&settings),
+                    sentinels.clone(),
+                    master.clone(),
+                    login.clone(),
+                )))
+            }
+            Servers::Single(address) => Source::Fixed(address.clone()),
+        };
+        let bell = Arc::new(Notify::new());
+        let endpoint = Endpoint::new(Arc::clone(&settings), source, Expect::Primary, bell);
+        Self { settings, topology: Topology::Single(Arc::new(endpoint)) }
     }
 
     /// Sends commands in one go and returns their answers in order; the error of one command is a
-    /// [`redis::Value::ServerError`] in its place.
+    /// [`redis::Value::ServerError`] in its place. What servers say about themselves (that a slot
+    /// has moved, that they became replicas) is dealt with, as long as there is time.
     ///
     /// # Errors
     ///
-    /// [`ErrorKind::Connection`] or [`ErrorKind::Timeout`] when the server could not be asked.
+    /// [`Connection`](larder_core::ErrorKind::Connection) at once while the server is down, and
+    /// when the connection breaks; [`Timeout`](larder_core::ErrorKind::Timeout) when it did not
+    /// answer in time.
+    ///
+    /// # Cancellation
+    ///
+    /// The commands may be carried out all the same.
     pub(crate) async fn send(
         &self,
         lane: Lane,
         route: Route<'_>,
         commands: redis::Pipeline,
     ) -> Result<Vec<redis::Value>> {
-        let _ = route;
-        let name = &self.inner.settings.name;
-        let connection = self.inner.lanes[lane as usize].get_or_try_init(|| self.connect()).await?;
-        let limit = self.inner.settings.timeout;
-        let count = commands.len();
-        let mut connection = connection.clone();
-        match tokio::time::timeout(limit, connection.send_packed_commands(&commands, 0, count))
-            .await
-        {
-            Ok(answers) => answers.map_err(|cause| error::unreachable(name, cause)),
-            Err(_) => Err(CacheError::new(ErrorKind::Timeout, "the server did not answer in time")),
+        if commands.is_empty() {
+            return Ok(Vec::new());
+        }
+        let deadline = self.deadline(lane);
+        let affinity = self.affinity(route);
+        match &self.topology {
+            Topology::Cluster(cluster) => {
+                cluster.send(lane, route, affinity, &commands, deadline).await
+            }
+            Topology::Single(endpoint) => {
+                single::send(endpoint, lane, affinity, &commands, deadline).await
+            }
         }
     }
 
     /// Whether the keys are spread over several servers.
-    pub(crate) fn is_cluster(&self) -> bool {
-        matches!(self.inner.settings.servers, Servers::Cluster(_))
+    pub(crate) const fn is_cluster(&self) -> bool {
+        matches!(self.topology, Topology::Cluster(_))
     }
 
     /// How many servers there are that take writes.
@@ -87,50 +164,68 @@ impl RedisConnection {
     ///
     /// The kinds of [`send`](Self::send).
     pub(crate) async fn primaries(&self) -> Result<usize> {
-        std::future::ready(Ok(1)).await
+        match &self.topology {
+            Topology::Cluster(cluster) => cluster.primaries(self.deadline(Lane::Small)).await,
+            Topology::Single(_) => Ok(1),
+        }
     }
 
     /// The slot of a key in a cluster.
     pub(crate) fn slot(key: &str) -> u16 {
-        let hashed = key
-            .split_once('{')
-            .and_then(|(_, rest)| rest.split_once('}'))
-            .map(|(tag, _)| tag)
-            .filter(|tag| !tag.is_empty())
-            .unwrap_or(key);
-        crc16(hashed.as_bytes()) % 16384
+        slots::slot_of(key)
     }
 
-    async fn connect(&self) -> Result<MultiplexedConnection> {
-        let settings = &self.inner.settings;
-        let Servers::Single(address) = &settings.servers else {
-            return Err(CacheError::new(ErrorKind::Unsupported, "clusters are not served"));
+    /// How the connection is. Asks nobody.
+    #[must_use]
+    pub fn health(&self) -> ConnectionHealth {
+        let statuses = match &self.topology {
+            Topology::Cluster(cluster) => cluster.statuses(),
+            Topology::Single(endpoint) => vec![endpoint.status()],
         };
-        let url = match address {
-            Address::Tcp { host, port } => format!("redis://{host}:{port}/{}", settings.db),
-            Address::Unix(path) => format!("unix://{}?db={}", path.display(), settings.db),
-        };
-        let client = redis::Client::open(url);
-        let client = client.map_err(|cause| error::unreachable(&settings.name, cause))?;
-        let connection = client.get_multiplexed_async_connection().await;
-        connection.map_err(|cause| error::unreachable(&settings.name, cause))
+        let well = statuses.iter().filter(|status| status.state == State::Healthy).count();
+        let servers = (well, statuses.len());
+        let worst = statuses.into_iter().max_by_key(|status| status.state.badness());
+        let nothing = Status { state: State::Connecting, address: None, facts: None, error: None };
+        let Status { state, address, facts, error } = worst.unwrap_or(nothing);
+        let server = address.map(|address| address.to_string());
+        ConnectionHealth { state, server, facts, error, servers }
+    }
+
+    fn deadline(&self, lane: Lane) -> Instant {
+        let more = if lane == Lane::Blocking { BLOCKING } else { Duration::ZERO };
+        Instant::now() + self.settings.timeout + more
+    }
+
+    /// Commands about one key keep to one socket, so that they stay in order.
+    fn affinity(&self, route: Route<'_>) -> usize {
+        match route {
+            _ if self.settings.pool_size == 1 => 0,
+            Route::Key(key) => usize::from(slots::slot_of(key)),
+            Route::Any | Route::Primary(_) => fastrand::usize(..self.settings.pool_size),
+        }
     }
 }
 
-/// CRC-16/XMODEM, which clusters hash keys with.
-fn crc16(bytes: &[u8]) -> u16 {
-    bytes.iter().fold(0, |crc, byte| {
-        (0..8).fold(crc ^ (u16::from(*byte) << 8), |crc, _| {
-            if crc & 0x8000 == 0 { crc << 1 } else { (crc << 1) ^ 0x1021 }
-        })
-    })
+impl State {
+    const fn badness(self) -> u8 {
+        match self {
+            Self::Healthy => 0,
+            Self::Verifying => 1,
+            Self::Connecting => 2,
+            Self::Suspect => 3,
+            Self::Down => 4,
+        }
+    }
 }
 
 impl fmt::Debug for RedisConnection {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("RedisConnection")
-            .field("name", &self.inner.settings.name)
-            .field("servers", &self.inner.settings.servers)
+            .field("name", &self.settings.name)
+            .field("servers", &self.settings.servers)
             .finish_non_exhaustive()
     }
 }
+
+#[cfg(test)]
+mod tests;

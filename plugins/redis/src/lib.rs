@@ -4,6 +4,9 @@
 //! |---|---|
 //! | [`config`] | the options of the connections, and their registration |
 //! | [`connection`] | [`RedisConnection`], which sends commands and says how the servers are |
+//! | `supervisor` | one server, and the task that keeps a connection to it |
+//! | `topology` | where the servers are: fixed, named by Sentinels, or a cluster |
+//! | `tls` | encrypted connections |
 //! | `error` | from errors of servers, sockets and TLS to errors of ours |
 //!
 //! When *not* to use it: for a cache that one process has to itself. Memory is a thousand times
@@ -12,6 +15,13 @@
 pub mod config;
 pub mod connection;
 mod error;
+mod supervisor;
+#[cfg(feature = "tls")]
+mod tls;
+#[cfg(not(feature = "tls"))]
+#[path = "tls_disabled.rs"]
+mod tls;
+mod topology;
 
 pub use config::{REDIS_CLUSTER_CONNECTION, REDIS_CONNECTION};
 pub use config::{RedisClusterConfig, RedisConnectionConfig};

@@ -9,10 +9,11 @@
 
 use std::collections::BTreeSet;
 use std::future::Future;
+use std::hash::{DefaultHasher, Hash, Hasher};
 use std::pin::Pin;
 use std::sync::atomic::AtomicU64;
 use std::sync::atomic::Ordering::SeqCst;
-use std::sync::{Arc, Mutex};
+use std::sync::{Arc, Mutex, PoisonError};
 use std::task::{Context, Poll, Waker};
 use std::time::Duration;
 
@@ -261,16 +262,20 @@ fn step(world: &Arc<World>, values: &Values, rng: &mut Rng) -> Step {
     }
 }
 
-fn open(world: &World, text: &str) -> (CacheManager, Values) {
-    let builder = CacheManager::builder().text("caches.toml", Format::Toml, text);
+fn open(world: &World, seed: u64, text: &str) -> (CacheManager, Values) {
+    let builder = CacheManager::builder().text("caches.toml", Format::Toml, text).seed(seed);
     let manager = builder.clock(Arc::new(world.clock.clone())).build_blocking().unwrap();
     let values = manager.cache("values").unwrap();
     (manager, values)
 }
 
-/// Runs operations side by side, polled in random order, outside of any runtime.
-fn run(seed: u64, text: &str, puppets: &[&str], steps: usize) {
+/// Runs operations side by side, polled in random order, outside of any runtime. Everything follows
+/// from the seed: what the caches draw themselves comes from the generator of this thread. Returns
+/// what every step of the run came to, as one number.
+fn run(seed: u64, text: &str, puppets: &[&str], steps: usize) -> u64 {
+    fastrand::seed(seed);
     let mut rng = Rng::with_seed(seed);
+    let mut history = DefaultHasher::new();
     let puppets = puppets.iter().map(|name| strings(name)).collect();
     let (model, loading) = (Mutex::default(), Mutex::default());
     let world = Arc::new(World {
@@ -285,7 +290,7 @@ fn run(seed: u64, text: &str, puppets: &[&str], steps: usize) {
         puppet.yields.store(true, SeqCst);
         puppet.fails.store(false, SeqCst);
     }
-    let (mut manager, mut values) = open(&world, text);
+    let (mut manager, mut values) = open(&world, seed, text);
     let mut tasks: Vec<Step> = Vec::new();
     let mut context = Context::from_waker(Waker::noop());
     for number in 0..steps {
@@ -300,17 +305,20 @@ fn run(seed: u64, text: &str, puppets: &[&str], steps: usize) {
             world.model.lock().unwrap().seconds += 1;
             world.clock.advance(Duration::from_secs(1));
             end(&world, &manager);
-            (manager, values) = open(&world, text);
+            (manager, values) = open(&world, seed, text);
             continue;
         }
         let index = rng.usize(..tasks.len());
-        if let Poll::Ready(outcome) = tasks[index].as_mut().poll(&mut context) {
+        let polled = tasks[index].as_mut().poll(&mut context);
+        (index, polled.is_ready(), values.stats().snapshot().hits).hash(&mut history);
+        if let Poll::Ready(outcome) = polled {
             drop(tasks.swap_remove(index));
             outcome.unwrap_or_else(|error| {
                 panic!("LARDER_SEED={seed}, step {number}: {error}\n{text}")
             });
         }
     }
+    history.finish()
 }
 
 /// Ends a process in order: what it could not tell its tiers yet, it tells them.
@@ -332,25 +340,44 @@ fn forget_unfinished(world: &World) {
     world.loading.lock().unwrap().clear();
 }
 
-#[test]
-fn no_answer_is_older_than_what_was_done_before_the_question() {
-    let first = std::env::var("LARDER_SEED").ok().map(|seed| seed.parse().unwrap());
-    let rounds = if std::env::var_os("LARDER_SOAK").is_some() { 2000 } else { 20 };
+/// One config for each arrangement of tiers.
+fn texts() -> Vec<String> {
     let tier = |number: u8| {
         format!("l{number}.backend = {{ kind = \"test.puppet\", name = \"model-{number}\" }}\n")
     };
     let memory = "[caches.values]\nl1.backend = { kind = \"memory\", capacity = 3 }\n";
-    let texts = [memory.to_owned(), format!("{memory}{}", tier(2))].into_iter().chain([
-        format!("{memory}{}{}", tier(2), tier(3)),
-        format!("[caches.values]\n{}", tier(1)),
-    ]);
-    let texts: Vec<String> = texts.collect();
+    let alone = format!("[caches.values]\n{}", tier(1));
+    let two = format!("{memory}{}", tier(2));
+    let three = format!("{two}{}", tier(3));
+    vec![memory.to_owned(), two, three, alone]
+}
+
+const PUPPETS: [&str; 3] = ["model-1", "model-2", "model-3"];
+
+/// Puppets have their names for all tests of a process.
+static ONE_AT_A_TIME: Mutex<()> = Mutex::new(());
+
+#[test]
+fn the_same_seed_is_the_same_run() {
+    let _alone = ONE_AT_A_TIME.lock().unwrap_or_else(PoisonError::into_inner);
+    let seed = fastrand::u64(..);
+    for text in texts() {
+        let run = || run(seed, &text, &PUPPETS, 3000);
+        assert_eq!(run(), run(), "LARDER_SEED={seed}\n{text}");
+    }
+}
+
+#[test]
+fn no_answer_is_older_than_what_was_done_before_the_question() {
+    let _alone = ONE_AT_A_TIME.lock().unwrap_or_else(PoisonError::into_inner);
+    let first = std::env::var("LARDER_SEED").ok().map(|seed| seed.parse().unwrap());
+    let rounds = if std::env::var_os("LARDER_SOAK").is_some() { 2000 } else { 20 };
+    let texts = texts();
     let start = first.unwrap_or_else(|| fastrand::u64(..));
     println!("LARDER_SEED={start}");
     for round in 0..rounds {
         for text in &texts {
-            let puppets = ["model-1", "model-2", "model-3"];
-            run(start.wrapping_add(round), text, &puppets, 1500);
+            run(start.wrapping_add(round), text, &PUPPETS, 1500);
         }
     }
 }

@@ -39,6 +39,7 @@ pub struct CacheManagerBuilder {
     file: Option<PathBuf>,
     only: Option<BTreeSet<String>>,
     is_persistent: bool,
+    seed: Option<u64>,
 }
 
 impl CacheManagerBuilder {
@@ -50,6 +51,7 @@ impl CacheManagerBuilder {
             file: None,
             only: None,
             is_persistent: true,
+            seed: None,
         }
     }
 
@@ -124,6 +126,14 @@ impl CacheManagerBuilder {
         self
     }
 
+    /// What hashes of keys, and the choices of policies that follow from them, derive from. Only for
+    /// tests that have to run the same way twice: who knows it can choose keys that collide.
+    /// Default: random.
+    pub const fn seed(mut self, seed: u64) -> Self {
+        self.seed = Some(seed);
+        self
+    }
+
     /// Builds these caches only, and those they use as tiers. The whole config is checked all the
     /// same; a name that it does not have is left out.
     pub fn only<I, S>(mut self, names: I) -> Self
@@ -175,7 +185,8 @@ impl CacheManagerBuilder {
             config.caches.values_mut().for_each(|cache| cache.persist = None);
         }
         let connections = Connections::new(config.connections);
-        let assembler = Assembler::new(self.registry, self.clock, connections).await;
+        let assembler =
+            Assembler::new(self.registry, self.clock, connections).await.seed(self.seed);
         CacheManager::assemble(assembler, config.caches, config.patterns).instrument(span).await
     }
 }

@@ -138,6 +138,7 @@ fn sentinels(
 }
 
 /// What both kinds of connection have.
+#[derive(Clone, Copy, Debug)]
 struct Common<'a> {
     at: &'a KeyPath,
     /// Whether there is a password, and a file with one.
@@ -189,3 +190,6 @@ fn limits(
         }
     }
 }
+
+#[cfg(test)]
+mod tests;

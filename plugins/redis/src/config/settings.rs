@@ -57,6 +57,18 @@ impl fmt::Debug for Credentials {
     }
 }
 
+impl Credentials {
+    /// Whether a server would see no difference.
+    pub(crate) fn is_same(&self, other: &Self) -> bool {
+        self.username == other.username
+            && match (&self.password, &other.password) {
+                (Some(one), Some(other)) => one.expose() == other.expose(),
+                (None, None) => true,
+                _ => false,
+            }
+    }
+}
+
 impl Login {
     /// User and password as they are at this moment: the file is read with each call.
     ///
