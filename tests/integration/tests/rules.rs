@@ -8,6 +8,8 @@ use std::sync::atomic::Ordering::SeqCst;
 use std::time::Duration;
 
 use larder::{Cache, CacheManager, ErrorKind, Format, Life, ManualClock, SetOptions};
+// Links the puppets.
+use larder_integration as _;
 
 const RULES: &str = r#"
 ttl = "1h"
