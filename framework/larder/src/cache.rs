@@ -236,8 +236,9 @@ impl<K: Key, V: CacheValue> Cache<K, V> {
         self.core.delete(key).await
     }
 
-    /// Makes an entry stale in every tier: it is not served any more, except where a stale value
-    /// is allowed, for instance because loading it anew fails. Whether it was there.
+    /// Ends the life of an entry in every tier: it is not served any more, except where a stale
+    /// value is allowed, for instance because loading it anew fails (`resilience.stale_for`).
+    /// Whether it was there.
     ///
     /// A tier that cannot be reached loses the entry when it can be.
     ///
@@ -247,8 +248,7 @@ impl<K: Key, V: CacheValue> Cache<K, V> {
     ///
     /// # Cancellation
     ///
-    /// Dropping the future leaves the entry as it was, or stale; the memory in front does not have
-    /// it any more.
+    /// Dropping the future leaves the entry as it was in some tiers, and stale in others.
     pub async fn expire<Q>(&self, key: &Q) -> Result<bool>
     where
         K: Borrow<Q>,

@@ -45,7 +45,7 @@ impl<K: Key, V: CacheValue> Core<K, V> {
         }
         // What the store has counts neither as a hit nor as a miss of it.
         self.check(key)?;
-        let answer = Box::pin(self.fetch_as(key, MissCause::Bypass, None, look)).await;
+        let answer = Box::pin(self.fetch_as(key, MissCause::Bypass, None, look, &mut None)).await;
         if let Err(cause) = answer {
             self.engine.counters.count_miss(cause);
         }
@@ -71,7 +71,7 @@ impl<K: Key, V: CacheValue> Core<K, V> {
             return Ok(Err(cause));
         }
         // Boxed, so that the future of a hit stays small.
-        let answer = Box::pin(self.fetch_as(key, cause, None, look)).await;
+        let answer = Box::pin(self.fetch_as(key, cause, None, look, &mut None)).await;
         if let Err(cause) = answer {
             self.count_miss(cause);
         }
@@ -127,11 +127,10 @@ impl<K: Key, V: CacheValue> Core<K, V> {
         let found = self.engine.find_many(&texts).await;
         for ((&(index, cause), ticket), found) in missing.iter().zip(tickets).zip(found) {
             let answer = match found {
-                Ok(found) => match self.take_up(keys[index], found, &ticket, Look::default()).await
-                {
+                Ok(found) => match self.take_up(keys[index], found, &ticket).await {
                     Ok(answer) => Ok(answer),
                     // The tiers below may have bytes that can be read.
-                    Err(cause) => self.fetch(keys[index], cause, None).await,
+                    Err(cause) => self.fetch(keys[index], cause, None, &mut None).await,
                 },
                 Err(MissCause::Cold) => Err(cause),
                 Err(cause) => Err(cause),
@@ -144,13 +143,20 @@ impl<K: Key, V: CacheValue> Core<K, V> {
     }
 
     /// Looks a key up in the byte tiers and fills the tiers above. Not counted as a miss. `mark` is
-    /// told what the answer rests on before anything is waited for.
-    pub(super) async fn fetch<Q>(&self, key: &Q, cause: MissCause, mark: Option<&Mark>) -> Answer<V>
+    /// told what the answer rests on before anything is waited for, and `stale` gets the youngest
+    /// entry that is past its end.
+    pub(super) async fn fetch<Q>(
+        &self,
+        key: &Q,
+        cause: MissCause,
+        mark: Option<&Mark>,
+        stale: &mut Option<Found>,
+    ) -> Answer<V>
     where
         K: Borrow<Q>,
         Q: KeyRef<K> + ?Sized,
     {
-        self.fetch_as(key, cause, mark, Look::default()).await
+        self.fetch_as(key, cause, mark, Look::default(), stale).await
     }
 
     async fn fetch_as<Q>(
@@ -159,6 +165,7 @@ impl<K: Key, V: CacheValue> Core<K, V> {
         cause: MissCause,
         mark: Option<&Mark>,
         look: Look,
+        stale: &mut Option<Found>,
     ) -> Answer<V>
     where
         K: Borrow<Q>,
@@ -169,13 +176,14 @@ impl<K: Key, V: CacheValue> Core<K, V> {
         // An entry that makes no value is removed from its tier, so each round gets further.
         let mut cause = cause;
         for _ in 0..self.engine.tiers.len() {
-            match self.engine.find_as(&text, look).await {
+            match self.engine.find_as(&text, look, stale).await {
                 Ok(found) => {
                     if let Some(mark) = mark {
-                        let deadline = found.entry.meta.hard_deadline;
+                        let meta = &found.entry.meta;
+                        let deadline = meta.soft_deadline.or(meta.hard_deadline);
                         mark.rest_on(Basis { tags: found.tags.clone(), deadline });
                     }
-                    match self.take_up(key, found, &ticket, look).await {
+                    match self.take_up_as(key, found, &ticket, look).await {
                         Ok(answer) => return Ok(answer),
                         Err(undecodable) => cause = undecodable,
                     }
@@ -191,7 +199,15 @@ impl<K: Key, V: CacheValue> Core<K, V> {
     }
 
     /// Decodes an entry of a byte tier and copies it into the tiers above.
-    async fn take_up<Q>(&self, key: &Q, found: Found, ticket: &Ticket, look: Look) -> Answer<V>
+    pub(super) async fn take_up<Q>(&self, key: &Q, found: Found, ticket: &Ticket) -> Answer<V>
+    where
+        K: Borrow<Q>,
+        Q: KeyRef<K> + ?Sized,
+    {
+        self.take_up_as(key, found, ticket, Look::default()).await
+    }
+
+    async fn take_up_as<Q>(&self, key: &Q, found: Found, ticket: &Ticket, look: Look) -> Answer<V>
     where
         K: Borrow<Q>,
         Q: KeyRef<K> + ?Sized,
@@ -208,11 +224,7 @@ impl<K: Key, V: CacheValue> Core<K, V> {
         if answer.is_none() {
             count(&self.engine.counters.negative_hits);
         }
-        let lives = Lives::until(
-            found.entry.meta.hard_deadline,
-            self.settings_for(key).idle_ttl.duration(),
-            &*self.engine.clock,
-        );
+        let lives = Lives::of_entry(&found.entry.meta, self.settings_for(key), &*self.engine.clock);
         let stored = stored(answer.clone(), found.tags.clone());
         let bytes = Some(plain.len());
         let insert = self.prepare(|| key.to_owned(), &stored, lives, None, bytes);

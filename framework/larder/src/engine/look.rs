@@ -17,6 +17,10 @@ impl TierSet {
         self.0 & 1 << tier as u8 != 0
     }
 
+    pub(crate) const fn and(self, other: Self) -> Self {
+        Self(self.0 | other.0)
+    }
+
     pub(crate) const fn is_empty(self) -> bool {
         self.0 == 0
     }

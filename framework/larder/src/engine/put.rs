@@ -6,6 +6,7 @@ use super::{Engine, Payloads};
 use crate::fence::Ticket;
 use crate::recovery::Work;
 use crate::settings::Lives;
+use crate::stats::MissCause;
 use crate::tags::Tags;
 use crate::tier::{ByteTier, count, is_outage};
 
@@ -21,15 +22,17 @@ enum Origin {
 impl Engine {
     /// The meta of an entry that is made now.
     pub(crate) fn meta(&self, lives: &Lives, tags: Option<&Tags>, negative: bool) -> EntryMeta {
+        let gone = lives.wall.map(|wall| wall.after(lives.stale));
         let hard_deadline = match lives.idle.map(|idle| self.clock.wall().after(idle)) {
-            Some(idle) => Some(lives.wall.map_or(idle, |wall| wall.min(idle))),
-            None => lives.wall,
+            Some(idle) => Some(gone.map_or(idle, |gone| gone.min(idle))),
+            None => gone,
         };
         EntryMeta {
             stamp: self.stamp(),
             soft_deadline: lives.wall,
             hard_deadline,
             tags: tags.map(Tags::stamps).unwrap_or_default(),
+            load_cost: lives.cost,
             negative,
             ..EntryMeta::default()
         }
@@ -147,6 +150,27 @@ impl Engine {
             return self.put_newer(tier, key, &entry).await.map(drop);
         }
         tier.bounded("set", tier.backend.set(key, entry)).await
+    }
+
+    /// Gives an entry that was loaded and found as it was a new life in the byte tiers, unless its
+    /// key changed since the ticket.
+    pub(crate) async fn renew_loaded(
+        &self,
+        key: &str,
+        payloads: Payloads,
+        meta: &EntryMeta,
+        lives: &Lives,
+        ticket: &Ticket,
+    ) {
+        // A tier that lost the entry, or cannot change its deadlines alone, gets it whole.
+        let can_touch = self.tiers.iter().all(|tier| tier.can(Capabilities::TOUCH));
+        if !can_touch || self.find(key).await.is_err_and(|cause| cause != MissCause::Expired) {
+            return self.put_loaded(key, payloads, meta, ticket).await;
+        }
+        let _turn = self.write_turn(ticket.hash()).await;
+        if ticket.holds() {
+            self.renew(key, lives).await;
+        }
     }
 
     /// Stores a loaded entry in the byte tiers, unless its key changed since the ticket.

@@ -24,17 +24,31 @@ impl Engine {
     /// Looks a key up, tier after tier. A tier that fails is skipped; the cause says so when the
     /// others do not have the key either.
     pub(crate) async fn find(&self, key: &str) -> Result<Found, MissCause> {
-        self.find_as(key, Look::default()).await
+        self.find_noting(key, &mut None).await
+    }
+
+    /// The same, and notes the youngest of the stale entries that it came across.
+    pub(crate) async fn find_noting(
+        &self,
+        key: &str,
+        stale: &mut Option<Found>,
+    ) -> Result<Found, MissCause> {
+        self.find_as(key, Look::default(), stale).await
     }
 
     /// The same, in the tiers and the time that the caller wants.
-    pub(crate) async fn find_as(&self, key: &str, look: Look) -> Result<Found, MissCause> {
+    pub(crate) async fn find_as(
+        &self,
+        key: &str,
+        look: Look,
+        stale: &mut Option<Found>,
+    ) -> Result<Found, MissCause> {
         let mut cause = MissCause::Cold;
         for index in 0..self.tiers.len() {
             if look.skip.has(self.tiers[index].tier) {
                 continue;
             }
-            match self.find_in(index, key, look).await {
+            match self.find_in(index, key, look, stale).await {
                 Ok(found) => return Ok(found),
                 Err(MissCause::Cold) => {}
                 Err(other) => cause = other,
@@ -56,7 +70,10 @@ impl Engine {
             match tier.bounded("get_many", tier.backend.get_many(&batch)).await {
                 Ok(entries) => {
                     for (at, entry) in missing.into_iter().zip(entries) {
-                        match self.validate(index, keys[at], entry, Look::default()).await {
+                        match self
+                            .validate(index, keys[at], entry, Look::default(), &mut None)
+                            .await
+                        {
                             Err(MissCause::Cold) => {}
                             other => found[at] = other,
                         }
@@ -74,10 +91,11 @@ impl Engine {
         index: usize,
         key: &str,
         look: Look,
+        stale: &mut Option<Found>,
     ) -> Result<Found, MissCause> {
         let tier = &self.tiers[index];
         let read = tier.call(look.lane(), "get", tier.backend.get(key)).await;
-        self.validate(index, key, read.map_err(|_| MissCause::TierDown)?, look).await
+        self.validate(index, key, read.map_err(|_| MissCause::TierDown)?, look, stale).await
     }
 
     /// Whether what a tier returned may be served.
@@ -87,6 +105,7 @@ impl Engine {
         key: &str,
         entry: Option<Entry>,
         look: Look,
+        stale: &mut Option<Found>,
     ) -> Result<Found, MissCause> {
         let tier = &self.tiers[index];
         if let Some(entry) = &entry {
@@ -97,7 +116,7 @@ impl Engine {
                 Err(MissCause::Invalidated)
             }
             Some(entry) => match self.restore_tags(&entry, look).await {
-                Ok(tags) => self.still_valid(Found { entry, tier: index, tags }),
+                Ok(tags) => self.still_valid(Found { entry, tier: index, tags }, stale),
                 Err(cause) => Err(cause),
             },
             None => Err(MissCause::Cold),
@@ -107,14 +126,19 @@ impl Engine {
     }
 
     /// What can end while markers are read.
-    fn still_valid(&self, found: Found) -> Result<Found, MissCause> {
+    fn still_valid(&self, found: Found, stale: &mut Option<Found>) -> Result<Found, MissCause> {
         let (meta, now) = (&found.entry.meta, self.clock.wall());
-        // Another program may have written an entry with a stale life, which is not served.
-        if meta.is_dead(now) || meta.is_stale(now) {
+        if meta.is_dead(now) {
             return Err(MissCause::Expired);
         }
         if found.tags.as_ref().is_some_and(|tags| !tags.hold()) {
             return Err(MissCause::Tag);
+        }
+        if meta.is_stale(now) {
+            if stale.as_ref().is_none_or(|older| older.entry.meta.stamp < meta.stamp) {
+                *stale = Some(found);
+            }
+            return Err(MissCause::Expired);
         }
         Ok(found)
     }

@@ -8,6 +8,7 @@ use larder_core::{Result, Stamp};
 use xxhash_rust::xxh3::xxh3_64;
 
 use super::{Engine, Finally};
+use crate::fence::Ticket;
 use crate::recovery::{Added, Work};
 use crate::tier::{ByteTier, is_outage};
 
@@ -41,6 +42,15 @@ impl Engine {
             tier.recover_later(Work::Key { key: key.into(), may_land: true }, stamp);
         } else {
             tier.recovery.settle_key(key, stamp);
+        }
+    }
+
+    /// Removes an entry of which a load found out that it is none any more, unless its key changed
+    /// since the ticket.
+    pub(crate) async fn remove_loaded(&self, key: &str, ticket: &Ticket) {
+        let _turn = self.write_turn(ticket.hash()).await;
+        if ticket.holds() {
+            self.remove(key).await.ok();
         }
     }
 

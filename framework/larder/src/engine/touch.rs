@@ -24,6 +24,17 @@ impl Engine {
         outcome
     }
 
+    /// The same for an entry that was found to be as it was. A tier that cannot be reached keeps it
+    /// with the life that it has there.
+    pub(super) async fn renew(&self, key: &str, lives: &Lives) {
+        let meta = self.meta(lives, None, false);
+        for tier in &self.tiers {
+            let hard = self.hard_deadline(tier, meta.hard_deadline);
+            // Failures are counted and reported where they happen.
+            self.move_ends(tier, key, Deadlines { soft: meta.soft_deadline, hard }).await.ok();
+        }
+    }
+
     /// Makes an entry stale in every byte tier, where it stays for when nothing better can be had;
     /// whether any had it. All are tried before the first error is returned; a tier that cannot be
     /// reached loses the entry.
@@ -96,7 +107,8 @@ impl Engine {
         let awake = self.clock.wall().after(idle);
         // However often it is read, the tier keeps it for its own ttl at most.
         let end_in_tier = tier.ttl.and_then(Life::duration).map(|limit| stamp.time.after(limit));
-        let hard = [soft, end_in_tier].into_iter().flatten().fold(awake, Timestamp::min);
+        let gone = soft.map(|soft| soft.after(self.settings_for(key).terms.stale_for));
+        let hard = [gone, end_in_tier].into_iter().flatten().fold(awake, Timestamp::min);
         let deadlines = Deadlines { soft, hard: Some(hard) };
         // A failure is counted and reported where it happens; the value is good all the same.
         tier.bounded("touch", tier.backend.touch(key, deadlines)).await.ok();
