@@ -23,12 +23,12 @@ const GUARDS: [&str; 13] = [
 const TOO_SMALL: [&str; 4] = ["now_us", "query", "retain", "release"];
 
 fn sources(folder: &Path, found: &mut Vec<(String, String)>) {
-    for entry in std::fs::read_dir(folder).unwrap() {
-        let path = entry.unwrap().path();
+    for entry in std::fs::read_dir(folder).expect("it can be listed") {
+        let path = entry.expect("it can be listed").path();
         if path.is_dir() {
             sources(&path, found);
         } else if !path.components().any(|part| part.as_os_str() == "tests") {
-            let text = std::fs::read_to_string(&path).unwrap();
+            let text = std::fs::read_to_string(&path).expect("it can be read");
             found.push((path.display().to_string(), text));
         }
     }
