@@ -61,7 +61,8 @@ The kind is known, but this program cannot use it.
 Either the crate that has it is not linked: add it to Cargo.toml and name it in code (`use
 larder_memory as _;`), because a crate that nobody names is not linked. Or the crate is there
 without the feature that has it: turn it on (`cargo add larder --features pickle`). Or it is planned
-and not part of this release. Or it comes from a library, and this build does not load libraries.",
+and not part of this release. Or it comes from a library that was not loaded: this build does not
+load libraries, or the library does not bring it.",
     ),
     (
         "C0203",
@@ -283,6 +284,155 @@ The library of a plugin cannot be read.
 A relative path is relative to the config file that names it.",
     ),
     (
+        "C0604",
+        "\
+The path of a library leads over a symbolic link.
+
+Who can change the link decides which code runs, and the checks of owners and modes would look at
+another place. Name the file itself.",
+    ),
+    (
+        "C0605",
+        "\
+Others than root and the user of this process can change a library, or put another one in its place.
+
+The file and every directory above it must belong to root or to that user, and neither their group
+nor everybody may write to them. A directory such as `/tmp`, where only the owner may rename an
+entry, may stand further up and not hold the library itself.",
+    ),
+    (
+        "C0606",
+        "\
+The library of a plugin is a directory, a device or a pipe, or larger than 256 MiB.
+
+Name the file of the library itself.",
+    ),
+    (
+        "C0607",
+        "\
+The file is no shared library for this machine and system.
+
+The system itself would often say less, such as that there is no such file. Get a build for this
+machine.",
+    ),
+    (
+        "C0608",
+        "\
+The library of a plugin is damaged, or a part of it is missing.
+
+To load it would end the process with a bus error. Copy it again, and when you replace a library,
+write the new one beside it and rename it.",
+    ),
+    (
+        "C0609",
+        "\
+The stamp of a library cannot be used: it has several, or one that is not whole.
+
+Each plugin is a library of its own, with one `LARDER_DEFINE_STAMP` in it.",
+    ),
+    (
+        "C0610",
+        "\
+A library was compiled with another layout of structs than the plugin header has.
+
+Its compiler saw other sizes, or another size of pointers. Build it without flags that change
+packing, for this machine.",
+    ),
+    (
+        "C0611",
+        "\
+A library needs a newer Larder: it says that it cannot do without functions that this one does not
+have.
+
+Use a newer Larder, or an older build of the plugin.",
+    ),
+    (
+        "C0612",
+        "\
+A library is not pinned, so it is not loaded.
+
+A plugin has all the rights of the process. `sha256` says which bytes may run; `larder plugins pin`
+prints it. While you work on a plugin, `trust = \"path\"` says that everybody who can write to the
+file may run code in this process.",
+    ),
+    (
+        "C0613",
+        "\
+The name in the stamp of a library is not that of its section.
+
+`[plugins.NAME]` has the name that the plugin has, so that a path to the wrong file is found out.
+Rename the section, or correct the path.",
+    ),
+    (
+        "C0614",
+        "\
+A library does not export what a plugin exports: the function `larder_entry_v1` and the constant
+`larder_stamp_v1`.
+
+They must be in the library itself. What a library that it needs exports does not count.",
+    ),
+    (
+        "C0615",
+        "\
+The system could not load a library.
+
+Its message is shown, with a hint if it is known. Often another library is missing, or the plugin
+was built on a newer system.",
+    ),
+    (
+        "C0616",
+        "\
+The entry function of a library says that it cannot start.
+
+The message is that of the plugin.",
+    ),
+    (
+        "C0617",
+        "\
+What a library says about itself breaks a rule of the plugin header.
+
+Its code has run, and it is not used. Report it to the author of the plugin.",
+    ),
+    (
+        "C0618",
+        "\
+The schema of the options of a component cannot be used, so they cannot be checked.
+
+It must be a JSON object of at most 1 MiB that describes an object. Report it to the author of the
+plugin.",
+    ),
+    (
+        "C0619",
+        "\
+A library registers what `provides` does not list, or does not register what it lists.
+
+`provides` says what you expect of a library, so that an update does not bring more than that.",
+    ),
+    (
+        "C0620",
+        "\
+A library is in a directory from which this program loads none.
+
+The program limits where libraries may be, whatever the config says. Put the library there.",
+    ),
+    (
+        "C0621",
+        "\
+This system, or this build of the program, cannot load libraries.
+
+A program that is linked statically with musl cannot, and on some systems Larder does not yet know
+how to check them. Link the plugin into the program.",
+    ),
+    (
+        "C0622",
+        "\
+Two plugins have the same kind.
+
+One of the program and one of a library, or two of libraries. Libraries stay in memory: another file
+with the same kinds can only be used after a restart. Remove one of them, or ask its author for a
+name of the form `vendor.kind`.",
+    ),
+    (
         "W0201",
         "\
 An option or a section is known and checked, and this build does not act on it yet.
@@ -333,6 +483,8 @@ mod tests {
     use std::collections::BTreeSet;
     use std::path::Path;
 
+    use larder_core::library::Fault;
+
     use super::CODES;
 
     /// Every quoted code in a folder of sources, tests apart.
@@ -361,7 +513,10 @@ mod tests {
     #[test]
     fn every_code_in_use_has_a_text_and_every_text_a_use() {
         let mut used = BTreeSet::new();
-        collect(&Path::new(env!("CARGO_MANIFEST_DIR")).join("src"), &mut used);
+        let here = Path::new(env!("CARGO_MANIFEST_DIR"));
+        collect(&here.join("src"), &mut used);
+        // The codes of libraries, which others refuse.
+        used.extend(Fault::ALL.iter().map(|fault| fault.code().to_owned()));
         let known: BTreeSet<String> = CODES.iter().map(|(code, _)| (*code).to_owned()).collect();
         assert_eq!(used, known);
         assert!(CODES.is_sorted_by_key(|(code, _)| code));
