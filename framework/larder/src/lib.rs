@@ -34,6 +34,7 @@
 //! | feature | default | what |
 //! |---|---|---|
 //! | `cbor` | yes | the serializer of that name |
+//! | `dynamic` | no | plugins in libraries that a config names: see [`environment`] |
 //! | `file` | yes | the backend that keeps entries as files |
 //! | `foyer` | no | the backend `foyer`: memory and disk as one cache, for high rates |
 //! | `pickle` | yes | the serializer of that name |
@@ -69,6 +70,8 @@ pub use larder_config as config;
 pub use larder_config::parse::Format;
 pub use larder_config::render::ConfigError;
 pub use larder_core::{self as plugin};
+#[cfg(feature = "dynamic")]
+pub use larder_dynamic as libraries;
 pub use larder_core::{
     ByteSize, CacheError, CacheKey, Clock, ErrorKind, Life, ManualClock, Registry, Result,
     SystemClock,
@@ -86,6 +89,16 @@ pub use crate::settings::SetOptions;
 pub use crate::snapshot::{Exported, ImportMode, Imported, SnapshotFile};
 pub use crate::stats::{CacheStats, MissCause, StatsSnapshot, TierStats};
 pub use crate::ttl::TtlManager;
+
+/// What the checks of a config may use here: the memory limit of the container, and, with the
+/// feature `dynamic`, a loader of the libraries that the config names.
+#[must_use]
+pub fn environment() -> config::check::CheckEnvironment {
+    let environment = config::check::CheckEnvironment::detect();
+    #[cfg(feature = "dynamic")]
+    let environment = environment.libraries(std::sync::Arc::new(larder_dynamic::Loader::new()));
+    environment
+}
 
 /// All plugins that come with this crate, and all that are linked into the program.
 ///
