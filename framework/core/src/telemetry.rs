@@ -63,6 +63,15 @@ names! {
     /// event, warn: an entry on the disk was unreadable and was removed.
     /// Fields: `cache`, `reason`.
     FILE_CORRUPT = "file.corrupt";
+    /// event, error: a component of a library panicked where it could not say so.
+    /// Fields: `plugin`, `component`, `cache`, `error`.
+    PLUGIN_PANICKED = "plugin.panicked";
+    /// event, warn: a component of a library was given up, or could not be made again.
+    /// Fields: `plugin`, `component`, `cache`, `error`.
+    PLUGIN_DOWN = "plugin.down";
+    /// event, info: a component of a library that was given up was made again.
+    /// Fields: `plugin`, `component`, `cache`.
+    PLUGIN_UP = "plugin.up";
     /// event, info: a library with plugins passed all checks and is in memory.
     /// Fields: `plugin`, `version`, `path`, `sha256`, `components`.
     PLUGIN_LOADED = "plugin.loaded";
