@@ -12,6 +12,7 @@ use larder_core::{KeyPath, Registry};
 use super::environment::{CheckEnvironment, Libraries};
 use super::scalars::absolute;
 use crate::diagnostic::{Diagnostic, Fix};
+use crate::loader::Resolved;
 use crate::tree::{Item, Location, Node, Sources, Value};
 
 /// The plugins of a program, with those of the libraries that its config names.
@@ -53,9 +54,11 @@ pub(super) fn load<'a>(
                 let registry = loaded.registry.into_owned().with_loaded(&item.key, descriptors);
                 let conflicts = registry.conflicts().get(known..).unwrap_or_default();
                 let conflicts = conflicts.iter().map(|conflict| {
+                    let text = conflict.to_string();
+                    let (message, hint) = text.split_once("; hint: ").unwrap_or((&text, ""));
                     let label = "brings a kind that is there already";
-                    section
-                        .refusal(sources, &Refusal::new(Fault::Taken, conflict.to_string(), label))
+                    let taken = Refusal::new(Fault::Taken, message, label).help(hint);
+                    section.refusal(sources, &taken)
                 });
                 loaded.diagnostics.extend(conflicts);
                 loaded.registry = Cow::Owned(registry);
@@ -67,6 +70,15 @@ pub(super) fn load<'a>(
         }
     }
     loaded
+}
+
+/// The libraries that a config names, as far as their sections say enough to load one.
+#[must_use]
+pub fn libraries(resolved: &Resolved) -> Vec<LibraryRequest> {
+    let plugins = resolved.root.find(&["plugins".to_owned()]);
+    let items = plugins.and_then(Node::as_table).into_iter().flatten();
+    let sections = items.filter_map(|item| Section::read(item, &resolved.sources));
+    sections.map(|section| section.request).collect()
 }
 
 /// A section that says enough to load a library. What is wrong with others is reported when their

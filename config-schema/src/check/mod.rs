@@ -43,6 +43,7 @@ mod wrappers;
 pub(crate) use self::rules::{MATCH, RULES, rules_of};
 pub use connection::connection_problem;
 pub use environment::{CheckEnvironment, Libraries};
+pub use library::libraries;
 
 /// What came out of the checks.
 #[derive(Clone, Debug)]

@@ -70,12 +70,12 @@ pub use larder_config as config;
 pub use larder_config::parse::Format;
 pub use larder_config::render::ConfigError;
 pub use larder_core::{self as plugin};
-#[cfg(feature = "dynamic")]
-pub use larder_dynamic as libraries;
 pub use larder_core::{
     ByteSize, CacheError, CacheKey, Clock, ErrorKind, Life, ManualClock, Registry, Result,
     SystemClock,
 };
+#[cfg(feature = "dynamic")]
+pub use larder_dynamic as libraries;
 pub use larder_store::{Estimates, PolicyEstimate, SizeEstimate};
 
 pub use crate::blocking::Blocking;

@@ -197,8 +197,7 @@ impl CacheManagerBuilder {
             config.caches.values_mut().for_each(|cache| cache.persist = None);
         }
         let connections = Connections::new(config.connections);
-        let assembler =
-            Assembler::new(registry, self.clock, connections).await.seed(self.seed);
+        let assembler = Assembler::new(registry, self.clock, connections).await.seed(self.seed);
         CacheManager::assemble(assembler, config.caches, config.patterns).instrument(span).await
     }
 }
