@@ -36,6 +36,15 @@ names! {
     /// event, debug: a loaded value was not stored, for its key was invalidated meanwhile.
     /// Fields: `cache`.
     LOAD_FENCED = "load.fenced";
+    /// event, debug: a load ended after its callers had given up waiting. Fields: `cache`, `is_ok`.
+    LOAD_LATE = "load.late";
+    /// event, debug: an entry is loaded again before its end. Fields: `cache`.
+    REFRESH_STARTED = "refresh.started";
+    /// event, warn: such a load failed; it is tried again later. Fields: `cache`, `error`.
+    REFRESH_FAILED = "refresh.failed";
+    /// event, debug: a value was served past its end, for loading it anew failed, took too long, or
+    /// is not tried now. Fields: `cache`, `reason`, `age`.
+    STALE_SERVED = "stale.served";
     /// event, warn: a tier failed and was skipped. Fields: `cache`, `tier`, `operation`, `error`.
     TIER_FAILED = "tier.failed";
     /// event, warn: a stored value could not be decoded and counts as a miss.
