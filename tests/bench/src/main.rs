@@ -1,6 +1,6 @@
 //! `larder-bench [peers [--case NAME] [--threads N,…]] [overhead] [config]
-//! [file [--entries N] [--dir DIR]] [plugins] [redis] [--json]`: Larder next to its peers, as ratios; see
-//! `docs/benchmarks.md`.
+//! [file [--entries N] [--dir DIR]] [plugins] [redis] [--json]`: Larder next to its peers, as
+//! ratios; see `docs/benchmarks.md`.
 
 use std::error::Error;
 use std::process::ExitCode;
@@ -77,8 +77,8 @@ fn main() -> Result<ExitCode, Failure> {
 }
 
 /// Reads the arguments; without a subject all of them run but `file`, which fills the disk,
-/// `plugins`, which needs a C compiler, and `redis`, which needs a server. `None` for what is not known, and for what belongs to a subject
-/// that is not named.
+/// `plugins`, which needs a C compiler, and `redis`, which needs a server. `None` for what is not
+/// known, and for what belongs to a subject that is not named.
 fn parse(mut arguments: impl Iterator<Item = String>) -> Option<Request> {
     let (mut config, mut overhead, mut peers, mut redis) = (false, false, false, false);
     let mut plugins = false;
