@@ -8,8 +8,9 @@ use std::io::{Read, Write};
 use larder_core::{Life, Result};
 
 use crate::block::block_on;
+use crate::cache::many::boxed_many;
 use crate::cache::{Cache, Lookup};
-use crate::core::{BoxError, CacheValue, Key, KeyRef, Loader, boxed};
+use crate::core::{Batches, BoxError, CacheValue, Key, KeyRef, Loader, boxed};
 use crate::options::LoadOptions;
 use crate::settings::SetOptions;
 use crate::snapshot::{Exported, ImportMode, Imported};
@@ -352,6 +353,29 @@ impl<K: Key, V: CacheValue> Blocking<K, V> {
         E: Into<BoxError> + Send,
     {
         self.load(key, LoadOptions::new(), loader, true)
+    }
+
+    /// See [`Cache::get_many_or_load`]. The loader runs on this thread, for one batch after the
+    /// other.
+    ///
+    /// # Errors
+    ///
+    /// As [`Cache::get_many_or_load`].
+    pub fn get_many_or_load<'q, Q, I, E>(
+        &self,
+        keys: impl IntoIterator<Item = &'q Q>,
+        options: impl Into<LoadOptions<V>>,
+        loader: impl Fn(Vec<K>) -> Result<I, E> + Send + Sync + 'static,
+    ) -> Result<Vec<Option<V>>>
+    where
+        K: Borrow<Q>,
+        Q: KeyRef<K> + ?Sized + 'q,
+        I: IntoIterator<Item = (K, V)> + Send + 'static,
+        E: Into<BoxError> + Send + 'static,
+    {
+        let keys: Vec<&Q> = keys.into_iter().collect();
+        let loader = boxed_many(move |keys| ready(loader(keys)));
+        block_on(self.cache.find_or_load_many(&keys, options.into(), loader, Batches::Here))
     }
 
     fn load<Q, E>(

@@ -22,11 +22,13 @@ use crate::stats::Counters;
 use crate::tags::TagTable;
 use crate::tier::ByteTier;
 
+mod lease;
 mod mark;
 mod read;
 mod repack;
 mod write;
 
+pub(crate) use lease::{Answer as LeaseAnswer, Granted};
 pub(crate) use read::Found;
 pub(crate) use write::{Finally, Payloads};
 
@@ -145,6 +147,11 @@ impl Engine {
         let average =
             |before: u64| Some(if before == 0 { took } else { before / 8 * 7 + took / 8 });
         self.load_time.fetch_update(Ordering::Relaxed, Ordering::Relaxed, average).ok();
+    }
+
+    /// About how long a load takes; zero while nobody knows.
+    fn load_time(&self) -> Duration {
+        Duration::from_nanos(self.load_time.load(Ordering::Relaxed))
     }
 
     /// A version greater than any that this cache gave out or saw before.

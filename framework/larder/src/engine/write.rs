@@ -15,7 +15,7 @@ use larder_core::{
 };
 use xxhash_rust::xxh3::xxh3_64;
 
-use super::Engine;
+use super::{Engine, Granted};
 use crate::deferred::Held;
 use crate::fence::Ticket;
 use crate::format::Packed;
@@ -220,16 +220,38 @@ impl Engine {
     /// Stores an entry in every byte tier. A tier that fails is skipped; the error is returned
     /// only when there is a tier and none took the entry.
     pub(crate) async fn put(&self, key: &str, payloads: Payloads, meta: &EntryMeta) -> Result<()> {
+        self.put_under(key, payloads, meta, None).await.map(drop)
+    }
+
+    /// The same under a lease, if there is one; whether it still held. If it did not, nothing is
+    /// stored.
+    async fn put_under(
+        &self,
+        key: &str,
+        payloads: Payloads,
+        meta: &EntryMeta,
+        lease: Option<&Granted>,
+    ) -> Result<bool> {
         let mut first_error = None;
         let mut is_stored = false;
-        for (tier, payload) in self.tiers.iter().zip(payloads.0) {
+        let mut places: Vec<_> = self.tiers.iter().zip(payloads.0).enumerate().collect();
+        // The tier of the lease says whether the others may have the entry.
+        places.sort_by_key(|(index, _)| lease.is_none_or(|lease| lease.tier != *index));
+        for (index, (tier, payload)) in places {
             let mut meta = meta.clone();
             meta.format = tier.format.serializer.format();
             meta.wrappers = payload.packed.wrappers;
             meta.hard_deadline = self.hard_deadline(tier, meta.hard_deadline);
             let entry = Entry { value: payload.packed.bytes, meta };
-            match tier.bounded("set", tier.backend.set(key, entry)).await {
-                Ok(()) => {
+            let written = match lease.filter(|lease| lease.tier == index) {
+                Some(lease) => {
+                    tier.bounded("fill", tier.backend.fill(key, entry, lease.token)).await
+                }
+                None => tier.bounded("set", tier.backend.set(key, entry)).await.map(|()| true),
+            };
+            match written {
+                Ok(false) => return Ok(false),
+                Ok(true) => {
                     is_stored = true;
                     count(&tier.counters.writes);
                 }
@@ -241,7 +263,7 @@ impl Engine {
         }
         match first_error {
             Some(error) if !is_stored => Err(error),
-            _ => Ok(()),
+            _ => Ok(true),
         }
     }
 
@@ -302,7 +324,8 @@ impl Engine {
         // A tier that lost the entry, or cannot change its deadlines alone, gets it whole.
         let can_touch = self.tiers.iter().all(|tier| tier.can(Capabilities::TOUCH));
         if !can_touch || self.find(key).await.is_err_and(|cause| cause != MissCause::Expired) {
-            return self.put_loaded(key, payloads, meta, ticket).await;
+            self.put_loaded(key, payloads, meta, ticket, None).await;
+            return;
         }
         let _turn = self.write_turn(ticket.hash()).await;
         if ticket.holds() {
@@ -320,22 +343,25 @@ impl Engine {
         }
     }
 
-    /// Stores a loaded entry in the byte tiers, unless its key changed since the ticket.
+    /// Stores a loaded entry in the byte tiers, unless its key changed since the ticket; whether
+    /// the lease under which it was loaded held, if there was one.
     pub(crate) async fn put_loaded(
         &self,
         key: &str,
         payloads: Payloads,
         meta: &EntryMeta,
         ticket: &Ticket,
-    ) {
+        lease: Option<&Granted>,
+    ) -> bool {
         let _turn = self.write_turn(ticket.hash()).await;
         if !ticket.holds() {
-            return;
+            return true;
         }
         // Failures are counted and reported where they happen; the callers have their value.
-        self.put(key, payloads, meta).await.ok();
-        if !ticket.holds() {
+        let has_held = self.put_under(key, payloads, meta, lease).await.unwrap_or(true);
+        if has_held && !ticket.holds() {
             self.remove(key).await.ok();
         }
+        has_held
     }
 }

@@ -49,7 +49,7 @@ struct Followers<V> {
 type Lead<K, V, F> = Ticket<Flight<K, V>, F>;
 
 /// The same, for a task.
-type SharedLead<K, V> = Lead<K, V, Arc<Fence<Flight<K, V>>>>;
+pub(in crate::core) type SharedLead<K, V> = Lead<K, V, Arc<Fence<Flight<K, V>>>>;
 
 impl<K: Key, V: CacheValue> Flight<K, V> {
     /// The outcome of this load, for who wants the same key.
@@ -196,6 +196,31 @@ impl<K: Key, V: CacheValue> Core<K, V> {
             let terms = (terms, Purpose::Refresh);
             core.attempt_locally(&local, &key, loader, terms, lead, tags).await
         });
+    }
+
+    /// Makes the caller the one who loads a key as one of many, or says for whom to wait.
+    pub(in crate::core) fn lead_for_many(
+        &self,
+        local: &Local<'_, K, V>,
+        key: &K,
+        tags: Option<Arc<Tags>>,
+    ) -> Result<SharedLead<K, V>, Wait<Outcome<V>>> {
+        let hash = local.store.table.hash_of(key);
+        let flight = || Flight { key: key.clone(), is_shared: true, tags, followers: None };
+        Fence::join(Arc::clone(local.fence), hash, |flight| flight.follow(key), flight)
+    }
+
+    /// Stores what was loaded as one of many, and tells it to all who wait.
+    pub(in crate::core) fn land_locally(
+        &self,
+        key: &K,
+        lead: SharedLead<K, V>,
+        made: Result<Made<V>>,
+        terms: &Terms,
+    ) {
+        let local = self.local().expect("a cache keeps the tiers it was opened with");
+        // Whoever asked hears of it from the flight.
+        self.keep_locally(&local, key, lead, made, terms).ok();
     }
 
     async fn attempt_locally(
