@@ -52,12 +52,13 @@ async fn settle() {
     }
 }
 
+type Said = std::future::Ready<Result<Loaded<String>, String>>;
+
 /// A loader that says this, and writes down what it saw.
 fn says(
     loaded: Loaded<String>,
     seen: &Arc<Mutex<Vec<String>>>,
-) -> impl FnOnce(Load<String>) -> std::future::Ready<Result<Loaded<String>, String>> + Send + 'static
-{
+) -> impl FnOnce(Load<String>) -> Said + Send + 'static {
     let seen = Arc::clone(seen);
     move |load| {
         seen.lock().unwrap().push(format!("{:?} {:?}", load.stale(), load.etag()));
@@ -139,13 +140,12 @@ async fn a_tag_that_a_loader_chooses_may_be_invalidated_while_it_runs() {
     }
 }
 
+type Found = std::future::Ready<Result<Vec<(String, String)>, String>>;
+
 /// A loader of many that writes down its calls, and knows all keys but `x`.
 fn batches(
     calls: &Arc<Mutex<Vec<Vec<String>>>>,
-) -> impl Fn(Vec<String>) -> std::future::Ready<Result<Vec<(String, String)>, String>>
-+ Send
-+ Sync
-+ 'static {
+) -> impl Fn(Vec<String>) -> Found + Send + Sync + 'static {
     let calls = Arc::clone(calls);
     move |keys| {
         calls.lock().unwrap().push(keys.clone());

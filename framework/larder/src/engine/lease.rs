@@ -1,7 +1,7 @@
 //! Leases: the right to load a key, among all processes that share a tier.
 //!
-//! A lease saves work; it is not what keeps the cache right. A tier that fails, or a load that takes
-//! longer than its lease, costs a second load somewhere and nothing else.
+//! A lease saves work; it is not what keeps the cache right. A tier that fails, or a load that
+//! takes longer than its lease, costs a second load somewhere and nothing else.
 
 use std::time::Duration;
 
