@@ -72,6 +72,11 @@ names! {
     /// event, warn: an entry on the disk was unreadable and was removed.
     /// Fields: `cache`, `reason`.
     FILE_CORRUPT = "file.corrupt";
+    /// event, warn: a server has something under our names that cannot be read and counts as a
+    /// miss. Said once for each kind of it. Fields: `cache`, `reason`.
+    REDIS_UNREADABLE = "redis.unreadable";
+    /// event, debug: what a clear had left on the servers was removed. Fields: `cache`, `removed`.
+    REDIS_SWEPT = "redis.swept";
     /// event, error: a component of a library panicked where it could not say so.
     /// Fields: `plugin`, `component`, `cache`, `error`.
     PLUGIN_PANICKED = "plugin.panicked";

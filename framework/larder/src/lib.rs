@@ -39,6 +39,7 @@
 //! | `pickle` | yes | the serializer of that name |
 //! | `postcard` | yes | the serializer of that name |
 //! | `redb` | no | the backend `redb`: small durable caches in one file; needs Rust 1.90 |
+//! | `redis` | no | the backend `redis` and its connections |
 
 mod assemble;
 mod block;
@@ -106,6 +107,11 @@ pub fn registry() -> Registry {
     let registry = registry.with(larder_foyer::FOYER);
     #[cfg(feature = "redb")]
     let registry = registry.with(larder_redb::REDB);
+    #[cfg(feature = "redis")]
+    let registry = registry
+        .with(larder_redis::REDIS)
+        .with(larder_redis::REDIS_CONNECTION)
+        .with(larder_redis::REDIS_CLUSTER_CONNECTION);
     let policies = {
         use larder_policies::{
             ARC, AUTO, CLOCK, CLOCK_PRO, FIFO, GDSF, LFU, LIRS, LRU, RANDOM, S3_FIFO, SIEVE, SLRU,
