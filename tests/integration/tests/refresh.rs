@@ -7,6 +7,7 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 
 use larder::{Cache, CacheManager, Format, LoadOptions, ManualClock, RefreshAhead, Share};
+use larder_integration as _;
 use tokio::sync::oneshot;
 
 type Users = Cache<String, String>;
