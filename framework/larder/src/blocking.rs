@@ -14,6 +14,7 @@ use crate::snapshot::{Exported, ImportMode, Imported};
 use crate::stats::MissCause;
 
 mod load;
+mod tiers;
 
 /// The calls of a [`Cache`], made to wait. What each does and how it fails is said there.
 ///

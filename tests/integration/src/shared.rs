@@ -13,7 +13,7 @@ use larder_core::{
 use schemars::JsonSchema;
 use serde::Deserialize;
 
-use super::{Puppet, PuppetConfig, Strings};
+use super::{PLAIN, Puppet, PuppetConfig, Strings};
 
 /// A backend of tests: `kind = "test.shared"`. It is the puppet of the same name, with leases.
 #[derive(Debug, Deserialize, JsonSchema)]
@@ -59,12 +59,11 @@ impl Shared {
 impl PluginConfig for SharedConfig {
     const KIND: &'static str = "test.shared";
     const SUMMARY: &'static str = "a puppet that grants leases";
-    const CAPABILITIES: Capabilities =
-        PuppetConfig::CAPABILITIES.union(Capabilities::SHARED).union(Capabilities::LEASE);
+    const CAPABILITIES: Capabilities = PLAIN.union(Capabilities::SHARED).union(Capabilities::LEASE);
     type Plugin = Shared;
 
     async fn build(self, context: &BuildContext) -> Result<Shared> {
-        let puppet = PuppetConfig { name: self.name }.build(context).await?;
+        let puppet = PuppetConfig { name: self.name, knows_versions: false }.build(context).await?;
         Ok(Shared { puppet, clock: Arc::clone(&context.clock) })
     }
 }

@@ -9,7 +9,6 @@ use larder_core::backend::Lease;
 use larder_core::{Capabilities, Moment};
 
 use super::Engine;
-use crate::tier::ByteTier;
 
 /// How many times the usual load a lease lasts.
 const FACTOR: u32 = 4;
@@ -43,8 +42,7 @@ pub(crate) enum Answer {
 impl Engine {
     /// The tier that grants leases: the last one that processes share, if it can.
     pub(crate) fn lease_tier(&self) -> Option<usize> {
-        let is_shared = |tier: &ByteTier| tier.can(Capabilities::SHARED);
-        let last = self.tiers.iter().rposition(is_shared)?;
+        let last = self.tiers.iter().rposition(|tier| tier.can(Capabilities::SHARED))?;
         self.tiers[last].can(Capabilities::LEASE).then_some(last)
     }
 

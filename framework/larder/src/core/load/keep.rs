@@ -1,6 +1,6 @@
 //! Loads of caches with byte tiers: what the tiers have, and storing what was loaded.
 
-use larder_core::telemetry;
+use larder_core::{Tier, telemetry};
 
 use super::attempt::{Made, Purpose, Start};
 use super::lease::Turn;
@@ -134,7 +134,12 @@ impl<K: Key, V: CacheValue> Core<K, V> {
         let Ok(payloads) = payloads else { return false };
         let meta = self.engine.meta(&lives, stored.tags(), stored.value().is_none());
         let insert = self.prepare(|| key, &stored, lives, options.weight, payloads.len());
-        if !is_wanted || !self.fill_store(key.clone(), stored, insert, &mark.ticket) {
+        let is_wanted = is_wanted
+            && match options.skip.has(Tier::L1) {
+                true => mark.ticket.holds(),
+                false => self.fill_store(key.clone(), stored, insert, &mark.ticket),
+            };
+        if !is_wanted {
             self.count_fenced();
             return false;
         }
@@ -145,15 +150,19 @@ impl<K: Key, V: CacheValue> Core<K, V> {
             None => None,
         };
         let engine = &self.engine;
+        let payloads = payloads.without(options.skip);
         if is_renewed && options.tags.is_empty() {
             engine.renew_loaded(&text, payloads, &meta, &lives, &mark.ticket).await;
             return false;
         }
         let has_held = engine.put_loaded(&text, payloads, &meta, &mark.ticket, lease).await;
-        if let (false, Some(lease)) = (has_held, lease) {
+        let Some(lease) = lease else { return true };
+        if !has_held {
             self.lose(key, lease, mark);
+            return true;
         }
-        true
+        // Where nothing was stored the lease is still ours.
+        mark.ticket.holds() && !options.skip.has(engine.tiers[lease.tier].tier)
     }
 
     /// What was loaded under a lease that did not hold is not in the tiers. If its time was not
