@@ -8,7 +8,7 @@ use std::fmt;
 use std::path::PathBuf;
 use std::time::Duration;
 
-use larder_core::{KeyPath, Life, Share, Slot, Tier};
+use larder_core::{KeyPath, Life, RefreshAhead, Share, Slot, Tier};
 
 /// A cache as the config describes it, with all layers applied.
 #[derive(Clone, Debug)]
@@ -28,6 +28,8 @@ pub struct CacheSpec {
     pub ttl_jitter: Share,
     /// How long "there is none" is remembered. Default: not at all.
     pub negative_ttl: Option<Duration>,
+    /// When an entry that is read is loaded again before its end. Default: not at all.
+    pub refresh_ahead: Option<RefreshAhead>,
     /// The greatest serialized value that is stored. Default: no limit.
     pub max_value_bytes: Option<u64>,
     /// How values become bytes in tiers that have no serializer of their own.
@@ -167,12 +169,18 @@ impl fmt::Debug for PluginNode {
 pub struct ResilienceSpec {
     /// One load per key, however many callers. Default true.
     pub single_flight: bool,
-    /// How long a stale entry may be served when the loader fails.
-    pub stale_for: Life,
-    /// Answer with a stale value after this and load on in the background.
+    /// How long past its end an entry is kept, to be served when the loader fails. Default 0.
+    pub stale_for: Duration,
+    /// How long after a failure the next load waits while there is a stale entry. Default 30 s.
+    pub stale_retry: Duration,
+    /// How long callers wait that have a stale entry. Default: as long as all others.
     pub soft_timeout: Option<Duration>,
-    /// Give up on a load after this.
+    /// How long callers wait for a load at most. Default: as long as it takes.
     pub hard_timeout: Option<Duration>,
+    /// Whether a load goes on that takes longer than its callers wait. Default true.
+    pub background: bool,
+    /// One load per key among all processes that share the last tier. Default true.
+    pub lease: bool,
 }
 
 /// Caches created on demand.

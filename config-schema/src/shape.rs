@@ -139,7 +139,12 @@ pub(crate) fn type_name(schema: &Value) -> String {
         return if is_list { "list of secrets" } else { "secret" }.to_owned();
     }
     if let Some(unit) = unit(schema) {
-        return if unit == "life" { "duration" } else { unit }.to_owned();
+        return match unit {
+            "ahead" => "share",
+            "life" => "duration",
+            unit => unit,
+        }
+        .to_owned();
     }
     if let Some(branches) = schema.get("anyOf").and_then(Value::as_array) {
         let names: Vec<String> = branches.iter().map(type_name).collect();
@@ -168,6 +173,7 @@ pub(crate) fn expectation(schema: &Value) -> String {
         Some("duration") => return "a duration such as `30s`".to_owned(),
         Some("life") => return "a duration such as `30s`, or `never`,".to_owned(),
         Some("size") => return "a size such as `64MiB`".to_owned(),
+        Some("ahead") => return "a share such as `80%`, or `auto`,".to_owned(),
         Some("share") => return "a share such as `10%`".to_owned(),
         _ => {}
     }

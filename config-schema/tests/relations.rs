@@ -254,10 +254,14 @@ fn a_kind_from_a_library_says_so() {
 
 #[test]
 fn warnings_are_accepted_per_cache() {
-    let cache = "refresh_ahead = 0.5\nbackend = { kind = 'memory', capacity = 1 }\n";
-    let text = format!("[caches.a]\nallow = ['W0201']\n{cache}[caches.b]\n{cache}");
-    let expected = "W0201 refreshing ahead is not available in this build, so `refresh_ahead` \
-                    is ignored @ refresh_ahead";
+    let tiers = "ttl = '1h'\nl1.backend = { kind = 'memory', capacity = 1 }\n\
+                 l2.backend = { kind = 'redis', connection = 'main' }\n";
+    let text = format!(
+        "[connections.main]\nkind = 'redis'\nurl = 'redis://a'\n\
+         [caches.a]\nallow = ['W0401']\n{tiers}[caches.b]\n{tiers}"
+    );
+    let expected = "W0401 `b` keeps an in-process tier over a shared one without a backplane @ \
+                    [caches.b]";
     assert_eq!(found(&text), [expected]);
     assert!(load(&text, &[]).config.is_some());
 }

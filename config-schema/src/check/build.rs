@@ -1,5 +1,7 @@
 //! From the checked options to the [`Config`].
 
+use std::time::Duration;
+
 use larder_core::{KeyPath, Life, Slot, Tier};
 use serde::Deserialize;
 use serde_json::{Map, Value as Json};
@@ -16,6 +18,9 @@ use crate::model::{
 
 /// The serializer of caches that name none.
 const DEFAULT_SERIALIZER: &str = "messagepack";
+
+/// For how long a failed load is not tried again while there is a stale entry, if nobody says.
+const DEFAULT_STALE_RETRY: Duration = Duration::from_secs(30);
 
 /// From which size on values are compressed if nobody says.
 const DEFAULT_COMPRESS_MIN: u64 = 1024;
@@ -112,6 +117,7 @@ fn cache(name: String, path: KeyPath, section: CacheSection) -> CacheSpec {
         idle_ttl: section.idle_ttl.unwrap_or(Life::Never),
         ttl_jitter: section.ttl_jitter.unwrap_or_default(),
         negative_ttl: section.negative_ttl.map(|ttl| ttl.0),
+        refresh_ahead: section.refresh_ahead,
         max_value_bytes: section.max_value_size.map(|size| size.0),
         serializer: self::serializer(serializer, &path.join("serializer")),
         resilience: resilience(&section.resilience.unwrap_or_default()),
@@ -159,7 +165,10 @@ fn serializer(section: PickedSerializer, path: &KeyPath) -> SerializerSpec {
 fn resilience(section: &ResilienceSection) -> ResilienceSpec {
     ResilienceSpec {
         single_flight: section.single_flight.unwrap_or(true),
-        stale_for: section.stale_for.unwrap_or(Life::For(std::time::Duration::ZERO)),
+        stale_for: section.stale_for.and_then(Life::duration).unwrap_or_default(),
+        stale_retry: section.stale_retry.map_or(DEFAULT_STALE_RETRY, |long| long.0),
+        background: section.background.unwrap_or(true),
+        lease: section.lease.unwrap_or(true),
         soft_timeout: section.soft_timeout.and_then(Life::duration),
         hard_timeout: section.hard_timeout.and_then(Life::duration),
     }

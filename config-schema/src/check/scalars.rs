@@ -4,7 +4,7 @@ use std::path::{Path, PathBuf};
 use std::str::FromStr;
 
 use larder_core::units::UnitError;
-use larder_core::{ByteSize, HumanDuration, KeyPath, Life, Share};
+use larder_core::{ByteSize, HumanDuration, KeyPath, Life, RefreshAhead, Share};
 use serde_json::{Number, Value as Json};
 
 use super::options::{Checker, Spot, to_json};
@@ -47,6 +47,7 @@ fn parse_unit(unit: &str, text: &str) -> Result<(), UnitError> {
     match unit {
         "duration" => HumanDuration::from_str(text).map(drop),
         "life" => Life::from_str(text).map(drop),
+        "ahead" => RefreshAhead::from_str(text).map(drop),
         "size" => ByteSize::from_str(text).map(drop),
         "share" => Share::from_str(text).map(drop),
         _ => Ok(()),
@@ -251,16 +252,17 @@ fn typed_string(
     schema: &Json,
     unit: &str,
 ) -> Option<Json> {
+    let is_share = matches!(unit, "ahead" | "share");
     let error = match &spot.node.value {
         Value::String(text) => match parse_unit(unit, text) {
             Ok(()) => return Some(text.as_str().into()),
             Err(error) => error,
         },
-        Value::Integer(number) if unit == "share" => match Share::new(*number as f64) {
+        Value::Integer(number) if is_share => match Share::new(*number as f64) {
             Ok(_) => return Some((*number).into()),
             Err(error) => error,
         },
-        Value::Float(number) if unit == "share" => match Share::new(*number) {
+        Value::Float(number) if is_share => match Share::new(*number) {
             Ok(_) => return Number::from_f64(*number).map(Json::Number),
             Err(error) => error,
         },

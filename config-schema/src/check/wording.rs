@@ -182,7 +182,7 @@ fn malformed(
     let written = shown(spot.node);
     let (noun, units) = match unit {
         "size" => ("size", Some(SIZE_UNITS)),
-        "share" => ("share", None),
+        "ahead" | "share" => ("share", None),
         "life" => ("duration", Some(DURATION_UNITS)),
         _ => ("duration", Some(PLAIN_DURATION_UNITS)),
     };

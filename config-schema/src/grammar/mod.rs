@@ -9,7 +9,7 @@ use std::borrow::Cow;
 use std::collections::BTreeMap;
 use std::sync::LazyLock;
 
-use larder_core::{ByteSize, Descriptor, HumanDuration, Life, Secret, Share, Slot};
+use larder_core::{ByteSize, Descriptor, HumanDuration, Life, RefreshAhead, Secret, Share, Slot};
 use schemars::generate::SchemaSettings;
 use schemars::{JsonSchema, Schema, SchemaGenerator, json_schema};
 use serde::Deserialize;
@@ -145,16 +145,14 @@ pub(crate) struct CacheSection {
     /// not expire together: with `10%` an entry lives from 90 % to 110 % of its ttl.
     #[schemars(extend("x-default" = "0%", "x-reload" = "live", "x-aliases" = ["jitter"]))]
     pub(crate) ttl_jitter: Option<Share>,
-    /// How long it is remembered that a load found nothing; not at all when absent.
+    /// How long it is remembered that a load found nothing, spread like the ttl; not at all when
+    /// absent.
     #[schemars(extend("x-reload" = "live"))]
     pub(crate) negative_ttl: Option<HumanDuration>,
-    /// After which share of the ttl an entry that is read is loaded again in the background.
-    #[schemars(extend(
-        "x-not-yet" = "refreshing ahead",
-        "x-reload" = "live",
-        "x-aliases" = ["refresh_after_write"]
-    ))]
-    refresh_ahead: Option<Share>,
+    /// After which share of its ttl an entry that `get_or_load` finds is loaded again in the
+    /// background; `auto` begins the sooner the longer the load takes. Never when absent.
+    #[schemars(extend("x-reload" = "live", "x-aliases" = ["refresh_after_write"]))]
+    pub(crate) refresh_ahead: Option<RefreshAhead>,
     /// The greatest serialized value that is taken; writing a greater one is an error. No limit
     /// when absent.
     #[schemars(extend("x-reload" = "live", "x-aliases" = ["max_entry_size", "max_value_bytes"]))]
@@ -256,19 +254,35 @@ pub(crate) struct ResilienceSection {
     /// One load per key at a time: other callers of the same key wait for it and share the result.
     #[schemars(extend("x-default" = true, "x-reload" = "live"))]
     pub(crate) single_flight: Option<bool>,
-    /// How long past its end an entry may be served when loading fails.
-    #[schemars(extend("x-not-yet" = "serving stale entries", "x-reload" = "live"))]
+    /// How long past the end of its ttl an entry is kept, to be served when loading it anew fails
+    /// or takes too long; `none` for not at all.
+    #[schemars(extend(
+        "x-default" = "none",
+        "x-reload" = "live",
+        "x-aliases" = ["fail_safe", "grace", "stale_if_error"]
+    ))]
     pub(crate) stale_for: Option<Life>,
-    /// Serve a stale entry after this and go on loading in the background.
-    #[schemars(extend("x-not-yet" = "serving stale entries", "x-reload" = "live"))]
+    /// After a load that failed, how long a stale entry is served before the next one is tried.
+    #[schemars(extend("x-default" = "30s", "x-reload" = "live"))]
+    pub(crate) stale_retry: Option<HumanDuration>,
+    /// How long callers wait for a load when there is a stale entry to serve instead; the load goes
+    /// on.
+    #[schemars(extend("x-default" = "never", "x-reload" = "live"))]
     pub(crate) soft_timeout: Option<Life>,
-    /// Gives up on a load after this: its callers get a timeout error.
+    /// How long callers wait for a load at most: then they get a stale entry or a timeout error.
     #[schemars(extend(
         "x-default" = "never",
         "x-reload" = "live",
         "x-aliases" = ["load_timeout", "timeout"]
     ))]
     pub(crate) hard_timeout: Option<Life>,
+    /// Whether a load goes on when it takes longer than its callers wait, for ten times as long.
+    #[schemars(extend("x-default" = true, "x-reload" = "live"))]
+    pub(crate) background: Option<bool>,
+    /// One load per key at a time among all processes that share the last tier, where its backend
+    /// grants leases.
+    #[schemars(extend("x-default" = true, "x-reload" = "live"))]
+    pub(crate) lease: Option<bool>,
     /// Inherited keys that are removed.
     pub(crate) unset: Vec<String>,
 }

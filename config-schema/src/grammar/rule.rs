@@ -1,6 +1,6 @@
 //! A rule: other values of a cache for some of its keys.
 
-use larder_core::{ByteSize, HumanDuration, Life, Share};
+use larder_core::{ByteSize, HumanDuration, Life, RefreshAhead, Share};
 use schemars::JsonSchema;
 
 use super::ResilienceSection;
@@ -27,9 +27,10 @@ pub(crate) struct RuleSection {
     /// How long it is remembered that a load found nothing; with `0s` not at all.
     #[schemars(extend("x-reload" = "live"))]
     negative_ttl: Option<HumanDuration>,
-    /// After which share of the ttl an entry that is read is loaded again in the background.
+    /// After which share of its ttl an entry that `get_or_load` finds is loaded again in the
+    /// background.
     #[schemars(extend("x-reload" = "live"))]
-    refresh_ahead: Option<Share>,
+    refresh_ahead: Option<RefreshAhead>,
     /// The greatest serialized value that is taken.
     #[schemars(extend("x-reload" = "live"))]
     max_value_size: Option<ByteSize>,

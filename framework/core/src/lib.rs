@@ -118,7 +118,7 @@ pub use registry::{Registry, RegistryConflict, Source};
 pub use replicator::Replicator;
 pub use serializer::Serializer;
 pub use stamp::{Stamp, StampClock};
-pub use units::{ByteSize, HumanDuration, Life, Secret, Share};
+pub use units::{ByteSize, HumanDuration, Life, RefreshAhead, Secret, Share};
 pub use warmer::Warmer;
 pub use wrapper::{Role, WrapContext, Wrapper};
 

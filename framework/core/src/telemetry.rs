@@ -36,6 +36,15 @@ names! {
     /// event, debug: a loaded value was not stored, for its key was invalidated meanwhile.
     /// Fields: `cache`.
     LOAD_FENCED = "load.fenced";
+    /// event, debug: a load ended after its callers had given up waiting. Fields: `cache`, `is_ok`.
+    LOAD_LATE = "load.late";
+    /// event, debug: an entry is loaded again before its end. Fields: `cache`.
+    REFRESH_STARTED = "refresh.started";
+    /// event, warn: such a load failed; it is tried again later. Fields: `cache`, `error`.
+    REFRESH_FAILED = "refresh.failed";
+    /// event, debug: a value was served past its end, for loading it anew failed, took too long, or
+    /// is not tried now. Fields: `cache`, `reason`, `age`.
+    STALE_SERVED = "stale.served";
     /// event, warn: a tier failed and was skipped. Fields: `cache`, `tier`, `operation`, `error`.
     TIER_FAILED = "tier.failed";
     /// event, warn: a stored value could not be decoded and counts as a miss.
@@ -63,6 +72,21 @@ names! {
     /// event, warn: an entry on the disk was unreadable and was removed.
     /// Fields: `cache`, `reason`.
     FILE_CORRUPT = "file.corrupt";
+    /// event, error: a component of a library panicked where it could not say so.
+    /// Fields: `plugin`, `component`, `cache`, `error`.
+    PLUGIN_PANICKED = "plugin.panicked";
+    /// event, warn: a component of a library was given up, or could not be made again.
+    /// Fields: `plugin`, `component`, `cache`, `error`.
+    PLUGIN_DOWN = "plugin.down";
+    /// event, info: a component of a library that was given up was made again.
+    /// Fields: `plugin`, `component`, `cache`.
+    PLUGIN_UP = "plugin.up";
+    /// event, info: a library with plugins passed all checks and is in memory.
+    /// Fields: `plugin`, `version`, `path`, `sha256`, `components`.
+    PLUGIN_LOADED = "plugin.loaded";
+    /// event, warn: a component of a library is of a kind that this release does not know, and is
+    /// left out. Fields: `plugin`, `component`, `kind`.
+    PLUGIN_SKIPPED = "plugin.skipped";
     /// event, info: a server can be used. Fields: `connection`, `server`, `version`.
     CONNECTION_UP = "connection.up";
     /// event, warn: the connection to a server was lost, or is of no use any more; it is made anew

@@ -114,11 +114,13 @@ macro_rules! typed_string {
     };
 }
 
+mod ahead;
 mod duration;
 mod secret;
 mod share;
 mod size;
 
+pub use ahead::RefreshAhead;
 pub use duration::{HumanDuration, Life};
 pub use secret::Secret;
 pub use share::Share;

@@ -11,11 +11,32 @@
 //! | load these bytes, find the entry function, call it | `open` |
 //! | what the library says about itself, in the form in which the host uses it | [`library`] |
 //! | the chain of all these | `loader` |
+//! | what libraries may call | [`host`] |
+//! | their components as plugins of the framework | [`adapt`] |
 //!
 //! A library has all the rights of the process once it is loaded. The checks decide which code
 //! runs, and do not confine it.
 #![expect(unsafe_code, reason = "structs and functions of foreign libraries are used here")]
 
+pub mod adapt;
+mod borrow;
+mod check;
+#[cfg(not(unix))]
+mod elsewhere;
+mod guard;
+pub mod host;
 pub mod library;
+mod loader;
+#[cfg(unix)]
+mod open;
+mod refusal;
+#[cfg(test)]
+mod testing;
+#[cfg(unix)]
+mod trust;
+
+#[cfg(not(unix))]
+use elsewhere::{open, trust};
 
 pub use library::{Component, Library, Table};
+pub use loader::{Examined, Loader};

@@ -16,6 +16,10 @@ use larder_abi::value::Slice;
 use larder_core::Slot;
 use serde_json::Value;
 
+pub(crate) mod describe;
+mod tables;
+mod text;
+
 /// A library that passed every check. It stays in memory for ever.
 #[derive(Debug)]
 #[non_exhaustive]
@@ -66,7 +70,6 @@ pub type Validate = unsafe extern "C" fn(*const Slice, *mut Error) -> Status;
 /// The functions of a component. Those that its kind and its capabilities need are there.
 #[derive(Clone, Copy, Debug)]
 #[non_exhaustive]
-#[expect(clippy::large_enum_variant, reason = "there are a few of them, for ever")]
 pub enum Table {
     /// Keeps entries.
     Backend(BackendVt),

@@ -34,7 +34,7 @@ mod lookup;
 mod snapshot;
 mod weigh;
 
-pub(crate) use load::{BoxError, Loader, boxed};
+pub(crate) use load::{BoxError, Loader, Run, asking, boxed};
 pub(crate) use local::{Flight, Origin, can_read, read_key};
 pub(crate) use weigh::Weigh;
 

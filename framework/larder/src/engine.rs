@@ -6,6 +6,7 @@
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+use std::time::Duration;
 
 use larder_core::{
     CacheError, Capabilities, Clock, Entry, ErrorKind, Result, Serializer, Stamp, StampClock,
@@ -57,6 +58,8 @@ pub(crate) struct Engine {
     /// Held together by all who write single keys, alone by who clears the tiers.
     clearing: RwLock<()>,
     stamps: StampClock,
+    /// About how long a load takes, in nanoseconds; 0 while nobody knows.
+    load_time: AtomicU64,
     /// The last writer whose clock was reported to be ahead.
     drifted: AtomicU64,
     /// No call is let in any more, and those that were go on.
@@ -75,6 +78,7 @@ impl Engine {
         let stripes = if tiers.is_empty() { 0 } else { WRITE_STRIPES };
         settings.is_wall_kept = !tiers.is_empty();
         rules.set_wall_kept(settings.is_wall_kept);
+        settings.may_refresh |= rules.may_refresh();
         Self {
             name,
             settings,
@@ -87,6 +91,7 @@ impl Engine {
             writes: (0..stripes).map(|_| Mutex::new(())).collect(),
             clearing: RwLock::new(()),
             stamps: StampClock::new(fastrand::u32(..)),
+            load_time: AtomicU64::new(0),
             drifted: AtomicU64::new(u64::MAX),
             closing: AtomicBool::new(false),
             closed: AtomicBool::new(false),
@@ -132,6 +137,14 @@ impl Engine {
             }
         }
         outcome
+    }
+
+    /// Takes notice of how long a load took: an average in which the last one counts an eighth.
+    pub(crate) fn note_load(&self, took: Duration) {
+        let took = u64::try_from(took.as_nanos()).unwrap_or(u64::MAX);
+        let average =
+            |before: u64| Some(if before == 0 { took } else { before / 8 * 7 + took / 8 });
+        self.load_time.fetch_update(Ordering::Relaxed, Ordering::Relaxed, average).ok();
     }
 
     /// A version greater than any that this cache gave out or saw before.

@@ -52,9 +52,11 @@ mod engine;
 mod fence;
 mod flight;
 mod format;
+mod loaded;
 mod manager;
 mod namespace;
 mod open;
+mod options;
 mod persist;
 mod rules;
 mod settings;
@@ -70,8 +72,8 @@ pub use larder_config::parse::Format;
 pub use larder_config::render::ConfigError;
 pub use larder_core::{self as plugin};
 pub use larder_core::{
-    ByteSize, CacheError, CacheKey, Clock, ErrorKind, Life, ManualClock, Registry, Result,
-    SystemClock,
+    ByteSize, CacheError, CacheKey, Clock, ErrorKind, Life, ManualClock, RefreshAhead, Registry,
+    Result, Share, SystemClock,
 };
 pub use larder_store::{Estimates, PolicyEstimate, SizeEstimate};
 
@@ -79,12 +81,16 @@ pub use crate::blocking::Blocking;
 pub use crate::cache::{Cache, Lookup};
 pub use crate::core::{CacheValue, Key, KeyRef};
 pub use crate::dynamic::{DynamicCache, default_manager, get_cache};
+pub use crate::loaded::{Load, Loaded};
 pub use crate::manager::{CacheManager, CacheManagerBuilder, CacheSummary, TierHealth};
 pub use crate::namespace::{NamespaceStats, NamespacedCache};
 pub use crate::open::{CacheOptions, RemovalReason, Removed};
+pub use crate::options::LoadOptions;
 pub use crate::settings::SetOptions;
 pub use crate::snapshot::{Exported, ImportMode, Imported, SnapshotFile};
-pub use crate::stats::{CacheStats, MissCause, StatsSnapshot, TierStats};
+pub use crate::stats::{
+    CacheStats, MissCause, ResilienceStats, StaleReason, StatsSnapshot, TierStats,
+};
 pub use crate::ttl::TtlManager;
 
 /// All plugins that come with this crate, and all that are linked into the program.

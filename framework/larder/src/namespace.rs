@@ -2,17 +2,18 @@
 
 use std::borrow::Cow;
 use std::fmt;
-use std::future::Future;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 
 use larder_core::{CacheError, CacheKey, ErrorKind, Life, Result};
 
 use crate::cache::Cache;
-use crate::core::{BoxError, CacheValue};
+use crate::core::CacheValue;
 use crate::settings::SetOptions;
 use crate::tags::RESERVED;
 use crate::tier::count;
+
+mod load;
 
 /// A part of a cache: every key gets a prefix, and [`clear`](Self::clear) touches nobody else.
 ///
@@ -170,73 +171,6 @@ impl<V: CacheValue> NamespacedCache<V> {
     /// Dropping the future changes nothing.
     pub async fn exists(&self, key: &(impl CacheKey + ?Sized)) -> Result<bool> {
         self.cache.exists(self.key(key)?.as_str()).await
-    }
-
-    /// The value of a key, loaded if it is not there; see [`Cache::get_or_load`]. Counts as a hit
-    /// when the first tier had it.
-    ///
-    /// # Errors
-    ///
-    /// As [`Cache::get_or_load`].
-    ///
-    /// # Cancellation
-    ///
-    /// As [`Cache::get_or_load`].
-    pub async fn get_or_load<F, Fut, E>(
-        &self,
-        key: &(impl CacheKey + ?Sized),
-        loader: F,
-    ) -> Result<V>
-    where
-        F: FnOnce() -> Fut + Send + 'static,
-        Fut: Future<Output = Result<V, E>> + Send + 'static,
-        E: Into<BoxError>,
-    {
-        let key = self.key(key)?;
-        let cause = match self.cache.core.fast(key.as_str()) {
-            Ok(Some(value)) => {
-                count(&self.stats.hits);
-                return Ok(value);
-            }
-            Ok(None) => self.cache.core.count_unanswered(),
-            Err(cause) => cause,
-        };
-        count(&self.stats.misses);
-        let options = self.tagged(SetOptions::new());
-        self.cache.load_after(key.as_str(), cause, options, loader).await
-    }
-
-    /// Like [`get_or_load`](Self::get_or_load), for a loader that may find out that there is no
-    /// value; see [`Cache::get_or_load_optional`]. A remembered "there is none" is a hit.
-    ///
-    /// # Errors
-    ///
-    /// As [`Cache::get_or_load`].
-    ///
-    /// # Cancellation
-    ///
-    /// As [`Cache::get_or_load`].
-    pub async fn get_or_load_optional<F, Fut, E>(
-        &self,
-        key: &(impl CacheKey + ?Sized),
-        loader: F,
-    ) -> Result<Option<V>>
-    where
-        F: FnOnce() -> Fut + Send + 'static,
-        Fut: Future<Output = Result<Option<V>, E>> + Send + 'static,
-        E: Into<BoxError>,
-    {
-        let key = self.key(key)?;
-        let cause = match self.cache.core.fast(key.as_str()) {
-            Ok(answer) => {
-                count(&self.stats.hits);
-                return Ok(answer);
-            }
-            Err(cause) => cause,
-        };
-        count(&self.stats.misses);
-        let options = self.tagged(SetOptions::new());
-        self.cache.load_optional_after(key.as_str(), cause, options, loader).await
     }
 
     /// The values of many keys; see [`Cache::get_many`].

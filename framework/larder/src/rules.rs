@@ -41,6 +41,11 @@ impl Rules {
         }
     }
 
+    /// Whether entries of some keys are loaded again before their end.
+    pub(crate) fn may_refresh(&self) -> bool {
+        self.0.iter().any(|rule| rule.settings.may_refresh)
+    }
+
     /// The settings of the first rule that matches.
     fn find(&self, key: &str) -> Option<&Settings> {
         let matches = |rule: &&Rule| rule.patterns.iter().any(|glob| glob_matches(glob, key));

@@ -1,9 +1,11 @@
 //! What a cache was told by its config, and the lives of entries that follow from it.
 
+use std::sync::Arc;
 use std::time::Duration;
 
 use larder_config::model::CacheSpec;
-use larder_core::{Clock, Life, Moment, Share, Timestamp};
+use larder_core::{Clock, EntryMeta, Life, Moment, RefreshAhead, Share, Timestamp};
+use larder_store::NewAge;
 
 /// Options of one `set`. What is left out is taken from the config of the cache.
 ///
@@ -20,6 +22,13 @@ pub struct SetOptions {
     pub(crate) idle_ttl: Option<Life>,
     pub(crate) tags: Vec<String>,
     pub(crate) weight: Option<u32>,
+    pub(crate) stale_for: Option<Life>,
+    /// By which the source of a loaded value tells its versions apart.
+    pub(crate) etag: Option<Arc<str>>,
+    /// What a load cost, if somebody measured.
+    pub(crate) cost: Duration,
+    /// Whether it matters how old the entry is, whatever the config says.
+    pub(crate) is_aging: bool,
 }
 
 impl SetOptions {
@@ -38,6 +47,13 @@ impl SetOptions {
     /// How long the entry lives when nobody reads it.
     pub fn idle_ttl(mut self, ttl: impl Into<Life>) -> Self {
         self.idle_ttl = Some(ttl.into());
+        self
+    }
+
+    /// How long past its ttl the entry is kept, to be served when loading it anew fails;
+    /// [`Life::Never`] for not at all.
+    pub fn stale_for(mut self, stale_for: impl Into<Life>) -> Self {
+        self.stale_for = Some(stale_for.into());
         self
     }
 
@@ -60,13 +76,71 @@ impl SetOptions {
     /// Whether nothing is said about the entry.
     pub(crate) const fn are_plain(&self) -> bool {
         let is_mortal = self.ttl.is_some() || self.idle_ttl.is_some();
-        !is_mortal && self.tags.is_empty() && self.weight.is_none()
+        let is_kept = self.stale_for.is_some() || self.is_aging || self.etag.is_some();
+        !is_mortal && self.tags.is_empty() && self.weight.is_none() && !is_kept
+    }
+
+    /// These options, and what they leave open as in others. The tags are those of both.
+    pub(crate) fn over(self, below: Self) -> Self {
+        let mut tags = below.tags;
+        tags.extend(self.tags);
+        Self {
+            ttl: self.ttl.or(below.ttl),
+            idle_ttl: self.idle_ttl.or(below.idle_ttl),
+            tags,
+            weight: self.weight.or(below.weight),
+            stale_for: self.stale_for.or(below.stale_for),
+            etag: self.etag.or(below.etag),
+            cost: self.cost.max(below.cost),
+            is_aging: self.is_aging || below.is_aging,
+        }
     }
 
     /// What the entry weighs against `max_bytes`. Default: its size in serialized form.
     pub const fn weight(mut self, weight: u32) -> Self {
         self.weight = Some(weight);
         self
+    }
+}
+
+/// What is done about loads that are slow or fail, and before they are due.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub(crate) struct Terms {
+    /// How long past its end an entry is kept.
+    pub(crate) stale_for: Duration,
+    /// For how long a failed load is not tried again while there is a stale entry.
+    pub(crate) stale_retry: Duration,
+    pub(crate) soft_timeout: Option<Duration>,
+    pub(crate) hard_timeout: Option<Duration>,
+    pub(crate) refresh_ahead: Option<RefreshAhead>,
+    pub(crate) background: bool,
+    pub(crate) lease: bool,
+}
+
+/// How much longer than its callers wait a load may go on.
+const BACKGROUND_FACTOR: u32 = 10;
+
+impl Terms {
+    /// Whether entries are of use past their end.
+    pub(crate) fn keep_stale(&self) -> bool {
+        !self.stale_for.is_zero()
+    }
+
+    /// How long the loader itself may run. One that never ends would hold its key for ever.
+    pub(crate) fn load_limit(&self) -> Option<Duration> {
+        let factor = if self.background { BACKGROUND_FACTOR } else { 1 };
+        self.hard_timeout.map(|limit| limit.saturating_mul(factor))
+    }
+
+    /// Whether it matters how long a load takes.
+    pub(crate) const fn are_timed(&self) -> bool {
+        self.soft_timeout.is_some() || self.hard_timeout.is_some() || self.refresh_ahead.is_some()
+    }
+
+    /// Whether nobody waits any more for a load that took this long.
+    pub(crate) fn is_late(&self, took: Duration) -> bool {
+        let soft = self.soft_timeout.filter(|_| self.keep_stale());
+        [soft, self.hard_timeout].into_iter().flatten().any(|limit| took >= limit)
     }
 }
 
@@ -79,7 +153,10 @@ pub(crate) struct Settings {
     pub(crate) negative_ttl: Option<Duration>,
     pub(crate) max_value_bytes: Option<u64>,
     pub(crate) single_flight: bool,
-    pub(crate) load_limit: Option<Duration>,
+    pub(crate) terms: Terms,
+    /// Whether entries of some keys are loaded again before their end: only then a hit looks at
+    /// their age.
+    pub(crate) may_refresh: bool,
     /// Whether anything keeps the end of an entry by the wall clock: tiers that keep bytes do.
     pub(crate) is_wall_kept: bool,
 }
@@ -93,7 +170,16 @@ impl Settings {
             negative_ttl: spec.negative_ttl,
             max_value_bytes: spec.max_value_bytes,
             single_flight: spec.resilience.single_flight,
-            load_limit: spec.resilience.hard_timeout,
+            terms: Terms {
+                stale_for: spec.resilience.stale_for,
+                stale_retry: spec.resilience.stale_retry,
+                soft_timeout: spec.resilience.soft_timeout,
+                hard_timeout: spec.resilience.hard_timeout,
+                refresh_ahead: spec.refresh_ahead,
+                background: spec.resilience.background,
+                lease: spec.resilience.lease,
+            },
+            may_refresh: spec.refresh_ahead.is_some(),
             is_wall_kept: true,
         }
     }
@@ -117,12 +203,15 @@ impl Settings {
             life => life,
         };
         let idle = idle_ttl.unwrap_or(self.idle_ttl).duration();
-        self.lives_of(ttl.duration(), idle, clock)
+        let lives = self.lives_of(ttl.duration(), idle, clock);
+        let stale = self.terms.stale_for;
+        Lives { stale, is_aging: !stale.is_zero() || self.may_refresh, ..lives }
     }
 
-    /// The lives of a remembered "there is none"; `None` when it is not remembered.
+    /// The lives of a remembered "there is none"; `None` when it is not remembered. It is not kept
+    /// past its end: a value may have come into being.
     pub(crate) fn negative_lives(&self, clock: &dyn Clock) -> Option<Lives> {
-        Some(self.lives_of(Some(self.negative_ttl?), None, clock))
+        Some(self.lives_of(Some(self.jittered(self.negative_ttl?)), None, clock))
     }
 
     fn lives_of(&self, ttl: Option<Duration>, idle: Option<Duration>, clock: &dyn Clock) -> Lives {
@@ -131,6 +220,7 @@ impl Settings {
             wall: ttl.filter(|_| self.is_wall_kept).map(|ttl| clock.wall().after(ttl)),
             idle,
             is_over: ttl.is_some_and(|ttl| ttl.is_zero()),
+            ..Lives::default()
         }
     }
 
@@ -151,6 +241,12 @@ pub(crate) struct Lives {
     pub(crate) deadline: Option<Moment>,
     pub(crate) wall: Option<Timestamp>,
     pub(crate) idle: Option<Duration>,
+    /// How long it is kept past its end.
+    pub(crate) stale: Duration,
+    /// What it cost to load, if somebody measured.
+    pub(crate) cost: Duration,
+    /// Whether it matters how old it is.
+    pub(crate) is_aging: bool,
     /// Stored for no time at all.
     pub(crate) is_over: bool,
 }
@@ -163,7 +259,28 @@ impl Lives {
         clock: &dyn Clock,
     ) -> Self {
         let deadline = wall.map(|wall| clock.now().after(wall.since(clock.wall())));
-        Self { deadline, wall, idle, is_over: false }
+        Self { deadline, wall, idle, ..Self::default() }
+    }
+
+    /// The lives of an entry of a tier, which may be past its end already.
+    pub(crate) fn of_entry(meta: &EntryMeta, settings: &Settings, clock: &dyn Clock) -> Self {
+        let end = match (meta.soft_deadline, meta.hard_deadline) {
+            (Some(soft), Some(hard)) => Some(soft.min(hard)),
+            (soft, hard) => soft.or(hard),
+        };
+        let idle = settings.idle_ttl.duration();
+        let stale = meta.hard_deadline.zip(end).map(|(hard, end)| hard.since(end));
+        // An entry that is stale ended before now, and is kept for so much shorter from now on.
+        let late = end.map_or(Duration::ZERO, |end| clock.wall().since(end));
+        let stale = stale.unwrap_or_default().saturating_sub(late);
+        let is_aging = !stale.is_zero() || settings.may_refresh;
+        Self { stale, cost: meta.load_cost, is_aging, ..Self::until(end, idle, clock) }
+    }
+
+    /// What the store is told of an entry that ages and ends at `deadline`.
+    pub(crate) fn ageing(&self, deadline: Option<Moment>, clock: &dyn Clock) -> Option<NewAge> {
+        let deadline = deadline.filter(|_| self.is_aging)?;
+        Some(NewAge::new(clock.now(), deadline.after(self.stale), self.cost))
     }
 
     /// The end of the entry in this process, or that of the longest life of a tier if it is sooner.
@@ -190,7 +307,16 @@ mod tests {
             negative_ttl: None,
             max_value_bytes: None,
             single_flight: true,
-            load_limit: None,
+            terms: Terms {
+                stale_for: Duration::ZERO,
+                stale_retry: Duration::ZERO,
+                soft_timeout: None,
+                hard_timeout: None,
+                refresh_ahead: None,
+                background: true,
+                lease: true,
+            },
+            may_refresh: false,
             is_wall_kept: true,
         }
     }

@@ -11,10 +11,12 @@ use serde::Serialize;
 
 mod counters;
 mod heat;
+mod resilience;
 mod window;
 
 pub(crate) use counters::Counters;
 pub(crate) use heat::Heat;
+pub use resilience::{ResilienceStats, StaleReason};
 
 use crate::fence::Tally;
 
@@ -204,6 +206,8 @@ pub struct StatsSnapshot {
     pub restored: u64,
     /// How often that file could not be read or written, or only in part.
     pub snapshot_failures: u64,
+    /// What was done about loads that failed or were slow.
+    pub resilience: ResilienceStats,
     /// Entries in the store.
     pub entries: u64,
     /// Their weight.
@@ -273,6 +277,7 @@ impl StatsSnapshot {
         self.rejections += read(&counters.rejections);
         self.restored = read(&counters.restored);
         self.snapshot_failures = read(&counters.snapshot_failures);
+        self.resilience = counters.resilience.snapshot();
         self.span_seconds = counters.clock.now().since(counters.since()).as_secs_f64();
         self
     }

@@ -20,13 +20,24 @@ pub(crate) type StoredRef<'a, V> = Seen<'a, V, Other<V>>;
 pub(crate) struct Other<V> {
     value: Option<V>,
     tags: Option<Arc<Tags>>,
+    /// By which the source of the value tells its versions apart.
+    etag: Option<Arc<str>>,
 }
 
 /// A value, or the knowledge that there is none, on its way into the store.
 pub(crate) fn stored<V>(value: Option<V>, tags: Option<Arc<Tags>>) -> Stored<V> {
-    match (value, tags) {
-        (Some(value), None) => Stored::Plain(value),
-        (value, tags) => Stored::Other(Box::new(Other { value, tags })),
+    stored_with(value, tags, None)
+}
+
+/// The same with what its source calls this version of the value.
+pub(crate) fn stored_with<V>(
+    value: Option<V>,
+    tags: Option<Arc<Tags>>,
+    etag: Option<Arc<str>>,
+) -> Stored<V> {
+    match (value, tags, etag) {
+        (Some(value), None, None) => Stored::Plain(value),
+        (value, tags, etag) => Stored::Other(Box::new(Other { value, tags, etag })),
     }
 }
 
@@ -42,6 +53,29 @@ pub(crate) trait Content<'a, V> {
     fn read(self) -> Option<Option<V>>
     where
         V: Clone;
+}
+
+/// The parts of an entry that others may hold as well.
+pub(crate) trait Shared {
+    fn shared_tags(&self) -> Option<Arc<Tags>>;
+
+    fn etag(&self) -> Option<Arc<str>>;
+}
+
+impl<V> Shared for StoredRef<'_, V> {
+    fn shared_tags(&self) -> Option<Arc<Tags>> {
+        match self {
+            Seen::Plain(_) => None,
+            Seen::Other(other) => other.tags.clone(),
+        }
+    }
+
+    fn etag(&self) -> Option<Arc<str>> {
+        match self {
+            Seen::Plain(_) => None,
+            Seen::Other(other) => other.etag.clone(),
+        }
+    }
 }
 
 impl<'a, V> Content<'a, V> for StoredRef<'a, V> {

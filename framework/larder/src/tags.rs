@@ -83,6 +83,22 @@ impl Tags {
         (!tags.is_empty()).then(|| Arc::new(Self(tags.into())))
     }
 
+    /// The tags of both.
+    pub(crate) fn join(some: Option<Arc<Self>>, more: Option<Arc<Self>>) -> Option<Arc<Self>> {
+        match (some, more) {
+            (Some(some), Some(more)) => {
+                let all = some.0.iter().chain(&more.0);
+                let mut all: Vec<_> =
+                    all.map(|(cell, version)| (Arc::clone(cell), *version)).collect();
+                // Of one that both have, the version that was captured first.
+                all.sort_by_key(|(cell, version)| (cell.hash, *version));
+                all.dedup_by_key(|(cell, _)| cell.hash);
+                Some(Arc::new(Self(all.into())))
+            }
+            (some, more) => some.or(more),
+        }
+    }
+
     /// Whether no tag was invalidated since.
     pub(crate) fn hold(&self) -> bool {
         self.0.iter().all(|(cell, version)| cell.version() == *version)

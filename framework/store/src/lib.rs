@@ -13,7 +13,7 @@
 //! | `columns` | what policies may ask for |
 //! | `index` | hash to slot: buckets of one cache line with tags and slot numbers |
 //! | `keep` | how a slot keeps a value, and two kinds of them without a tag |
-//! | `slot`, `life`, `chunks` | the place of an entry, how long it lives, arrays that never move |
+//! | `slot`, `life`, `age`, `chunks` | the place of an entry, its life, arrays that never move |
 //! | `ids` | the numbers by which policies know entries |
 //! | `threads`, `epoch`, `barrier`, `grace` | who reads, and when what left can be seen no more |
 //! | `budget` | the capacity of the whole store |
@@ -30,6 +30,7 @@
 //! rests on one rule: **a slot number that comes out of the index within a read (a `Guard` of
 //! `threads`) or under the lock leads to an entry that stays until both are over.**
 
+mod age;
 mod barrier;
 mod books;
 mod budget;
@@ -57,6 +58,7 @@ mod stripes;
 mod sync;
 mod threads;
 
+pub use age::{Age, NewAge};
 pub use keep::{Held, Keep, Seen, Split, Untagged, Whole};
 pub use options::{Insert, StoreOptions};
 pub use outcome::{Full, Inserted, Lookup, MissCause, RemovalReason, Removed};

@@ -1,4 +1,5 @@
-//! [`Life`], how long an entry may live: up to a deadline, or up to so long without a hit.
+//! [`Life`], how long an entry may live: up to a deadline, or up to so long without a hit. The few
+//! words more of an entry that is kept past its deadline are in [`Ageing`](crate::age::Ageing).
 
 #![expect(unsafe_code, reason = "a column of lives begins as zeros")]
 
@@ -7,6 +8,7 @@ use std::time::Duration;
 
 use larder_core::clock::Moment;
 
+use crate::age::NewAge;
 use crate::chunks::Zeroed;
 
 /// The end of time.
@@ -22,14 +24,17 @@ pub(crate) struct NewLife {
     deadline: u64,
     idle: u64,
     seen: u64,
+    age: Option<NewAge>,
 }
 
 impl NewLife {
-    /// A life; `None` when it never ends. `now` is asked only if hits matter.
+    /// A life; `None` when it never ends. `now` is asked only if hits matter. What never ends does
+    /// not age.
     #[inline]
     pub(crate) fn new(
         deadline: Option<Moment>,
         idle: Option<Duration>,
+        age: Option<NewAge>,
         now: impl FnOnce() -> Moment,
     ) -> Option<Self> {
         if deadline.is_none() && idle.is_none() {
@@ -39,14 +44,34 @@ impl NewLife {
             deadline: deadline.map_or(NEVER, Moment::as_nanos),
             idle: idle.map_or(NEVER, |idle| Moment::default().after(idle).as_nanos()),
             seen: idle.map_or(0, |_| now().as_nanos().saturating_add(EARLIEST)),
+            age: age.filter(|_| deadline.is_some()),
         };
         (life.deadline != NEVER || life.idle != NEVER).then_some(life)
     }
 
-    /// When it ends, if there is no hit.
+    /// From when on the entry is not served, if there is no hit.
     pub(crate) fn end(&self) -> u64 {
-        let idle_end = self.seen.saturating_add(self.idle).saturating_sub(EARLIEST);
-        self.deadline.min(idle_end)
+        self.deadline.min(self.idle_end())
+    }
+
+    /// From when on the entry is of no use to anybody, if there is no hit.
+    pub(crate) fn gone(&self) -> u64 {
+        let gone = self.age.map_or(self.deadline, |age| age.gone.max(self.deadline));
+        gone.min(self.idle_end())
+    }
+
+    const fn idle_end(&self) -> u64 {
+        self.seen.saturating_add(self.idle).saturating_sub(EARLIEST)
+    }
+
+    /// What it has besides a life.
+    pub(crate) const fn age(&self) -> Option<NewAge> {
+        self.age
+    }
+
+    /// The same life of an entry that ages, or does not.
+    pub(crate) fn with_age(self, age: Option<NewAge>) -> Self {
+        Self { age, ..self }
     }
 
     /// The same life, had the last hit been so long ago.
@@ -63,15 +88,28 @@ impl NewLife {
         Some((Duration::from_nanos(idle), Duration::from_nanos(unused)))
     }
 
-    /// The same idle life with another deadline; `None` when it never ends.
-    pub(crate) fn until(self, deadline: Option<Moment>) -> Option<Self> {
-        let life = Self { deadline: deadline.map_or(NEVER, Moment::as_nanos), ..self };
+    /// The same idle life with another deadline; `None` when it never ends. What ages is kept as
+    /// long past the one deadline as past the other, and is young again.
+    pub(crate) fn until(
+        self,
+        deadline: Option<Moment>,
+        now: impl FnOnce() -> Moment,
+    ) -> Option<Self> {
+        let end = deadline.map_or(NEVER, Moment::as_nanos);
+        let age = self.age.filter(|_| end != NEVER);
+        let age = age.map(|age| age.moved(self.deadline, end, now()));
+        let life = Self { deadline: end, age, ..self };
         (life.deadline != NEVER || life.idle != NEVER).then_some(life)
+    }
+
+    /// The same life, over at this moment.
+    pub(crate) fn over_at(self, now: Moment) -> Self {
+        Self { deadline: self.deadline.min(now.as_nanos()), ..self }
     }
 
     /// A life without an end, to give one to.
     pub(crate) const fn endless() -> Self {
-        Self { deadline: NEVER, idle: NEVER, seen: 0 }
+        Self { deadline: NEVER, idle: NEVER, seen: 0, age: None }
     }
 }
 
@@ -101,6 +139,7 @@ impl Life {
             deadline: self.deadline.load(Ordering::Relaxed),
             idle: self.idle.load(Ordering::Relaxed),
             seen: self.seen.load(Ordering::Relaxed),
+            age: None,
         }
     }
 

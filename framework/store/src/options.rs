@@ -7,6 +7,8 @@ use std::time::Duration;
 use larder_core::backend::InProcess;
 use larder_core::clock::{Clock, Moment};
 
+use crate::age::NewAge;
+
 /// How a [`Store`](crate::Store) is built.
 #[derive(Clone, Debug)]
 #[non_exhaustive]
@@ -54,11 +56,13 @@ pub struct Insert {
     pub idle_ttl: Option<Duration>,
     /// What it counts against [`Capacity::weight`](larder_core::policy::Capacity). Default 1.
     pub weight: u32,
+    /// Whether it is kept past its deadline, and more that only an entry with a deadline has.
+    pub ageing: Option<NewAge>,
 }
 
 impl Default for Insert {
     fn default() -> Self {
-        Self { deadline: None, idle_ttl: None, weight: 1 }
+        Self { deadline: None, idle_ttl: None, weight: 1, ageing: None }
     }
 }
 
@@ -74,6 +78,14 @@ impl Insert {
     #[must_use]
     pub const fn idle_ttl(mut self, idle_ttl: Option<Duration>) -> Self {
         self.idle_ttl = idle_ttl;
+        self
+    }
+
+    /// Keeps it past its deadline, out of sight of all but
+    /// [`peek_stale`](crate::Store::peek_stale).
+    #[must_use]
+    pub const fn ageing(mut self, ageing: Option<NewAge>) -> Self {
+        self.ageing = ageing;
         self
     }
 

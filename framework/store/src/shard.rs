@@ -18,6 +18,7 @@ use std::sync::{Mutex, MutexGuard, PoisonError, TryLockError};
 use larder_core::clock::Moment;
 use larder_core::policy::{HitMode, Policy};
 
+use crate::age::Ageing;
 use crate::books::Books;
 use crate::chunks::Chunks;
 use crate::index::Index;
@@ -44,6 +45,7 @@ pub(crate) struct Shard<K, V, M: Keep<V>> {
     mode: Mode,
     slots: Chunks<Slot<K, V, M>>,
     lives: Chunks<Life>,
+    ages: Chunks<Ageing>,
     pub(crate) recent: Recent,
     /// Written on hits, so apart from what hits read.
     pub(crate) records: Apart<Records>,
@@ -114,6 +116,7 @@ impl<K, V, M: Keep<V>> Shard<K, V, M> {
             mode: Mode::of(policy.hit_mode()),
             slots: Chunks::new(),
             lives: Chunks::new(),
+            ages: Chunks::new(),
             recent: Recent::new(expected_entries),
             records: Apart(Records::new()),
             writers: Apart(Writers {
@@ -196,6 +199,12 @@ impl<K, V, M: Keep<V>> Shard<K, V, M> {
     #[inline(always)]
     pub(crate) fn life(&self, found: &Found<'_, K, V, M>) -> Option<&Life> {
         if found.place.is_mortal() { self.lives.get(found.slot) } else { None }
+    }
+
+    /// The age of an entry that has one.
+    #[inline]
+    pub(crate) fn ageing(&self, found: &Found<'_, K, V, M>) -> Option<&Ageing> {
+        if found.place.is_aged() { self.ages.get(found.slot) } else { None }
     }
 
     /// Whether the life of an entry is over. The clock is read only if it has one.

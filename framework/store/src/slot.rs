@@ -21,6 +21,8 @@ const MORTAL: u8 = 0b100;
 const PINNED: u8 = 0b1000;
 /// The spare bit of the value.
 const SPARE: u8 = 0b1_0000;
+/// The entry has a life and ages.
+const AGED: u8 = 0b10_0000;
 
 /// The place of an entry. What a hit needs lies together here; the rest is in columns of the books.
 ///
@@ -86,6 +88,15 @@ impl<K, V, M: Keep<V>> Slot<K, V, M> {
 
     pub(crate) fn set_mortal(&self, mortal: bool) {
         self.set_flag(MORTAL, mortal);
+    }
+
+    /// Whether the entry ages. Acquire: its age was written before.
+    pub(crate) fn is_aged(&self) -> bool {
+        self.flags.load(Ordering::Acquire) & AGED != 0
+    }
+
+    pub(crate) fn set_aged(&self, aged: bool) {
+        self.set_flag(AGED, aged);
     }
 
     pub(crate) fn set_pinned(&self, pinned: bool) {

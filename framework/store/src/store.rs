@@ -15,6 +15,7 @@ use larder_core::policy::{Capacity, PolicyFactory};
 
 use crate::budget::Budget;
 use crate::keep::{Keep, Whole};
+use crate::life::Life;
 use crate::options::StoreOptions;
 use crate::outbox::Outbox;
 use crate::outcome::{Lookup, MissCause, Removed};
@@ -24,6 +25,7 @@ use crate::stats::StoreStats;
 use crate::stripes::Stripes;
 use crate::threads::Guard;
 
+mod age;
 mod evict;
 mod learn;
 mod look;
@@ -237,15 +239,16 @@ where
         Q: Hash + Eq + ?Sized,
     {
         let guard = Guard::enter();
-        self.get_hashed(self.hash(key), key, f, &guard)
+        self.get_hashed(self.hash(key), key, |found, hits, _| f(found.value, hits), &guard)
     }
 
+    /// `f` also gets the life of the entry and the moment of the look, if it has a life.
     #[inline(always)]
     fn get_hashed<Q, R>(
         &self,
         hash: u64,
         key: &Q,
-        f: impl FnOnce(M::Seen<'_>, u64) -> R,
+        f: impl FnOnce(Found<'_, K, V, M>, u64, Option<(&Life, Moment)>) -> R,
         guard: &Guard,
     ) -> Result<R, MissCause>
     where
@@ -260,9 +263,9 @@ where
         let Some(found) = shard.find(hash, key, guard) else {
             return Err(self.miss(hash, shard, guard));
         };
-        if !self.lives_on(shard, &found) {
+        let Ok(life) = self.lives_on(shard, &found) else {
             return Err(self.miss_expired(hash, key, guard));
-        }
+        };
         if mode < RECORD {
             found.place.hit(mode);
         } else if !shard.records.push(found.slot) {
@@ -271,21 +274,26 @@ where
         if self.sampling.takes_hit(hash) {
             self.note(hash, Use::Hit, 0);
         }
-        Ok(f(found.value, self.stripes.hit(guard)))
+        Ok(f(found, self.stripes.hit(guard), life))
     }
 
-    /// Whether an entry may be served. If so, its idle life begins anew.
+    /// The life of an entry that may be served, if it has one, and the moment of the look. Its idle
+    /// life begins anew.
     #[inline(always)]
-    fn lives_on(&self, shard: &Shard<K, V, M>, found: &Found<'_, K, V, M>) -> bool {
+    fn lives_on<'a>(
+        &self,
+        shard: &'a Shard<K, V, M>,
+        found: &Found<'_, K, V, M>,
+    ) -> Result<Option<(&'a Life, Moment)>, Over> {
         let Some(life) = shard.life(found) else {
-            return true;
+            return Ok(None);
         };
         let now = self.now();
-        let is_over = life.is_over(now);
-        if !is_over {
-            life.hit(now);
+        if life.is_over(now) {
+            return Err(Over);
         }
-        !is_over
+        life.hit(now);
+        Ok(Some((life, now)))
     }
 
     /// Counts a look-up that found nothing; why there is nothing.
@@ -300,7 +308,7 @@ where
         &self,
         hash: u64,
         key: &Q,
-        f: impl FnOnce(M::Seen<'_>, u64) -> R,
+        f: impl FnOnce(Found<'_, K, V, M>, u64, Option<(&Life, Moment)>) -> R,
         guard: &Guard,
     ) -> Result<R, MissCause>
     where
@@ -312,28 +320,16 @@ where
         let Some(found) = shard.find(hash, key, guard) else {
             return Err(self.miss(hash, shard, guard));
         };
-        if !self.lives_on(shard, &found) {
+        let Ok(life) = self.lives_on(shard, &found) else {
             drop(table);
             return Err(self.miss_expired(hash, key, guard));
-        }
+        };
         table.tell_use(found.slot);
         drop(table);
         if self.sampling.takes_hit(hash) {
             self.note(hash, Use::Hit, 0);
         }
-        Ok(f(found.value, self.stripes.hit(guard)))
-    }
-
-    /// Removes what a look-up found expired.
-    #[cold]
-    fn miss_expired<Q>(&self, hash: u64, key: &Q, guard: &Guard) -> MissCause
-    where
-        K: Borrow<Q>,
-        Q: Eq + ?Sized,
-    {
-        self.stripes.miss(guard, MissCause::Expired);
-        self.remove_expired(hash, key);
-        MissCause::Expired
+        Ok(f(found, self.stripes.hit(guard), life))
     }
 }
 
@@ -351,6 +347,9 @@ impl<K, V, M: Keep<V>> Store<K, V, M> {
         }
     }
 }
+
+/// The life of an entry is over.
+struct Over;
 
 /// What each of `shards` holds if all hold the same: what policies size their books by.
 fn share(capacity: Capacity, shards: usize) -> Capacity {

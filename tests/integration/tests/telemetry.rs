@@ -67,7 +67,7 @@ fn every_step_is_heard_of_and_a_hit_is_not() {
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
     runtime.block_on(async {
         let puppet = strings("heard");
-        let text = "[caches.users]\nrefresh_ahead = 0.8\nl1.backend = \"memory\"\n\
+        let text = "[reload]\nwatch = true\n[caches.users]\nl1.backend = \"memory\"\n\
                     l2.backend = { kind = \"test.puppet\", name = \"heard\" }\n";
         let manager = CacheManager::from_str(Format::Toml, text).await.unwrap();
         let built =

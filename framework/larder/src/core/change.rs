@@ -40,7 +40,13 @@ impl<K: Key, V: CacheValue> Core<K, V> {
             return settings.negative_lives(clock).filter(|lives| !lives.is_over);
         };
         let by_code = || self.ttl_by.as_ref().and_then(|ttl_by| ttl_by(key().borrow(), value));
-        let lives = settings.lives(options.ttl.or_else(by_code), options.idle_ttl, clock);
+        let mut lives = settings.lives(options.ttl.or_else(by_code), options.idle_ttl, clock);
+        if let Some(stale_for) = options.stale_for {
+            lives.stale = stale_for.duration().unwrap_or_default();
+            lives.is_aging |= !lives.stale.is_zero();
+        }
+        lives.is_aging |= options.is_aging;
+        lives.cost = options.cost;
         (!lives.is_over).then_some(lives)
     }
 
@@ -119,7 +125,8 @@ impl<K: Key, V: CacheValue> Core<K, V> {
         };
         let deadline = lives.deadline_within(store.ttl, &*self.engine.clock);
         let weight = weight.unwrap_or_else(|| self.weigh.weigh(key, stored.value(), bytes));
-        Insert::default().deadline(deadline).idle_ttl(lives.idle).weight(weight)
+        let ageing = lives.ageing(deadline, &*self.engine.clock);
+        Insert::default().deadline(deadline).idle_ttl(lives.idle).weight(weight).ageing(ageing)
     }
 
     /// Puts an entry into the store, for who has the fence.

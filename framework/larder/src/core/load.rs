@@ -1,26 +1,36 @@
 //! Loading: one load per key, on a task of its own, stored only if nothing changed meanwhile.
+//!
+//! A load and those who wait for it are two things. The *flight* runs the loader, stores what came
+//! of it and tells all who wait ([`attempt`]; [`keep`] stores it where there are byte tiers). Each
+//! *caller* waits as long as it wants to, and has a stale value or a default to fall back on
+//! ([`attend`]). So a flight that takes too long for its callers goes on, and is still the only one
+//! of its key. [`refresh`] starts flights for which nobody waits.
 
 use std::any::Any;
 use std::borrow::Borrow;
 use std::error::Error as StdError;
 use std::future::Future;
-use std::panic::AssertUnwindSafe;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
-use std::time::Duration;
 
-use futures_util::FutureExt;
 use futures_util::future::BoxFuture;
-use larder_core::{CacheError, Clock, ErrorKind, HumanDuration, Result, Timestamp, telemetry};
-use tracing::Instrument;
+use larder_core::{CacheError, Clock, ErrorKind, Result, Timestamp};
 
+use self::attempt::Purpose;
+use self::attend::Caller;
 use super::{CacheValue, Core, Key, KeyRef, place};
 use crate::fence::Ticket;
 use crate::flight::{Join, Lead};
-use crate::settings::SetOptions;
+use crate::loaded::{Load, Loaded};
+use crate::options::LoadOptions;
 use crate::stats::MissCause;
-use crate::stored::{Content, stored};
+use crate::stored::Content;
 use crate::tags::Tags;
-use crate::tier::{count, limit};
+use crate::tier::count;
+
+pub(super) mod attempt;
+pub(super) mod attend;
+mod keep;
+mod refresh;
 
 /// What all callers of a flight get.
 pub(crate) type Outcome<V> = Result<Option<V>>;
@@ -29,14 +39,24 @@ pub(crate) type Outcome<V> = Result<Option<V>>;
 pub(crate) type BoxError = Box<dyn StdError + Send + Sync>;
 
 /// How a loader ended: with a value or an error of its own, or in a panic.
-pub(super) type Ended<V> = Result<Result<Option<V>, BoxError>, Box<dyn Any + Send>>;
+pub(super) type Ended<V> = Result<Result<Loaded<V>, BoxError>, Box<dyn Any + Send>>;
 
 /// The loader of an application, ready to run once.
 pub(crate) struct Loader<'a, V> {
-    pub(crate) run: BoxFuture<'a, Result<Option<V>, BoxError>>,
-    pub(crate) options: SetOptions,
+    pub(crate) run: Run<'a, V>,
+    pub(crate) options: LoadOptions<V>,
     /// Whether a remembered "there is none" is an answer.
     pub(crate) takes_negative: bool,
+}
+
+/// A loader that wants to know what it replaces.
+pub(crate) type Asking<'a, V> =
+    Box<dyn FnOnce(Load<V>) -> BoxFuture<'a, Result<Loaded<V>, BoxError>> + Send + 'a>;
+
+/// What a loader runs.
+pub(crate) enum Run<'a, V> {
+    Asking(Asking<'a, V>),
+    Plain(BoxFuture<'a, Result<Option<V>, BoxError>>),
 }
 
 /// When a load began and what it depends on.
@@ -75,26 +95,39 @@ impl Mark {
     }
 }
 
+/// The right to load a key, and the duty to tell the others; without others when the cache does not
+/// want single flight.
+type Leading<K, V> = Result<Lead<K, Outcome<V>, Mark>, Mark>;
+
 impl<K: Key, V: CacheValue> Core<K, V> {
     /// Loads a key that is not in the store, for this cause, on a task of its own.
     pub(crate) async fn load<Q>(
         self: &Arc<Self>,
         key: &Q,
         cause: MissCause,
-        loader: Loader<'static, V>,
+        mut loader: Loader<'static, V>,
     ) -> Outcome<V>
     where
         K: Borrow<Q>,
         Q: KeyRef<K> + ?Sized,
     {
-        if let Some(local) = self.local() {
-            return self.load_on_task(&local, key, cause, loader).await;
+        self.check_missed(key, cause)?;
+        let mut caller = Caller::new(&mut loader.options, self.settings_for(key));
+        if let Some(stale) = self.throttled(key, &caller) {
+            return Ok(Some(stale));
         }
-        let lead = match self.join(key, cause, loader.takes_negative).await? {
+        if let Some(local) = self.local() {
+            return self.load_on_task(&local, key, cause, loader, caller).await;
+        }
+        let lead = match self.join(key, cause, loader.takes_negative, &mut caller).await? {
             Step::Answer(answer) => return Ok(answer),
             Step::Lead(lead) => lead,
         };
-        self.on_task(Arc::clone(self).fly(key.to_owned(), loader, lead)).await
+        caller.lead();
+        let terms = caller.terms;
+        let flight = Arc::clone(self).fly(key.to_owned(), loader, terms, lead);
+        let flight = async { Some(self.on_task(flight).await) };
+        self.attend(key, &mut caller, flight).await.unwrap_or_else(|| Err(self.stranded()))
     }
 
     /// Awaits a load that goes on when the caller goes away.
@@ -119,21 +152,33 @@ impl<K: Key, V: CacheValue> Core<K, V> {
         }
     }
 
+    pub(super) fn stranded(&self) -> CacheError {
+        CacheError::new(ErrorKind::Closed, "the load went away").with("cache", &self.engine.name)
+    }
+
     /// Loads a key that is not in the store, for this cause, in this very future.
     pub(crate) async fn load_here<Q>(
         self: &Arc<Self>,
         key: &Q,
         cause: MissCause,
-        loader: Loader<'_, V>,
+        mut loader: Loader<'_, V>,
     ) -> Outcome<V>
     where
         K: Borrow<Q>,
         Q: KeyRef<K> + ?Sized,
     {
-        match self.join(key, cause, loader.takes_negative).await? {
-            Step::Answer(answer) => Ok(answer),
-            Step::Lead(lead) => Arc::clone(self).fly(key.to_owned(), loader, lead).await,
+        self.check_missed(key, cause)?;
+        let mut caller = Caller::new(&mut loader.options, self.settings_for(key)).on_its_own();
+        if let Some(stale) = self.throttled(key, &caller) {
+            return Ok(Some(stale));
         }
+        let lead = match self.join(key, cause, loader.takes_negative, &mut caller).await? {
+            Step::Answer(answer) => return Ok(answer),
+            Step::Lead(lead) => lead,
+        };
+        let terms = caller.terms;
+        let outcome = Arc::clone(self).fly(key.to_owned(), loader, terms, lead).await;
+        self.conclude(key, &mut caller, outcome).await
     }
 
     /// Answers from the load of another, or makes the caller the leader.
@@ -142,12 +187,12 @@ impl<K: Key, V: CacheValue> Core<K, V> {
         key: &Q,
         mut cause: MissCause,
         takes_negative: bool,
+        caller: &mut Caller<V>,
     ) -> Result<Step<K, V>>
     where
         K: Borrow<Q>,
         Q: KeyRef<K> + ?Sized,
     {
-        self.check(key)?;
         let mark = || Mark::new(self.engine.fence.ticket(place(key)));
         let holds = |mark: &Mark| mark.holds(&*self.engine.clock);
         let mut has_waited = false;
@@ -161,14 +206,14 @@ impl<K: Key, V: CacheValue> Core<K, V> {
                     if !std::mem::replace(&mut has_waited, true) {
                         count(&self.engine.counters.coalesced);
                     }
-                    match wait.await {
-                        Ok(Ok(None)) if !takes_negative => {}
-                        Ok(outcome) => {
+                    match self.attend(key, caller, async { wait.await.ok() }).await {
+                        Some(Ok(None)) if !takes_negative => {}
+                        Some(outcome) => {
                             self.count_miss(cause);
                             return outcome.map(Step::Answer);
                         }
                         // The leader went away: perhaps it is our turn.
-                        Err(_) => {}
+                        None => {}
                     }
                 }
             }
@@ -187,158 +232,71 @@ impl<K: Key, V: CacheValue> Core<K, V> {
         self: Arc<Self>,
         key: K,
         loader: Loader<'_, V>,
-        lead: Result<Lead<K, Outcome<V>, Mark>, Mark>,
+        terms: crate::settings::Terms,
+        lead: Leading<K, V>,
     ) -> Outcome<V> {
         match lead {
             Ok(lead) => {
-                let outcome = self.find_or_load(&key, loader, lead.mark()).await;
+                let outcome = self.find_or_load(&key, loader, &terms, lead.mark()).await;
                 lead.land(outcome.clone());
                 outcome
             }
-            Err(mark) => self.find_or_load(&key, loader, &mark).await,
+            Err(mark) => self.find_or_load(&key, loader, &terms, &mark).await,
         }
     }
 
-    async fn find_or_load(&self, key: &K, loader: Loader<'_, V>, mark: &Mark) -> Outcome<V> {
-        let Loader { run, options, takes_negative } = loader;
+    async fn find_or_load(
+        &self,
+        key: &K,
+        loader: Loader<'_, V>,
+        terms: &crate::settings::Terms,
+        mark: &Mark,
+    ) -> Outcome<V> {
         // Another flight may have landed between our look and our lead.
         let peeked = self.store.as_ref().and_then(|store| store.table.peek(key));
         match peeked.and_then(|stored| stored.read()) {
-            Some(answer) if answer.is_some() || takes_negative => {
+            Some(answer) if answer.is_some() || loader.takes_negative => {
                 count(&self.engine.counters.tier_hits);
                 return Ok(answer);
             }
             _ => {}
         }
-        let cause = match self.fetch(key, MissCause::Cold, Some(mark)).await {
-            Ok(answer) if answer.is_some() || takes_negative => return Ok(answer),
+        let cause = match self.fetch_or_keep(key, terms, mark).await {
+            Ok(answer) if answer.is_some() || loader.takes_negative => return Ok(answer),
             Ok(_) => self.count_unanswered(),
             Err(cause) => cause,
         };
         self.count_miss(cause);
-        let tags = self.engine.capture_tags(&options.tags).await;
-        mark.rest_on(Basis { tags: tags.clone(), deadline: None });
-        count(&self.engine.counters.loads);
-        let value = self.run(key, run).instrument(self.load_span()).await?;
-        self.keep(key, value.clone(), tags, &options, mark).await;
-        Ok(value)
-    }
-
-    pub(super) fn load_span(&self) -> tracing::Span {
-        tracing::info_span!(
-            target: telemetry::TARGET, "cache.load", cache = %self.engine.name
-        )
-    }
-
-    /// Runs the loader of a key within the limit for it.
-    pub(super) async fn run(
-        &self,
-        key: &K,
-        run: BoxFuture<'_, Result<Option<V>, BoxError>>,
-    ) -> Outcome<V> {
-        // A panic must not strand those who wait; the loader is not used again after one.
-        let guarded = AssertUnwindSafe(run).catch_unwind();
-        let limited = self.settings_for(key).load_limit;
-        let ended = match limited {
-            None => Some(guarded.await),
-            Some(longest) => limit(&*self.engine.clock, longest, guarded).await,
-        };
-        self.judge(limited, ended)
-    }
-
-    /// The outcome of a loader that ended, or that took longer than its limit.
-    pub(super) fn judge(&self, limit: Option<Duration>, ended: Option<Ended<V>>) -> Outcome<V> {
-        let failed =
-            |kind, message| CacheError::new(kind, message).with("cache", &self.engine.name);
-        let outcome = match ended {
-            Some(Ok(Ok(value))) => Ok(value),
-            Some(Ok(Err(error))) => {
-                Err(failed(ErrorKind::Load, "the loader failed").caused_by_any(error))
-            }
-            Some(Err(panic)) => {
-                Err(failed(ErrorKind::Load, "the loader panicked")
-                    .with("panic", panic_text(&*panic)))
-            }
-            None => Err(failed(ErrorKind::Timeout, "the loader took too long")
-                .with(
-                    "limit",
-                    limit.map_or_else(String::new, |longest| HumanDuration(longest).to_string()),
-                )
-                .hint("raise `resilience.hard_timeout` of the cache")),
-        };
-        outcome.inspect_err(|error| {
-            count(&self.engine.counters.load_failures);
-            tracing::warn!(
-                target: telemetry::TARGET,
-                cache = %self.engine.name, %error, "{}", telemetry::LOAD_FAILED
-            );
-        })
-    }
-
-    /// Stores what was loaded, unless its key changed since the ticket. What cannot be stored is
-    /// reported, not returned: the caller has its value.
-    async fn keep(
-        &self,
-        key: &K,
-        value: Option<V>,
-        tags: Option<Arc<Tags>>,
-        options: &SetOptions,
-        mark: &Mark,
-    ) {
-        let Some(lives) = self.lives(|| key, value.as_ref(), options) else {
-            return;
-        };
-        // A tag that was invalidated during the load makes the value old before it is stored.
-        let is_wanted = mark.holds(&*self.engine.clock);
-        let stored = stored(value, tags);
-        let text = key.text();
-        let payloads = self.encode(&text, &stored).inspect_err(|error| self.warn_unstored(error));
-        let Ok(payloads) = payloads else { return };
-        let meta = self.engine.meta(&lives, stored.tags(), stored.value().is_none());
-        let insert = self.prepare(|| key, &stored, lives, options.weight, payloads.len());
-        if !is_wanted || !self.fill_store(key.clone(), stored, insert, &mark.ticket) {
-            self.count_fenced();
-            return;
-        }
-        self.engine.put_loaded(&text, payloads, &meta, &mark.ticket).await;
-    }
-
-    /// A loaded value is not stored, for its key changed meanwhile.
-    pub(super) fn count_fenced(&self) {
-        count(&self.engine.counters.fenced);
-        tracing::debug!(
-            target: telemetry::TARGET, cache = %self.engine.name, "{}", telemetry::LOAD_FENCED
-        );
-    }
-
-    /// A loaded value cannot be stored.
-    pub(super) fn warn_unstored(&self, error: &CacheError) {
-        tracing::warn!(
-            target: telemetry::TARGET,
-            cache = %self.engine.name, %error, "{}", telemetry::STORE_FAILED
-        );
+        self.load_into_tiers(key, loader, terms, mark, Purpose::Miss).await
     }
 }
 
 /// What a caller of `load` does next.
 enum Step<K: Key, V> {
     Answer(Option<V>),
-    /// Load; without a flight when the cache does not want single flight.
-    Lead(Result<Lead<K, Outcome<V>, Mark>, Mark>),
-}
-
-fn panic_text(panic: &(dyn Any + Send)) -> &str {
-    let text = panic.downcast_ref::<&str>().copied();
-    text.or_else(|| panic.downcast_ref::<String>().map(String::as_str)).unwrap_or("no message")
+    Lead(Leading<K, V>),
 }
 
 /// Boxes a loader of an application.
-pub(crate) fn boxed<'a, V, F, Fut, E>(loader: F) -> BoxFuture<'a, Result<Option<V>, BoxError>>
+pub(crate) fn boxed<'a, V, F, Fut, E>(loader: F) -> Run<'a, V>
 where
     F: FnOnce() -> Fut + Send + 'a,
     Fut: Future<Output = Result<Option<V>, E>> + Send + 'a,
     E: Into<BoxError>,
     V: Send,
 {
-    Box::pin(async move { loader().await.map_err(Into::into) })
+    Run::Plain(Box::pin(async move { loader().await.map_err(Into::into) }))
+}
+
+/// Boxes a loader that wants to know what it replaces.
+pub(crate) fn asking<'a, V, F, Fut, E>(loader: F) -> Run<'a, V>
+where
+    F: FnOnce(Load<V>) -> Fut + Send + 'a,
+    Fut: Future<Output = Result<Loaded<V>, E>> + Send + 'a,
+    E: Into<BoxError>,
+    V: Send + 'a,
+{
+    Run::Asking(Box::new(move |load| {
+        Box::pin(async move { loader(load).await.map_err(Into::into) })
+    }))
 }

@@ -14,7 +14,7 @@ use super::change::check_tags;
 use super::{CacheValue, Core, Key, KeyRef, StoreTier};
 use crate::fence::{Fence, Tally};
 use crate::settings::SetOptions;
-use crate::stored::{Stored, stored};
+use crate::stored::{Stored, stored, stored_with};
 use crate::tags::Tags;
 use crate::tier::count;
 
@@ -135,7 +135,7 @@ impl<K: Key, V: CacheValue> Core<K, V> {
         let Some(lives) = self.lives(&key, value.as_ref(), options) else {
             return Ok(None);
         };
-        let stored = stored(value, tags);
+        let stored = stored_with(value, tags, options.etag.clone());
         self.check_size(key().borrow(), &stored)?;
         let insert = self.prepare(&key, &stored, lives, options.weight, None);
         Ok(Some((stored, insert)))

@@ -42,7 +42,7 @@ impl<K: Key, V: CacheValue> Core<K, V> {
             return Ok(Err(cause));
         }
         // Boxed, so that the future of a hit stays small.
-        let answer = Box::pin(self.fetch(key, cause, None)).await;
+        let answer = Box::pin(self.fetch(key, cause, None, &mut None)).await;
         if let Err(cause) = answer {
             self.count_miss(cause);
         }
@@ -101,7 +101,7 @@ impl<K: Key, V: CacheValue> Core<K, V> {
                 Ok(found) => match self.take_up(keys[index], found, &ticket).await {
                     Ok(answer) => Ok(answer),
                     // The tiers below may have bytes that can be read.
-                    Err(cause) => self.fetch(keys[index], cause, None).await,
+                    Err(cause) => self.fetch(keys[index], cause, None, &mut None).await,
                 },
                 Err(MissCause::Cold) => Err(cause),
                 Err(cause) => Err(cause),
@@ -114,8 +114,15 @@ impl<K: Key, V: CacheValue> Core<K, V> {
     }
 
     /// Looks a key up in the byte tiers and fills the tiers above. Not counted as a miss. `mark` is
-    /// told what the answer rests on before anything is waited for.
-    pub(super) async fn fetch<Q>(&self, key: &Q, cause: MissCause, mark: Option<&Mark>) -> Answer<V>
+    /// told what the answer rests on before anything is waited for, and `stale` gets the youngest
+    /// entry that is past its end.
+    pub(super) async fn fetch<Q>(
+        &self,
+        key: &Q,
+        cause: MissCause,
+        mark: Option<&Mark>,
+        stale: &mut Option<Found>,
+    ) -> Answer<V>
     where
         K: Borrow<Q>,
         Q: KeyRef<K> + ?Sized,
@@ -125,10 +132,11 @@ impl<K: Key, V: CacheValue> Core<K, V> {
         // An entry that makes no value is removed from its tier, so each round gets further.
         let mut cause = cause;
         for _ in 0..self.engine.tiers.len() {
-            match self.engine.find(&text).await {
+            match self.engine.find_noting(&text, stale).await {
                 Ok(found) => {
                     if let Some(mark) = mark {
-                        let deadline = found.entry.meta.hard_deadline;
+                        let meta = &found.entry.meta;
+                        let deadline = meta.soft_deadline.or(meta.hard_deadline);
                         mark.rest_on(Basis { tags: found.tags.clone(), deadline });
                     }
                     match self.take_up(key, found, &ticket).await {
@@ -147,7 +155,7 @@ impl<K: Key, V: CacheValue> Core<K, V> {
     }
 
     /// Decodes an entry of a byte tier and copies it into the tiers above.
-    async fn take_up<Q>(&self, key: &Q, found: Found, ticket: &Ticket) -> Answer<V>
+    pub(super) async fn take_up<Q>(&self, key: &Q, found: Found, ticket: &Ticket) -> Answer<V>
     where
         K: Borrow<Q>,
         Q: KeyRef<K> + ?Sized,
@@ -164,11 +172,7 @@ impl<K: Key, V: CacheValue> Core<K, V> {
         if answer.is_none() {
             count(&self.engine.counters.negative_hits);
         }
-        let lives = Lives::until(
-            found.entry.meta.hard_deadline,
-            self.settings_for(key).idle_ttl.duration(),
-            &*self.engine.clock,
-        );
+        let lives = Lives::of_entry(&found.entry.meta, self.settings_for(key), &*self.engine.clock);
         let stored = stored(answer.clone(), found.tags.clone());
         let bytes = Some(plain.len());
         let insert = self.prepare(|| key.to_owned(), &stored, lives, None, bytes);

@@ -136,9 +136,8 @@ impl<K: Key, V: CacheValue> Core<K, V> {
             };
             // What cannot be decoded is removed by whoever asks for it.
             let Ok((value, plain)) = self.decode(text, &found) else { continue };
-            let idle = self.engine.settings_for(text).idle_ttl.duration();
-            let deadline = found.entry.meta.hard_deadline;
-            let lives = Lives::until(deadline, idle, &*self.engine.clock);
+            let lives =
+                Lives::of_entry(&found.entry.meta, self.settings_for(&key), &*self.engine.clock);
             let stored = stored(value, found.tags.clone());
             let bytes = Some(plain.len());
             let insert = self.prepare(|| &key, &stored, lives, None, bytes);

@@ -31,6 +31,37 @@ impl Engine {
         Tags::capture(cells)
     }
 
+    /// The tags that a loader chose, and whether one of them was invalidated since its load began.
+    /// A version is the time at which it was made, or later.
+    pub(crate) async fn capture_tags_since(
+        &self,
+        names: &[String],
+        since: u64,
+    ) -> (Option<Arc<Tags>>, bool) {
+        if names.is_empty() {
+            return (None, false);
+        }
+        let mut is_outdated = false;
+        let mut cells = Vec::with_capacity(names.len());
+        for name in names {
+            let cell = self.tags.cell(name);
+            is_outdated |= cell.version() > since;
+            // One that nobody knew until now was not invalidated: its version is made here.
+            if !self.tiers.is_empty()
+                && let Ok(Some(marker)) = self.read_marker(&cell).await
+            {
+                is_outdated |= marker > since;
+                cell.advance(marker);
+            }
+            cells.push(cell);
+        }
+        let tags = match self.tiers.is_empty() {
+            true => Tags::capture(cells),
+            false => self.capture_tags(names).await,
+        };
+        (tags, is_outdated)
+    }
+
     /// The same for a cache without byte tiers: nobody else knows versions of its tags.
     pub(crate) fn local_tags(&self, names: &[String]) -> Option<Arc<Tags>> {
         if names.is_empty() {

@@ -24,9 +24,18 @@ impl Engine {
     /// Looks a key up, tier after tier. A tier that fails is skipped; the cause says so when the
     /// others do not have the key either.
     pub(crate) async fn find(&self, key: &str) -> Result<Found, MissCause> {
+        self.find_noting(key, &mut None).await
+    }
+
+    /// The same, and notes the youngest of the stale entries that it came across.
+    pub(crate) async fn find_noting(
+        &self,
+        key: &str,
+        stale: &mut Option<Found>,
+    ) -> Result<Found, MissCause> {
         let mut cause = MissCause::Cold;
         for index in 0..self.tiers.len() {
-            match self.find_in(index, key).await {
+            match self.find_in(index, key, stale).await {
                 Ok(found) => return Ok(found),
                 Err(MissCause::Cold) => {}
                 Err(other) => cause = other,
@@ -48,7 +57,7 @@ impl Engine {
             match tier.bounded("get_many", tier.backend.get_many(&batch)).await {
                 Ok(entries) => {
                     for (at, entry) in missing.into_iter().zip(entries) {
-                        match self.validate(index, entry).await {
+                        match self.validate(index, entry, &mut None).await {
                             Err(MissCause::Cold) => {}
                             other => found[at] = other,
                         }
@@ -61,21 +70,31 @@ impl Engine {
     }
 
     /// Looks a key up in one tier.
-    pub(crate) async fn find_in(&self, index: usize, key: &str) -> Result<Found, MissCause> {
+    pub(crate) async fn find_in(
+        &self,
+        index: usize,
+        key: &str,
+        stale: &mut Option<Found>,
+    ) -> Result<Found, MissCause> {
         let tier = &self.tiers[index];
         let read = tier.bounded("get", tier.backend.get(key)).await;
-        self.validate(index, read.map_err(|_| MissCause::TierDown)?).await
+        self.validate(index, read.map_err(|_| MissCause::TierDown)?, stale).await
     }
 
     /// Whether what a tier returned may be served.
-    async fn validate(&self, index: usize, entry: Option<Entry>) -> Result<Found, MissCause> {
+    async fn validate(
+        &self,
+        index: usize,
+        entry: Option<Entry>,
+        stale: &mut Option<Found>,
+    ) -> Result<Found, MissCause> {
         let tier = &self.tiers[index];
         if let Some(entry) = &entry {
             self.follow(tier, entry.meta.stamp);
         }
         let found = match entry.filter(|entry| !entry.meta.tombstone) {
             Some(entry) => match self.restore_tags(&entry).await {
-                Ok(tags) => self.still_valid(Found { entry, tier: index, tags }),
+                Ok(tags) => self.still_valid(Found { entry, tier: index, tags }, stale),
                 Err(cause) => Err(cause),
             },
             None => Err(MissCause::Cold),
@@ -85,14 +104,19 @@ impl Engine {
     }
 
     /// What can end while markers are read.
-    fn still_valid(&self, found: Found) -> Result<Found, MissCause> {
+    fn still_valid(&self, found: Found, stale: &mut Option<Found>) -> Result<Found, MissCause> {
         let (meta, now) = (&found.entry.meta, self.clock.wall());
-        // Another program may have written an entry with a stale life, which is not served.
-        if meta.is_dead(now) || meta.is_stale(now) {
+        if meta.is_dead(now) {
             return Err(MissCause::Expired);
         }
         if found.tags.as_ref().is_some_and(|tags| !tags.hold()) {
             return Err(MissCause::Tag);
+        }
+        if meta.is_stale(now) {
+            if stale.as_ref().is_none_or(|older| older.entry.meta.stamp < meta.stamp) {
+                *stale = Some(found);
+            }
+            return Err(MissCause::Expired);
         }
         Ok(found)
     }
@@ -111,7 +135,8 @@ impl Engine {
             return;
         };
         let awake = self.clock.wall().after(idle);
-        let hard = Some(soft.map_or(awake, |soft| soft.min(awake)));
+        let gone = soft.map(|soft| soft.after(self.settings_for(key).terms.stale_for));
+        let hard = Some(gone.map_or(awake, |gone| gone.min(awake)));
         // A failure is counted and reported where it happens; the value is good all the same.
         tier.bounded("touch", tier.backend.touch(key, Deadlines { soft, hard })).await.ok();
     }

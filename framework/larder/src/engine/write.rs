@@ -20,6 +20,7 @@ use crate::deferred::Held;
 use crate::fence::Ticket;
 use crate::format::Packed;
 use crate::settings::Lives;
+use crate::stats::MissCause;
 use crate::tags::Tags;
 use crate::tier::{ByteTier, count};
 
@@ -154,15 +155,17 @@ impl Engine {
 
     /// The meta of an entry that is made now.
     pub(crate) fn meta(&self, lives: &Lives, tags: Option<&Tags>, negative: bool) -> EntryMeta {
+        let gone = lives.wall.map(|wall| wall.after(lives.stale));
         let hard_deadline = match lives.idle.map(|idle| self.clock.wall().after(idle)) {
-            Some(idle) => Some(lives.wall.map_or(idle, |wall| wall.min(idle))),
-            None => lives.wall,
+            Some(idle) => Some(gone.map_or(idle, |gone| gone.min(idle))),
+            None => gone,
         };
         EntryMeta {
             stamp: self.stamp(),
             soft_deadline: lives.wall,
             hard_deadline,
             tags: tags.map(Tags::stamps).unwrap_or_default(),
+            load_cost: lives.cost,
             negative,
             ..EntryMeta::default()
         }
@@ -284,6 +287,37 @@ impl Engine {
             }
         }
         Ok(removed)
+    }
+
+    /// Gives an entry that was loaded and found as it was a new life in the byte tiers, unless its
+    /// key changed since the ticket.
+    pub(crate) async fn renew_loaded(
+        &self,
+        key: &str,
+        payloads: Payloads,
+        meta: &EntryMeta,
+        lives: &Lives,
+        ticket: &Ticket,
+    ) {
+        // A tier that lost the entry, or cannot change its deadlines alone, gets it whole.
+        let can_touch = self.tiers.iter().all(|tier| tier.can(Capabilities::TOUCH));
+        if !can_touch || self.find(key).await.is_err_and(|cause| cause != MissCause::Expired) {
+            return self.put_loaded(key, payloads, meta, ticket).await;
+        }
+        let _turn = self.write_turn(ticket.hash()).await;
+        if ticket.holds() {
+            // Failures are counted and reported where they happen.
+            self.touch(key, lives).await.ok();
+        }
+    }
+
+    /// Removes an entry of which a load found out that it is none any more, unless its key changed
+    /// since the ticket.
+    pub(crate) async fn remove_loaded(&self, key: &str, ticket: &Ticket) {
+        let _turn = self.write_turn(ticket.hash()).await;
+        if ticket.holds() {
+            self.remove(key).await.ok();
+        }
     }
 
     /// Stores a loaded entry in the byte tiers, unless its key changed since the ticket.

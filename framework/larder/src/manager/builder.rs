@@ -126,8 +126,8 @@ impl CacheManagerBuilder {
         self
     }
 
-    /// What hashes of keys derive from, and the choices of policies that follow from them. Only for
-    /// tests that have to run the same way twice: who knows it can choose keys that collide.
+    /// What hashes of keys, and the choices of policies that follow from them, derive from. Only
+    /// for tests that have to run the same way twice: who knows it can choose keys that collide.
     /// Default: random.
     pub const fn seed(mut self, seed: u64) -> Self {
         self.seed = Some(seed);

@@ -106,7 +106,7 @@ impl Engine {
         if let Some(entry) = self.as_in_last(key, found) {
             return Ok(Some(entry));
         }
-        match self.find_in(self.tiers.len() - 1, key).await {
+        match self.find_in(self.tiers.len() - 1, key, &mut None).await {
             Ok(found) => Ok(Some(found.entry)),
             Err(MissCause::TierDown) => Err(MissCause::TierDown),
             Err(_) => Ok(None),

@@ -6,6 +6,7 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use larder_core::{Clock, Moment};
 
 use super::MissCause;
+use super::resilience::Resilience;
 use super::window::Window;
 use crate::tier::count;
 
@@ -25,6 +26,7 @@ pub(crate) struct Counters {
     pub(crate) rejections: AtomicU64,
     pub(crate) restored: AtomicU64,
     pub(crate) snapshot_failures: AtomicU64,
+    pub(crate) resilience: Resilience,
     misses: [AtomicU64; MissCause::ALL.len()],
     pub(super) window: Window,
     since: AtomicU64,
@@ -47,6 +49,7 @@ impl Counters {
             rejections: zero(),
             restored: zero(),
             snapshot_failures: zero(),
+            resilience: Resilience::default(),
             misses: std::array::from_fn(|_| zero()),
             window: Window::new(clock.now()),
             since: AtomicU64::new(clock.now().as_nanos()),
@@ -105,7 +108,7 @@ impl Counters {
             &self.restored,
             &self.snapshot_failures,
         ];
-        for counter in plain.into_iter().chain(&self.misses) {
+        for counter in plain.into_iter().chain(&self.misses).chain(self.resilience.all()) {
             counter.store(0, Ordering::Relaxed);
         }
         let now = self.clock.now();

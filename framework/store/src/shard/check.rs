@@ -15,7 +15,7 @@ impl<K, V, M: Keep<V>> Writing<'_, K, V, M> {
         for (_, found) in self.iter_from(0) {
             entries += 1;
             weight += u64::from(self.books.weight_of(found.slot));
-            let end = self.life_of(found.slot).map_or(NEVER, |life| life.get().end());
+            let end = self.full_life_of(found.slot).map_or(NEVER, |life| life.gone());
             assert!(self.books.expiry.soonest <= end, "an entry would not be swept");
         }
         assert_eq!(entries, self.books.len(), "the index and the slots hold other entries");

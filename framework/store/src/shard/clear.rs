@@ -91,6 +91,10 @@ impl<K, V, M: Keep<V>> Writing<'_, K, V, M> {
                 // SAFETY: lives are looked at only through slots that were found.
                 unsafe { self.shard.lives.release() };
             }
+            if self.shard.ages.is_large() {
+                // SAFETY: as above.
+                unsafe { self.shard.ages.release() };
+            }
         }
     }
 }

@@ -88,10 +88,17 @@ impl<K, V, M: Keep<V>> Writing<'_, K, V, M> {
         let Some(place) = self.shard.slots.get(slot) else { return };
         if let Some(life) = life {
             self.shard.lives.ensure(slot).set(life);
-            self.books.expiry.note(life.end());
+            self.books.expiry.note(life.gone());
         }
         if place.is_mortal() != life.is_some() {
             place.set_mortal(life.is_some());
+        }
+        let age = life.and_then(|life| life.age());
+        if let Some(age) = age {
+            self.shard.ages.ensure(slot).set(age);
+        }
+        if place.is_aged() != age.is_some() {
+            place.set_aged(age.is_some());
         }
     }
 
@@ -108,6 +115,22 @@ impl<K, V, M: Keep<V>> Writing<'_, K, V, M> {
     pub(crate) fn life_of(&self, slot: u32) -> Option<&Life> {
         let place = self.shard.slots.get(slot)?;
         if place.is_mortal() { self.shard.lives.get(slot) } else { None }
+    }
+
+    /// The life of the entry of a slot with its age, to give it another one.
+    pub(crate) fn full_life_of(&self, slot: u32) -> Option<NewLife> {
+        let place = self.shard.slots.get(slot)?;
+        let age = if place.is_aged() { self.shard.ages.get(slot) } else { None };
+        Some(self.life_of(slot)?.get().with_age(age.map(crate::age::Ageing::get)))
+    }
+
+    /// Whether an entry is of no use to anybody any more. The clock is read only if it has a life.
+    pub(crate) fn is_gone(
+        &self,
+        slot: u32,
+        now: impl FnOnce() -> larder_core::clock::Moment,
+    ) -> bool {
+        self.full_life_of(slot).is_some_and(|life| life.gone() <= now().as_nanos())
     }
 
     /// Whether the life of an entry is over. The clock is read only if it has one.

@@ -97,7 +97,7 @@ where
         let Some(slot) = self.find_to_touch(&table, hash, key) else {
             return false;
         };
-        let life = table.life_of(slot).map(|life| life.get().unused_for(unused, self.now()));
+        let life = table.full_life_of(slot).map(|life| life.unused_for(unused, self.now()));
         table.set_life(slot, life);
         true
     }

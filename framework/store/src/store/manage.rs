@@ -3,6 +3,7 @@
 use std::hash::Hash;
 use std::sync::PoisonError;
 
+use larder_core::clock::Moment;
 use larder_core::policy::Capacity;
 
 use super::Store;
@@ -13,6 +14,9 @@ use crate::stats::StoreStats;
 
 /// How many entries of a shard a clear drops itself, so that little ones leave nothing behind.
 const CLEARED_AT_ONCE: u32 = 64;
+
+/// Asks for the time.
+type Now<'a> = &'a mut dyn FnMut() -> Moment;
 
 impl<K, V, M: Keep<V>> Store<K, V, M>
 where
@@ -74,16 +78,17 @@ where
         self.shrink();
     }
 
-    /// Removes the entries that may be served and for which `matches` is true, as invalidated; how
-    /// many. It runs under the lock of one shard after the other and must not use the store.
-    /// Entries that come in meanwhile may be passed over.
+    /// Removes the entries for which `matches` is true, as invalidated, those past their deadline
+    /// that are still kept among them; how many. It runs under the lock of one shard after the
+    /// other and must not use the store. Entries that come in meanwhile may be passed over.
     pub fn remove_if(&self, mut matches: impl FnMut(&K, M::Seen<'_>) -> bool) -> u64 {
         let mut removed = 0;
         for shard in &self.shards {
             let mut out = self.outbox();
             let mut table = shard.write();
             let mut slots = Vec::new();
-            self.alive(&table, 0, |_, found| {
+            let is_gone = |slot, now: Now<'_>| table.is_gone(slot, now);
+            self.present(&table, 0, is_gone, |_, found| {
                 slots.extend(matches(found.key, found.value).then_some(found.slot));
                 true
             });
@@ -154,13 +159,23 @@ where
         &self,
         table: &Writing<'_, K, V, M>,
         first: usize,
+        show: impl FnMut(u32, &Found<'_, K, V, M>) -> bool,
+    ) {
+        self.present(table, first, |slot, now| table.is_over(slot, now), show);
+    }
+
+    /// The same for all entries that are not out by `is_out`.
+    fn present(
+        &self,
+        table: &Writing<'_, K, V, M>,
+        first: usize,
+        is_out: impl Fn(u32, Now<'_>) -> bool,
         mut show: impl FnMut(u32, &Found<'_, K, V, M>) -> bool,
     ) {
         let mut now = None;
         for (number, found) in table.iter_from(first) {
-            let read_once = || *now.get_or_insert_with(|| self.now());
-            let alive = !table.is_over(found.slot, read_once);
-            if alive && !show(number, &found) {
+            let mut read_once = || *now.get_or_insert_with(|| self.now());
+            if !is_out(found.slot, &mut read_once) && !show(number, &found) {
                 return;
             }
         }

@@ -54,7 +54,7 @@ where
                 let answer = self.get_hashed(
                     *hash,
                     *key,
-                    |value, hits| found(number, Ok((value, hits))),
+                    |hit, hits, _| found(number, Ok((hit.value, hits))),
                     &guard,
                 );
                 if let Err(cause) = answer {

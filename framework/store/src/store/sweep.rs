@@ -93,9 +93,9 @@ where
                 end = number;
                 break;
             }
-            match table.life_of(found.slot) {
-                Some(life) if life.is_over(now) => expired.push(found.slot),
-                Some(life) => soonest = soonest.min(life.get().end()),
+            match table.full_life_of(found.slot).map(|life| life.gone()) {
+                Some(end) if end <= now.as_nanos() => expired.push(found.slot),
+                Some(end) => soonest = soonest.min(end),
                 None => {}
             }
         }

@@ -1,5 +1,6 @@
 //! Tests of [`Store`](super::Store) as a whole.
 
+mod age;
 mod budget;
 mod learn;
 mod life;

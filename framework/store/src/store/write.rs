@@ -8,7 +8,7 @@ use larder_core::clock::Moment;
 
 use super::Store;
 use crate::keep::Keep;
-use crate::life::{Life, NewLife};
+use crate::life::NewLife;
 use crate::options::Insert;
 use crate::outbox::Outbox;
 use crate::outcome::{Full, Inserted, RemovalReason};
@@ -60,7 +60,7 @@ where
             hash,
             entry: (key, value),
             weight: options.weight,
-            life: NewLife::new(options.deadline, idle_ttl, || self.now()),
+            life: NewLife::new(options.deadline, idle_ttl, options.ageing, || self.now()),
         };
         let mut out = self.outbox();
         let outcome = if let Some(full) = self.budget.refuses(options.weight) {
@@ -167,7 +167,7 @@ where
         out: &mut Outbox<'_, K, V, M>,
     ) -> Option<u32> {
         let slot = table.find(arrival.hash, &arrival.entry.0)?.slot;
-        if table.is_over(slot, || self.now()) {
+        if table.is_gone(slot, || self.now()) {
             self.detach(table, slot, RemovalReason::Expired, out);
             return None;
         }
@@ -275,7 +275,7 @@ where
         value
     }
 
-    /// Removes an entry if its life is over by now.
+    /// Removes an entry if it is of no use to anybody by now.
     pub(super) fn remove_expired<Q>(&self, hash: u64, key: &Q)
     where
         K: Borrow<Q>,
@@ -284,7 +284,7 @@ where
         let mut out = self.outbox();
         let mut table = self.shard(hash).write();
         if let Some(slot) = table.find(hash, key).map(|found| found.slot)
-            && table.is_over(slot, || self.now())
+            && table.is_gone(slot, || self.now())
         {
             self.detach(&mut table, slot, RemovalReason::Expired, &mut out);
         }
@@ -304,8 +304,8 @@ where
         let Some(slot) = self.find_to_touch(&table, hash, key) else {
             return false;
         };
-        let life = table.life_of(slot).map_or(NewLife::endless(), Life::get).until(deadline);
-        table.set_life(slot, life);
+        let life = table.full_life_of(slot).unwrap_or(NewLife::endless());
+        table.set_life(slot, life.until(deadline, || self.now()));
         self.note_use(&mut table, slot);
         true
     }
@@ -334,7 +334,8 @@ where
             return false;
         };
         change(&mut value);
-        let life = table.life_of(before).map_or(NewLife::endless(), Life::get).until(deadline);
+        let life = table.full_life_of(before).unwrap_or(NewLife::endless());
+        let life = life.until(deadline, || self.now());
         let weight = table.weight_of(before);
         let slot = table.replace(before, hash, (key, value), weight, life);
         table.retire(before);

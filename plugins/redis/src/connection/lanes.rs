@@ -8,7 +8,7 @@ use tokio::time::{Instant, timeout_at};
 
 use super::Lane;
 use super::greeting::{Facts, log_in};
-use super::link::{Link, Pulse};
+use super::link::{Link, Patience, Pulse};
 use crate::config::{Address, Credentials, Settings};
 use crate::error::Failure;
 
@@ -91,7 +91,12 @@ impl Lanes {
             return Ok(link);
         }
         let deadline = deadline.min(Instant::now() + self.settings.connect_timeout);
-        let opening = self.open(spare, lane == Lane::Blocking, deadline);
+        let patience = match lane {
+            Lane::Small => Patience::Answers,
+            Lane::Bulk => Patience::Uploads(self.settings.timeout),
+            Lane::Blocking => Patience::Blocking,
+        };
+        let opening = self.open(spare, patience, deadline);
         let opened = timeout_at(deadline, opening).await;
         opened.unwrap_or_else(|_| Err(Failure::slow("connecting")))
     }
@@ -99,7 +104,7 @@ impl Lanes {
     async fn open(
         &self,
         spare: &Spare,
-        is_blocking: bool,
+        patience: Patience,
         deadline: Instant,
     ) -> Result<Arc<Link>, Failure> {
         let _opening = spare.opening.lock().await;
@@ -107,7 +112,7 @@ impl Lanes {
             return Ok(link);
         }
         let tls = self.settings.tls.as_ref();
-        let link = Link::open(&self.address, tls, is_blocking, deadline).await?;
+        let link = Link::open(&self.address, tls, patience, deadline).await?;
         log_in(&link, &self.credentials, self.settings.db, deadline).await?;
         let link = Arc::new(link);
         let mut known = spare.link.write().unwrap_or_else(PoisonError::into_inner);

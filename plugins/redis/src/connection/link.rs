@@ -47,6 +47,17 @@ pub(crate) enum Pulse {
     Dead,
 }
 
+/// What silence means.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Patience {
+    /// There should be an answer by now.
+    Answers,
+    /// Commands may wait at the server for as long as they like.
+    Blocking,
+    /// A large value may be on its way, before which the server has nothing to say: for so long.
+    Uploads(Duration),
+}
+
 /// Why there are no answers.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Lost {
@@ -116,7 +127,7 @@ impl Link {
     pub(crate) async fn open(
         address: &Address,
         tls: Option<&TlsOptions>,
-        is_blocking: bool,
+        patience: Patience,
         deadline: Instant,
     ) -> Result<Self, Failure> {
         let traffic = Arc::new(Traffic::default());
@@ -145,7 +156,7 @@ impl Link {
             pulse,
             nudge: Notify::new(),
         });
-        let watch = watch(Arc::clone(&wire), driver.abort_handle(), is_blocking);
+        let watch = watch(Arc::clone(&wire), driver.abort_handle(), patience);
         let watchdog = Task::new(tokio::spawn(watch));
         Ok(Self { wire, _driver: Task::new(driver), _watchdog: watchdog })
     }
@@ -238,7 +249,11 @@ impl Wire {
 
 /// Asks a silent server whether it is there, and closes the socket when it is not. A server that
 /// sends is there, however long it takes.
-async fn watch(wire: Arc<Wire>, socket: AbortHandle, is_blocking: bool) {
+async fn watch(wire: Arc<Wire>, socket: AbortHandle, patience: Patience) {
+    let limit = match patience {
+        Patience::Answers | Patience::Blocking => PING_LIMIT,
+        Patience::Uploads(limit) => limit.max(PING_LIMIT),
+    };
     let mut strikes = 0;
     let mut seen = wire.traffic.received();
     while *wire.pulse.borrow() != Pulse::Dead {
@@ -247,13 +262,13 @@ async fn watch(wire: Arc<Wire>, socket: AbortHandle, is_blocking: bool) {
             timeout(IDLE, wire.nudge.notified()).await.ok();
         }
         let now = wire.traffic.received();
-        let is_waiting_on_purpose = is_blocking && wire.waiting() > 0;
+        let is_waiting_on_purpose = patience == Patience::Blocking && wire.waiting() > 0;
         if now != seen || is_waiting_on_purpose {
             (seen, strikes) = (now, 0);
             wire.feel(Pulse::Alive);
             continue;
         }
-        let has_answered = matches!(timeout(PING_LIMIT, wire.ping()).await, Ok(Ok(())));
+        let has_answered = matches!(timeout(limit, wire.ping()).await, Ok(Ok(())));
         if has_answered || wire.traffic.received() != seen {
             (seen, strikes) = (wire.traffic.received(), 0);
             wire.feel(Pulse::Alive);

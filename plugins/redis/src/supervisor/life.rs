@@ -11,7 +11,7 @@ use crate::config::{Address, Credentials};
 use crate::connection::State;
 use crate::connection::greeting::{self, Facts};
 use crate::connection::lanes::Lanes;
-use crate::connection::link::{Link, Pulse};
+use crate::connection::link::{Link, Patience, Pulse};
 use crate::error::{Failure, Reason};
 
 /// No wait is longer than this while somebody asks for the server, so that it is used again
@@ -102,7 +102,8 @@ impl Core {
     /// Connects to a server and greets it.
     async fn open(&self, address: &Address, credentials: &Credentials) -> Result<Lanes, Failure> {
         let deadline = Instant::now() + self.settings.connect_timeout;
-        let link = Link::open(address, self.settings.tls.as_ref(), false, deadline).await?;
+        let link =
+            Link::open(address, self.settings.tls.as_ref(), Patience::Answers, deadline).await?;
         let facts = self.verify(&link, credentials, deadline).await?;
         let settings = Arc::clone(&self.settings);
         Ok(Lanes::new(settings, address.clone(), credentials.clone(), facts, link))

@@ -20,6 +20,8 @@ const LONGEST_PAUSE: Duration = Duration::from_millis(200);
 pub(crate) enum Trouble {
     /// The key is on its way to another node, which has to be asked for it.
     Ask(Address),
+    /// The cluster as a whole does not serve.
+    Down,
     /// The server cannot serve at this moment, but keeps its place.
     Later,
     /// The login is not valid any more.
@@ -42,7 +44,8 @@ impl Trouble {
         Some(match error.code() {
             "ASK" => Self::Ask(redirection(said, asked)?.1),
             "MOVED" => redirection(said, asked).map(|(slot, to)| Self::Moved(slot, to))?,
-            "CLUSTERDOWN" | "TRYAGAIN" => Self::Later,
+            "CLUSTERDOWN" => Self::Down,
+            "TRYAGAIN" => Self::Later,
             "LOADING" => Self::Renew("the server is loading its data"),
             "MASTERDOWN" => Self::Renew("the server has lost its primary"),
             "READONLY" => Self::Renew("the server takes no writes any more"),
@@ -132,6 +135,7 @@ mod tests {
         assert_eq!(of("MOVED", "16384 b:7"), None, "no such slot");
         assert_eq!(of("MOVED", "nonsense"), None);
         assert_eq!(of("TRYAGAIN", "x"), Some(Trouble::Later));
+        assert_eq!(of("CLUSTERDOWN", "x"), Some(Trouble::Down));
         assert_eq!(of("MISCONF", "x"), Some(Trouble::Stuck));
         assert_eq!(of("NOAUTH", "x"), Some(Trouble::Login));
         assert!(matches!(of("READONLY", "x"), Some(Trouble::Renew(_))));

@@ -14,7 +14,7 @@ use tokio::time::{Instant, timeout_at};
 
 use crate::config::{Address, Login, Settings};
 use crate::connection::greeting::{Expect, greet, text};
-use crate::connection::link::{Link, Pulse};
+use crate::connection::link::{Link, Patience, Pulse};
 use crate::error::{Failure, Reason};
 
 /// How often a Sentinel is asked whether the primary is another one.
@@ -58,7 +58,11 @@ impl Sentinels {
                     self.last.store(index, Ordering::Relaxed);
                     return Ok(address);
                 }
-                Err(refused) => failure = refused.at(&self.settings.name, &self.addresses[index]),
+                Err(refused) => {
+                    failure = refused.at(&self.settings.name, &self.addresses[index]);
+                    // There may be no time for the next one, which is then asked first.
+                    self.last.store(index + 1, Ordering::Relaxed);
+                }
             }
         }
         Err(failure)
@@ -103,7 +107,7 @@ impl Sentinels {
         let credentials = self.login.credentials().await;
         let credentials = credentials.map_err(|error| Failure { reason: Reason::Setup, error })?;
         let tls = self.settings.tls.as_ref();
-        let link = Link::open(&self.addresses[index], tls, false, deadline).await?;
+        let link = Link::open(&self.addresses[index], tls, Patience::Answers, deadline).await?;
         greet(&link, &credentials, 0, Expect::Sentinel, deadline).await?;
         Ok(link)
     }

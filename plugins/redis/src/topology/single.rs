@@ -59,6 +59,6 @@ fn report(endpoint: &Endpoint, trouble: &Trouble) {
         // Greeting it again finds out that it is a node of a cluster, and says so.
         Trouble::Moved(..) | Trouble::Ask(_) => endpoint.renew("the server is part of a cluster"),
         // The Sentinels are asked once a second in any case.
-        Trouble::Later | Trouble::Stuck => {}
+        Trouble::Down | Trouble::Later | Trouble::Stuck => {}
     }
 }

@@ -28,6 +28,8 @@ pub(crate) struct Value {
     /// When the call that stores it was over; nobody may undo a set for good before.
     ended: Option<Event>,
     undone: Option<Undone>,
+    /// The first of these that reached all tiers at once.
+    delivered: Option<Undone>,
     /// When its life is over, if it was told how long to live.
     deadline: Option<u64>,
 }
@@ -149,6 +151,7 @@ impl History {
             began_at: self.now,
             ended: None,
             undone: None,
+            delivered: None,
             deadline: ttl.map(|ttl| self.now + ttl),
         });
         self.values.len() as u64 - 1
@@ -173,7 +176,12 @@ impl History {
 
     /// A change was acknowledged: it undid what matches and was stored, or began to be loaded,
     /// before it began. Of what ran beside it nothing is known.
-    pub(crate) fn end_change(&mut self, change: Change, matches: impl Fn(&Value) -> bool) {
+    pub(crate) fn end_change(
+        &mut self,
+        change: Change,
+        is_delivered: bool,
+        matches: impl Fn(&Value) -> bool,
+    ) {
         let undone = Undone { by: change.node, event: self.tick(), at: self.now };
         for value in self.values.iter_mut().filter(|value| matches(value)) {
             let is_fenced =
@@ -182,8 +190,11 @@ impl History {
                 true => value.began < change.began,
                 false => value.ended.is_some_and(|ended| ended < change.began),
             };
-            if is_before && value.undone.is_none() {
-                value.undone = Some(undone);
+            if is_before {
+                value.undone.get_or_insert(undone);
+            }
+            if is_before && is_delivered {
+                value.delivered.get_or_insert(undone);
             }
         }
     }
@@ -257,6 +268,12 @@ impl History {
         let now = self.tick();
         for value in self.values.iter_mut().filter(|value| value.node == node) {
             value.ended.get_or_insert(now);
+        }
+        // What it had not delivered yet nobody will.
+        for value in &mut self.values {
+            if value.undone.is_some_and(|undone| undone.by == node) {
+                value.undone = value.delivered;
+            }
         }
         self.seen.retain(|seen| seen.node != node);
         self.loading.retain(|load| load.node != node);

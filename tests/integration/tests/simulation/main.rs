@@ -35,7 +35,7 @@ fn layout(tiers: &str, nodes: usize) -> Layout {
     let in_flight = 4_000;
     let (coherence, outage) = (1_000 + in_flight, 5_000 + in_flight);
     let bounds = Bounds { coherence, outage, stale: 0, in_flight };
-    let promises = Promises::default();
+    let promises = Promises { leases: true, recovery: false };
     Layout { config, nodes, bounds, promises, has_faults: true, sabotage: Sabotage::None }
 }
 

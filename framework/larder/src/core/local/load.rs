@@ -10,16 +10,20 @@ use std::sync::Arc;
 
 use futures_util::FutureExt;
 use larder_core::Result;
+use larder_store::RemovalReason;
+use tokio::runtime::Handle;
 use tokio::sync::oneshot;
-use tracing::Instrument;
 
 use super::Local;
 use crate::block::block_on;
-use crate::core::load::{BoxError, Loader, Outcome};
+use crate::core::load::attempt::{Made, Purpose, Start};
+use crate::core::load::attend::Caller;
+use crate::core::load::{BoxError, Loader, Outcome, Run};
 use crate::core::{CacheValue, Core, Key, KeyRef};
 use crate::fence::{Fence, Ticket};
 use crate::flight::Wait;
-use crate::settings::SetOptions;
+use crate::options::LoadOptions;
+use crate::settings::Terms;
 use crate::stats::MissCause;
 use crate::stored::Content;
 use crate::tags::Tags;
@@ -44,12 +48,8 @@ struct Followers<V> {
 /// The right to load a key.
 type Lead<K, V, F> = Ticket<Flight<K, V>, F>;
 
-/// What is asked for.
-struct Request<'a> {
-    options: &'a SetOptions,
-    /// Whether a remembered "there is none" is an answer.
-    takes_negative: bool,
-}
+/// The same, for a task.
+type SharedLead<K, V> = Lead<K, V, Arc<Fence<Flight<K, V>>>>;
 
 impl<K: Key, V: CacheValue> Flight<K, V> {
     /// The outcome of this load, for who wants the same key.
@@ -77,7 +77,7 @@ impl<K: Key, V: CacheValue> Core<K, V> {
         local: &Local<'_, K, V>,
         key: &Q,
         mut cause: MissCause,
-        takes_negative: bool,
+        (mut options, takes_negative): (LoadOptions<V>, bool),
         load: impl FnOnce() -> Result<Option<V>, E>,
     ) -> Outcome<V>
     where
@@ -85,30 +85,40 @@ impl<K: Key, V: CacheValue> Core<K, V> {
         Q: KeyRef<K> + ?Sized,
         E: Into<BoxError>,
     {
-        let request = Request { options: &SetOptions::new(), takes_negative };
         self.check_missed(key, cause)?;
+        let mut caller = Caller::new(&mut options, self.settings_for(key)).on_its_own();
+        if let Some(stale) = self.throttled(key, &caller) {
+            return Ok(Some(stale));
+        }
         let mut has_waited = false;
-        let lead = loop {
-            match self.lead(&**local.fence, local, key, None) {
-                Ok(lead) => break lead,
+        let (lead, tags) = loop {
+            let tags = self.engine.local_tags(&options.set.tags);
+            match self.lead(&**local.fence, local, key, tags.clone()) {
+                Ok(lead) => break (lead, tags),
                 Err(wait) => {
                     self.count_follower(&mut has_waited);
                     let outcome = block_on(wait).ok();
-                    if let Some(answer) = self.follow(key, &mut cause, &request, outcome)? {
+                    let outcome =
+                        outcome.map(|outcome| self.conclude_locally(key, &mut caller, outcome));
+                    if let Some(answer) = self.follow(key, &mut cause, takes_negative, outcome)? {
                         return Ok(answer);
                     }
                 }
             }
         };
-        if let Some(answer) = self.look_again(local, key, lead.hash(), cause, &request) {
+        if let Some(answer) = self.look_again(local, key, lead.hash(), cause, takes_negative) {
             return land(lead, Ok(answer));
         }
         let span = self.load_span();
-        let outcome = match span.in_scope(|| catch_unwind(AssertUnwindSafe(load))) {
+        let made = match span.in_scope(|| catch_unwind(AssertUnwindSafe(load))) {
             Ok(Ok(value)) => Ok(value),
-            ended => self.judge(None, Some(ended.map(|loaded| loaded.map_err(Into::into)))),
+            Ok(Err(error)) => Err(Ok(Err(error.into()))),
+            Err(panic) => Err(Err(panic)),
         };
-        self.keep_locally(local, key, lead, outcome, None, request.options)
+        let failed = |ended| self.judge(Some(ended), None, Purpose::Miss, false).map(|_| None);
+        let made = made.or_else(failed).map(|value| Made::of_call(value, options, tags));
+        let outcome = self.keep_locally(local, key, lead, made, &caller.terms);
+        self.conclude_locally(key, &mut caller, outcome)
     }
 
     /// Loads a key that is not in the store, for this cause, on a task of its own.
@@ -118,30 +128,33 @@ impl<K: Key, V: CacheValue> Core<K, V> {
         key: &Q,
         mut cause: MissCause,
         loader: Loader<'static, V>,
+        mut caller: Caller<V>,
     ) -> Outcome<V>
     where
         K: Borrow<Q>,
         Q: KeyRef<K> + ?Sized,
     {
-        self.check_missed(key, cause)?;
-        let request = Request { options: &loader.options, takes_negative: loader.takes_negative };
+        let takes_negative = loader.takes_negative;
         let mut has_waited = false;
         let (lead, tags) = loop {
             // Captured before the load, so that what invalidates them meanwhile is noticed.
-            let tags = self.engine.local_tags(&loader.options.tags);
+            let tags = self.engine.local_tags(&loader.options.set.tags);
             match self.lead(Arc::clone(local.fence), local, key, tags.clone()) {
                 Ok(lead) => break (lead, tags),
                 Err(wait) => {
                     self.count_follower(&mut has_waited);
-                    let outcome = wait.await.ok();
-                    if let Some(answer) = self.follow(key, &mut cause, &request, outcome)? {
+                    let outcome = self.attend(key, &mut caller, async { wait.await.ok() }).await;
+                    if let Some(answer) = self.follow(key, &mut cause, takes_negative, outcome)? {
                         return Ok(answer);
                     }
                 }
             }
         };
-        let flight = Arc::clone(self).fly_locally(key.to_owned(), cause, loader, lead, tags);
-        self.on_task(flight).await
+        caller.lead();
+        let terms = caller.terms;
+        let flight = Arc::clone(self).fly_locally(key.to_owned(), cause, loader, terms, lead, tags);
+        let flight = async { Some(self.on_task(flight).await) };
+        self.attend(key, &mut caller, flight).await.unwrap_or_else(|| Err(self.stranded()))
     }
 
     async fn fly_locally(
@@ -149,17 +162,57 @@ impl<K: Key, V: CacheValue> Core<K, V> {
         key: K,
         cause: MissCause,
         loader: Loader<'static, V>,
-        lead: Lead<K, V, Arc<Fence<Flight<K, V>>>>,
+        terms: Terms,
+        lead: SharedLead<K, V>,
         tags: Option<Arc<Tags>>,
     ) -> Outcome<V> {
-        let Loader { run, options, takes_negative } = loader;
-        let request = Request { options: &options, takes_negative };
         let local = self.local().expect("a cache keeps the tiers it was opened with");
-        if let Some(answer) = self.look_again(&local, &key, lead.hash(), cause, &request) {
+        let takes_negative = loader.takes_negative;
+        if let Some(answer) = self.look_again(&local, &key, lead.hash(), cause, takes_negative) {
             return land(lead, Ok(answer));
         }
-        let outcome = self.run(&key, run).instrument(self.load_span()).await;
-        self.keep_locally(&local, &key, lead, outcome, tags, &options)
+        self.attempt_locally(&local, &key, loader, (terms, Purpose::Miss), lead, tags).await
+    }
+
+    /// Loads an entry again that is due, unless somebody does already.
+    pub(in crate::core) fn refresh_locally<Q>(
+        self: &Arc<Self>,
+        runtime: &Handle,
+        local: &Local<'_, K, V>,
+        key: &Q,
+        loader: Loader<'static, V>,
+        terms: Terms,
+    ) where
+        K: Borrow<Q>,
+        Q: KeyRef<K> + ?Sized,
+    {
+        let tags = self.engine.local_tags(&loader.options.set.tags);
+        let Ok(lead) = self.lead(Arc::clone(local.fence), local, key, tags.clone()) else {
+            return;
+        };
+        let (core, key) = (Arc::clone(self), key.to_owned());
+        runtime.spawn(async move {
+            let local = core.local().expect("a cache keeps the tiers it was opened with");
+            let terms = (terms, Purpose::Refresh);
+            core.attempt_locally(&local, &key, loader, terms, lead, tags).await
+        });
+    }
+
+    async fn attempt_locally(
+        &self,
+        local: &Local<'_, K, V>,
+        key: &K,
+        loader: Loader<'static, V>,
+        (terms, purpose): (Terms, Purpose),
+        lead: SharedLead<K, V>,
+        tags: Option<Arc<Tags>>,
+    ) -> Outcome<V> {
+        let Loader { run, options, .. } = loader;
+        let kept = if matches!(run, Run::Asking(_)) { self.kept(key) } else { None };
+        let (is_stored, options) = (options.is_stored, options.set);
+        let start = Start { options, is_stored, tags, kept, terms: &terms, purpose };
+        let made = self.attempt(run, start).await;
+        self.keep_locally(local, key, lead, made, &terms)
     }
 
     /// Makes the caller the one who loads, or says for whom to wait.
@@ -193,7 +246,7 @@ impl<K: Key, V: CacheValue> Core<K, V> {
         &self,
         key: &Q,
         cause: &mut MissCause,
-        request: &Request<'_>,
+        takes_negative: bool,
         outcome: Option<Outcome<V>>,
     ) -> Result<Option<Option<V>>>
     where
@@ -201,14 +254,14 @@ impl<K: Key, V: CacheValue> Core<K, V> {
         Q: KeyRef<K> + ?Sized,
     {
         match outcome {
-            Some(Ok(None)) if !request.takes_negative => {}
+            Some(Ok(None)) if !takes_negative => {}
             Some(outcome) => return outcome.map(Some),
             // Who loaded went away: perhaps it is our turn.
             None => {}
         }
         self.engine.counters.uncount_miss(*cause);
         *cause = match self.fast(key) {
-            Ok(answer) if answer.is_some() || request.takes_negative => return Ok(Some(answer)),
+            Ok(answer) if answer.is_some() || takes_negative => return Ok(Some(answer)),
             Ok(_) => self.count_unanswered(),
             Err(cause) => cause,
         };
@@ -222,14 +275,14 @@ impl<K: Key, V: CacheValue> Core<K, V> {
         key: &Q,
         hash: u64,
         cause: MissCause,
-        request: &Request<'_>,
+        takes_negative: bool,
     ) -> Option<Option<V>>
     where
         K: Borrow<Q>,
         Q: KeyRef<K> + ?Sized,
     {
         let answer = local.store.table.peek_hashed(hash, key)?.read()?;
-        if answer.is_none() && !request.takes_negative {
+        if answer.is_none() && !takes_negative {
             return None;
         }
         let counters = &self.engine.counters;
@@ -245,29 +298,37 @@ impl<K: Key, V: CacheValue> Core<K, V> {
         local: &Local<'_, K, V>,
         key: &Q,
         lead: Lead<K, V, F>,
-        outcome: Outcome<V>,
-        tags: Option<Arc<Tags>>,
-        options: &SetOptions,
+        made: Result<Made<V>>,
+        terms: &Terms,
     ) -> Outcome<V>
     where
         F: Deref<Target = Fence<Flight<K, V>>>,
         K: Borrow<Q>,
         Q: KeyRef<K> + ?Sized,
     {
-        let Ok(value) = &outcome else {
-            return land(lead, outcome);
+        let made = match made {
+            Ok(made) => made,
+            Err(error) => return land_with(lead, Err(error), || self.pause(key, terms)),
         };
-        let planned = self.plan(|| key.to_owned(), value.clone(), tags, options);
-        let Some((stored, insert)) = planned.unwrap_or_else(|error| {
-            self.warn_unstored(&error);
-            None
-        }) else {
+        let Made { value, options, tags, is_stored, is_outdated, .. } = made;
+        let outcome = Ok(value.clone());
+        if !is_stored {
             return land(lead, outcome);
+        }
+        let planned = self.plan(|| key.to_owned(), value, tags, &options);
+        let planned = match planned {
+            Ok(Some(planned)) => planned,
+            Ok(None) => return land_with(lead, outcome, || self.drop_kept(key)),
+            Err(error) => {
+                self.warn_unstored(&error);
+                return land(lead, outcome);
+            }
         };
+        let (stored, insert) = planned;
         let (hash, mut is_kept) = (lead.hash(), false);
         let followers = lead.end(|flight, is_current| {
             let Flight { key, followers, .. } = flight;
-            is_kept = is_current && stored.tags().is_none_or(Tags::hold);
+            is_kept = is_current && !is_outdated && stored.tags().is_none_or(Tags::hold);
             if is_kept {
                 // A store that is full is a slower cache, not a failure.
                 self.insert_locally(local, hash, key, stored, insert).ok();
@@ -280,6 +341,33 @@ impl<K: Key, V: CacheValue> Core<K, V> {
         tell(followers.flatten(), &outcome);
         outcome
     }
+
+    /// There is no value any more, so the stale one is none to fall back on.
+    fn drop_kept<Q>(&self, key: &Q)
+    where
+        K: Borrow<Q>,
+        Q: KeyRef<K> + ?Sized,
+    {
+        if self.kept(key).is_some() {
+            self.forget(key, RemovalReason::Invalidated);
+        }
+    }
+}
+
+/// Ends a load that has nothing to store, and does something else if its key did not change.
+fn land_with<K, V, F>(lead: Lead<K, V, F>, outcome: Outcome<V>, then: impl FnOnce()) -> Outcome<V>
+where
+    V: Clone,
+    F: Deref<Target = Fence<Flight<K, V>>>,
+{
+    let end = |flight: Flight<K, V>, is_current: bool| {
+        if is_current {
+            then();
+        }
+        flight.followers
+    };
+    tell(lead.end(end).flatten(), &outcome);
+    outcome
 }
 
 /// Ends a load that has nothing to store.

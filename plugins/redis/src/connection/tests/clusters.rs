@@ -1,5 +1,7 @@
 //! Clusters: keys all over, slots that move, nodes that die.
 
+use std::time::Instant;
+
 use larder_servers::Cluster;
 use serde_json::json;
 
@@ -128,4 +130,31 @@ async fn a_primary_that_dies_costs_its_own_slots_and_those_only_until_its_replic
     for key in &kept {
         assert_eq!(get(&connection, key).await.unwrap(), text(key));
     }
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_cluster_that_is_down_costs_callers_little_and_is_used_when_it_is_back() {
+    let nodes = Cluster::start(3, 0);
+    let mut options = options(&nodes);
+    options["timeout"] = json!("10s");
+    let connection = cluster("cluster-down", options).await;
+    let key = (0..).map(|index| format!("k{index}"));
+    let key = key.into_iter().find(|key| nodes.owner(nodes.slot(key)) == 0).unwrap();
+    set(&connection, &key, "v").await.unwrap();
+    nodes.nodes()[2].kill();
+    larder_servers::until("the end of service", PATIENCE, async || {
+        matches!(get(&connection, &key).await, Ok(Value::ServerError(_)))
+    })
+    .await;
+    let asked = Instant::now();
+    let Value::ServerError(refused) = get(&connection, &key).await.unwrap() else {
+        panic!("the cluster must refuse");
+    };
+    assert_eq!(refused.code(), "CLUSTERDOWN");
+    assert!(asked.elapsed() < Duration::from_secs(5), "{:?}", asked.elapsed());
+    nodes.nodes()[2].restart();
+    larder_servers::until("service", PATIENCE, async || {
+        get(&connection, &key).await.is_ok_and(|answer| answer == text("v"))
+    })
+    .await;
 }

@@ -59,6 +59,44 @@ async fn a_server_that_becomes_a_replica_is_not_used_until_it_takes_writes() {
     assert_eq!(set(&connection, "k", "v").await.unwrap(), Value::Okay);
 }
 
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_server_that_loads_its_data_is_not_waited_for_and_is_used_when_it_is_done() {
+    let server = Redis::start();
+    let connection = redis("loading", json!({ "url": server.url() })).await;
+    let large = "v".repeat(2000);
+    for index in 0..100 {
+        set(&connection, &format!("k{index}"), &large).await.unwrap();
+    }
+    // Each key takes its time, and between two of them clients are served.
+    server.cli(&["CONFIG", "SET", "rdbcompression", "no"]);
+    server.cli(&["CONFIG", "SET", "key-load-delay", "20000"]);
+    server.cli(&["CONFIG", "SET", "loading-process-events-interval-bytes", "1024"]);
+    server.send(&["DEBUG", "RELOAD"]);
+    larder_servers::until("the refusal", PATIENCE, async || {
+        let outcome = get(&connection, "k1").await;
+        outcome.is_err_and(|error| error.message() == "the server is loading its data")
+    })
+    .await;
+    assert_eq!(connection.health().state, State::Down);
+    until_up(&connection).await;
+    assert_eq!(get(&connection, "k1").await.unwrap(), text(&large));
+}
+
+#[tokio::test]
+async fn a_server_that_takes_no_writes_goes_on_with_reads() {
+    let server = Redis::start();
+    let connection = redis("no-replicas", json!({ "url": server.url() })).await;
+    set(&connection, "k", "v").await.unwrap();
+    server.cli(&["CONFIG", "SET", "min-replicas-to-write", "1"]);
+    let Value::ServerError(refused) = set(&connection, "k", "w").await.unwrap() else {
+        panic!("the server must refuse");
+    };
+    let refused = error::of_answer(&refused);
+    assert!(refused.to_string().contains("min-replicas-to-write"), "{refused}");
+    assert_eq!(get(&connection, "k").await.unwrap(), text("v"));
+    assert_eq!(connection.health().state, State::Healthy);
+}
+
 #[tokio::test]
 async fn a_server_without_a_needed_command_is_refused() {
     let server = Redis::start_with(&RedisOptions::new().without_command("EVALSHA"));

@@ -8,7 +8,7 @@ use serde_json::json;
 
 use super::*;
 use crate::config::Address;
-use crate::connection::link::{Link, Lost, Pulse};
+use crate::connection::link::{Link, Lost, Patience, Pulse};
 
 /// The longest that a call may take which is answered at once, on a busy machine.
 const AT_ONCE: Duration = Duration::from_millis(900);
@@ -61,26 +61,28 @@ async fn a_connection_that_is_cut_is_made_anew_before_anybody_notices() {
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_socket_into_a_black_hole_is_given_up_within_seconds() {
-    for (name, direction) in [
-        ("hole", Direction::Both),
-        ("hole-to-client", Direction::ToClient),
-        ("hole-to-server", Direction::ToServer),
-    ] {
-        let server = Redis::start();
-        let proxy = Proxy::start(server.port());
-        let connection = redis(name, json!({ "url": proxy.url() })).await;
-        until_up(&connection).await;
-        proxy.set(direction, Fault::Blackhole);
-        let began = Instant::now();
-        until_state(&connection, State::Down).await;
-        assert!(began.elapsed() < Duration::from_secs(8), "{name}: {:?}", began.elapsed());
-        assert_eq!(count(name, telemetry::CONNECTION_SUSPECT), 1, "{name}");
-        let asked = Instant::now();
-        get(&connection, "k").await.unwrap_err();
-        assert!(asked.elapsed() < AT_ONCE, "{name}: {:?}", asked.elapsed());
-        proxy.heal();
-        until_up(&connection).await;
-    }
+    tokio::join!(
+        into_a_black_hole("hole", Direction::Both),
+        into_a_black_hole("hole-to-client", Direction::ToClient),
+        into_a_black_hole("hole-to-server", Direction::ToServer),
+    );
+}
+
+async fn into_a_black_hole(name: &str, direction: Direction) {
+    let server = Redis::start();
+    let proxy = Proxy::start(server.port());
+    let connection = redis(name, json!({ "url": proxy.url() })).await;
+    until_up(&connection).await;
+    proxy.set(direction, Fault::Blackhole);
+    let began = Instant::now();
+    until_state(&connection, State::Down).await;
+    assert!(began.elapsed() < Duration::from_secs(8), "{name}: {:?}", began.elapsed());
+    assert_eq!(count(name, telemetry::CONNECTION_SUSPECT), 1, "{name}");
+    let asked = Instant::now();
+    get(&connection, "k").await.unwrap_err();
+    assert!(asked.elapsed() < AT_ONCE, "{name}: {:?}", asked.elapsed());
+    proxy.heal();
+    until_up(&connection).await;
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
@@ -138,6 +140,23 @@ async fn a_slow_server_is_left_alone_until_it_answers_again() {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_large_value_over_a_slow_line_is_not_taken_for_silence() {
+    let server = Redis::start();
+    let proxy = Proxy::start(server.port());
+    let options = json!({ "url": proxy.url(), "timeout": "30s" });
+    let connection = redis("upload", options).await;
+    until_up(&connection).await;
+    proxy.set(Direction::ToServer, Fault::Throttle(400_000));
+    let mut commands = redis::pipe();
+    commands.cmd("SET").arg("large").arg("x".repeat(1_300_000));
+    let began = Instant::now();
+    let answers = connection.send(Lane::Bulk, Route::Key("large"), commands).await.unwrap();
+    assert_eq!(answers, [Value::Okay]);
+    assert!(began.elapsed() > Duration::from_secs(3), "{:?}", began.elapsed());
+    assert_eq!(count("upload", telemetry::CONNECTION_LOST), 0);
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_storm_of_resets_makes_neither_a_storm_of_attempts_nor_a_leak() {
     let server = Redis::start();
     let proxy = Proxy::start(server.port());
@@ -145,7 +164,7 @@ async fn a_storm_of_resets_makes_neither_a_storm_of_attempts_nor_a_leak() {
     until_up(&connection).await;
     proxy.set(Direction::Both, Fault::Reset);
     let began = Instant::now();
-    while began.elapsed() < Duration::from_secs(3) {
+    while began.elapsed() < Duration::from_secs(2) {
         get(&connection, "k").await.unwrap_err();
         tokio::task::yield_now().await;
     }
@@ -175,7 +194,7 @@ async fn what_nobody_waits_for_any_more_does_not_pile_up_without_end() {
     let proxy = Proxy::start(server.port());
     let far = tokio::time::Instant::now() + PATIENCE;
     let address = Address::tcp("127.0.0.1", proxy.port());
-    let link = Link::open(&address, None, false, far).await.unwrap();
+    let link = Link::open(&address, None, Patience::Answers, far).await.unwrap();
     let mut ping = redis::pipe();
     ping.cmd("PING");
     link.send(&ping, far).await.unwrap();

@@ -16,6 +16,10 @@ use crate::topology::answers::{Pauses, Trouble, part};
 /// How often commands are sent on at once before there is a wait.
 const QUICK_ROUNDS: u32 = 3;
 
+/// How often commands are sent again to a cluster that says it is down: about a fifth of a second.
+/// It may stay so for long, and callers have other places to go.
+const HOPEFUL_ROUNDS: u32 = 4;
+
 /// What was sent.
 #[derive(Debug)]
 pub(super) struct Sent<'a> {
@@ -47,7 +51,7 @@ impl Cluster {
         let mut pauses = Pauses::new(sent.deadline);
         let mut targets = vec![asked.clone(); answers.len()];
         for round in 0.. {
-            let (again, mut has_to_wait) = self.again(&answers, &mut targets);
+            let (again, mut has_to_wait) = self.again(&answers, &mut targets, round);
             // Nodes that keep sending us to each other have to agree first.
             has_to_wait |= round >= QUICK_ROUNDS;
             if again.is_empty() || (has_to_wait && !pauses.wait().await) {
@@ -71,6 +75,7 @@ impl Cluster {
         &self,
         answers: &[Value],
         targets: &mut [Address],
+        round: u32,
     ) -> (BTreeMap<Target, Vec<usize>>, bool) {
         let mut again: BTreeMap<Target, Vec<usize>> = BTreeMap::new();
         let mut has_to_wait = false;
@@ -89,7 +94,11 @@ impl Cluster {
                     again.entry(Target { address, is_asking: true }).or_default().push(place);
                     is_asking = true;
                 }
-                Trouble::Later => {
+                Trouble::Down if round >= HOPEFUL_ROUNDS => {
+                    self.bell.notify_one();
+                    continue;
+                }
+                Trouble::Down | Trouble::Later => {
                     self.bell.notify_one();
                     has_to_wait = true;
                 }

@@ -1,0 +1,324 @@
+//! [`Output`], what a call puts out, and [`Answer`], what came of it.
+//!
+//! A library fills in a struct of ours during the call, or hands one of its own to `op_complete`.
+//! Either way it is read once, and what it owns is taken over or released then.
+
+use bytes::Bytes;
+use larder_abi::call::{self, health};
+use larder_abi::{NEVER, Status, read_extensible, value};
+use larder_core::backend::Deadlines;
+use larder_core::{CacheError, Timestamp};
+
+use super::args::Args;
+use super::failure::Failure;
+use crate::borrow::{self, Garbage};
+use crate::host::instances::Identity;
+
+/// What came of a call.
+#[derive(Debug)]
+pub(crate) enum Answer<O> {
+    /// It was done, or found.
+    Done(O),
+    /// It was not there or not done; with what was put out nevertheless.
+    Miss(Option<O>),
+    Failed(Failure),
+}
+
+impl<O> Answer<O> {
+    /// The library did what the header forbids.
+    pub(crate) fn broken(message: impl Into<String>) -> Self {
+        Self::Failed(Failure::ours(Status::BROKEN, message))
+    }
+
+    /// What was put out, or `None` after a miss.
+    pub(crate) fn found(
+        self,
+        operation: &'static str,
+        of: &Identity,
+    ) -> larder_core::Result<Option<O>> {
+        match self {
+            Self::Done(output) => Ok(Some(output)),
+            Self::Miss(_) => Ok(None),
+            Self::Failed(failure) => Err(failure.into_error(operation, of)),
+        }
+    }
+
+    /// What was put out where there is no miss.
+    pub(crate) fn done(self, operation: &'static str, of: &Identity) -> larder_core::Result<O> {
+        match self {
+            Self::Done(output) => Ok(output),
+            Self::Miss(_) => Err(missed(operation, of)),
+            Self::Failed(failure) => Err(failure.into_error(operation, of)),
+        }
+    }
+}
+
+pub(crate) fn missed(operation: &'static str, of: &Identity) -> CacheError {
+    Failure::ours(Status::BROKEN, "`miss` is no answer to this").into_error(operation, of)
+}
+
+impl<O: Output> Answer<O> {
+    /// Reads an answer.
+    ///
+    /// # Safety
+    ///
+    /// `out` must be null or what this type of output reads, `error` null or an error, both as the
+    /// header says; and this must be the one time that they are read.
+    pub(crate) unsafe fn taken(
+        status: Status,
+        out: *mut O::Raw,
+        error: *const call::Error,
+    ) -> Self {
+        let has_output = status == Status::OK || (status == Status::MISS && O::ALSO_ON_MISS);
+        if !has_output {
+            // SAFETY: the caller says so.
+            let failure = unsafe { Failure::taken(status, error) };
+            return match status {
+                Status::MISS => Self::Miss(None),
+                _ if status.is_error() => Self::Failed(failure),
+                _ => Self::broken(format!("`{status}` is no answer")),
+            };
+        }
+        if size_of::<O::Raw>() > 0 && (out.is_null() || !out.is_aligned()) {
+            return Self::broken("the output is null or not aligned");
+        }
+        // SAFETY: the caller says so; it is neither null nor misaligned.
+        match unsafe { O::take(out) } {
+            Ok(output) if status == Status::MISS => Self::Miss(Some(output)),
+            Ok(output) => Self::Done(output),
+            Err(garbage) => Self::broken(garbage.to_string()),
+        }
+    }
+}
+
+/// What calls of one sort put out.
+pub(crate) trait Output: Sized + Send + 'static {
+    /// The struct of the header.
+    type Raw;
+
+    /// Whether it is also filled in with `LARDER_MISS`.
+    const ALSO_ON_MISS: bool = false;
+
+    /// What backs the struct during a call.
+    type Room: Default;
+
+    /// An empty struct for a call, which may point into `room`.
+    fn blank(room: &mut Self::Room, args: &Args<'_>) -> Self::Raw;
+
+    /// Reads the struct and takes over what it owns.
+    ///
+    /// # Errors
+    ///
+    /// [`Garbage`] when it cannot be. What it owns is released all the same.
+    ///
+    /// # Safety
+    ///
+    /// `raw` must be not null, aligned, filled in as the header says, and read for the first time.
+    unsafe fn take(raw: *mut Self::Raw) -> Result<Self, Garbage>;
+}
+
+/// Nothing is put out.
+impl Output for () {
+    type Raw = ();
+    type Room = ();
+
+    fn blank((): &mut (), _: &Args<'_>) {}
+
+    unsafe fn take(_: *mut ()) -> Result<(), Garbage> {
+        Ok(())
+    }
+}
+
+/// An entry: its envelope, and the deadlines that hold instead of those in it.
+#[derive(Debug)]
+pub(crate) struct Found {
+    pub(crate) envelope: Bytes,
+    pub(crate) deadlines: Deadlines,
+}
+
+/// A buffer of this thread, which one call at a time writes small values to.
+#[derive(Debug, Default)]
+pub(crate) struct Scratch(Option<Box<[u8]>>);
+
+/// How large it is.
+const SCRATCH: usize = 4096;
+
+thread_local! {
+    static SPARE: std::cell::Cell<Option<Box<[u8]>>> = const { std::cell::Cell::new(None) };
+}
+
+impl Scratch {
+    pub(crate) fn open(&mut self) -> (*mut u8, usize) {
+        let spare = SPARE.try_with(std::cell::Cell::take).unwrap_or_default();
+        let buffer = self.0.insert(spare.unwrap_or_else(|| vec![0; SCRATCH].into()));
+        (buffer.as_mut_ptr(), buffer.len())
+    }
+}
+
+impl Drop for Scratch {
+    fn drop(&mut self) {
+        let buffer = self.0.take();
+        // A thread that ends keeps nothing.
+        SPARE.try_with(|spare| spare.set(buffer)).ok();
+    }
+}
+
+/// An empty read, with a buffer if there is one.
+pub(crate) const fn blank_read((scratch, scratch_cap): (*mut u8, usize)) -> value::Read {
+    value::Read { scratch, scratch_cap, entry: value::Entry::EMPTY }
+}
+
+/// The deadlines of an entry, where `LARDER_NEVER` is none.
+pub(crate) fn deadlines(soft_us: i64, hard_us: i64) -> Deadlines {
+    // Before 1970 is over as well as 1970 is.
+    let at =
+        |us: i64| (us != NEVER).then(|| Timestamp::from_micros(u64::try_from(us).unwrap_or(0)));
+    Deadlines { soft: at(soft_us), hard: at(hard_us) }
+}
+
+impl Output for Found {
+    type Raw = value::Read;
+    type Room = Scratch;
+
+    fn blank(room: &mut Scratch, _: &Args<'_>) -> value::Read {
+        blank_read(room.open())
+    }
+
+    unsafe fn take(raw: *mut value::Read) -> Result<Self, Garbage> {
+        // SAFETY: the caller says so.
+        let read = unsafe { raw.read() };
+        let value = &read.entry.value;
+        if std::ptr::eq(value.ptr, read.scratch) && value.len > read.scratch_cap {
+            return Err(Garbage::Length("the value", value.len));
+        }
+        let envelope = borrow::take(value, "the value")?;
+        Ok(Self { envelope, deadlines: deadlines(read.entry.soft_us, read.entry.hard_us) })
+    }
+}
+
+/// The answers to many reads, in their order; an error stands for each that failed.
+pub(crate) type Many = Vec<Result<Option<Found>, Status>>;
+
+/// Where many reads stand during a call.
+#[derive(Debug, Default)]
+pub(crate) struct ManyRoom {
+    reads: Vec<value::Read>,
+    status: Vec<Status>,
+}
+
+impl Output for Many {
+    type Raw = value::Reads;
+    type Room = ManyRoom;
+
+    fn blank(room: &mut ManyRoom, args: &Args<'_>) -> value::Reads {
+        let n = args.keys.len();
+        room.reads = vec![blank_read((std::ptr::null_mut(), 0)); n];
+        room.status = vec![Status::MISS; n];
+        let (reads, status) = (room.reads.as_mut_ptr(), room.status.as_mut_ptr());
+        value::Reads { reads, status, n }
+    }
+
+    unsafe fn take(raw: *mut value::Reads) -> Result<Self, Garbage> {
+        // SAFETY: the caller says so.
+        let value::Reads { reads, status, n } = unsafe { raw.read() };
+        // SAFETY: the caller says so.
+        let statuses =
+            unsafe { borrow::array(status, n) }.map_err(|_| Garbage::Null("a status"))?;
+        // SAFETY: as above.
+        let reads = unsafe { borrow::array(reads, n) }.map_err(|_| Garbage::Null("a read"))?;
+        let each = statuses.iter().zip(reads).map(|(status, read)| match *status {
+            // SAFETY: as above, and each is read once.
+            Status::OK => match unsafe { Found::take((&raw const *read).cast_mut()) } {
+                Ok(found) => Ok(Some(found)),
+                Err(_) => Err(Status::BROKEN),
+            },
+            Status::MISS => Ok(None),
+            status => Err(status),
+        });
+        Ok(each.collect())
+    }
+}
+
+/// How many were removed.
+impl Output for u64 {
+    type Raw = Self;
+    type Room = ();
+
+    fn blank((): &mut (), _: &Args<'_>) -> Self {
+        0
+    }
+
+    unsafe fn take(raw: *mut Self) -> Result<Self, Garbage> {
+        // SAFETY: the caller says so.
+        Ok(unsafe { raw.read() })
+    }
+}
+
+impl Output for value::Lease {
+    type Raw = Self;
+    type Room = ();
+
+    const ALSO_ON_MISS: bool = true;
+
+    fn blank((): &mut (), _: &Args<'_>) -> Self {
+        Self { token: 0, remaining_us: NEVER }
+    }
+
+    unsafe fn take(raw: *mut Self) -> Result<Self, Garbage> {
+        // SAFETY: the caller says so.
+        Ok(unsafe { raw.read() })
+    }
+}
+
+/// A page of keys, still as bytes, and its cursor.
+#[derive(Debug)]
+pub(crate) struct Page {
+    pub(crate) keys: Bytes,
+    pub(crate) next: Bytes,
+}
+
+impl Output for Page {
+    type Raw = value::Page;
+    type Room = ();
+
+    fn blank((): &mut (), _: &Args<'_>) -> value::Page {
+        value::Page { keys: value::Bytes::EMPTY, next: value::Bytes::EMPTY }
+    }
+
+    unsafe fn take(raw: *mut value::Page) -> Result<Self, Garbage> {
+        // SAFETY: the caller says so.
+        let page = unsafe { raw.read() };
+        let (keys, next) =
+            (borrow::take(&page.keys, "a page"), borrow::take(&page.next, "a cursor"));
+        Ok(Self { keys: keys?, next: next? })
+    }
+}
+
+impl Output for larder_core::backend::Health {
+    type Raw = call::Health;
+    type Room = ();
+
+    fn blank((): &mut (), _: &Args<'_>) -> call::Health {
+        call::Health {
+            struct_size: size_of::<call::Health>() as u32,
+            flags: 0,
+            entries: 0,
+            bytes: 0,
+            corrupt: 0,
+            degraded: value::Bytes::EMPTY,
+        }
+    }
+
+    unsafe fn take(raw: *mut call::Health) -> Result<Self, Garbage> {
+        // SAFETY: the caller says so.
+        let raw = unsafe { read_extensible(raw.cast_const()) };
+        let raw = raw.map_err(|_| Garbage::Null("the health"))?;
+        let degraded = crate::host::short(&raw.degraded, "a reason");
+        let mut health = Self::default();
+        health.entries = (raw.flags & health::ENTRIES != 0).then_some(raw.entries);
+        health.bytes = (raw.flags & health::BYTES != 0).then_some(raw.bytes);
+        health.corrupt = raw.corrupt;
+        health.degraded = (!degraded.is_empty()).then_some(degraded);
+        Ok(health)
+    }
+}

@@ -1,0 +1,7 @@
+//! Adapters over tables of C and of this process.
+
+#[cfg(not(miri))]
+mod c;
+mod foreign_policy;
+mod protocol;
+mod toy;

@@ -1,0 +1,64 @@
+//! What can be found out from the bytes of a library, before any of its code runs.
+
+use larder_abi::Stamp;
+use larder_core::library::{Fault, LibraryRequest, Trust};
+use sha2::{Digest as _, Sha256};
+
+use crate::refusal::{Answer, hex, refused};
+
+mod format;
+mod stamp;
+mod symbols;
+
+pub(crate) use self::stamp::target_of;
+
+/// A library whose bytes passed all checks.
+#[derive(Debug)]
+pub(crate) struct Checked {
+    /// The SHA-256 of the bytes.
+    pub(crate) sha256: String,
+    /// Its stamp.
+    pub(crate) stamp: Stamp,
+}
+
+/// Goes through all checks of the bytes.
+pub(crate) fn bytes(request: &LibraryRequest, bytes: &[u8]) -> Answer<Checked> {
+    let sha256 = hex(&Sha256::digest(bytes));
+    is_pinned(request, &sha256)?;
+    format::is_library(request, bytes)?;
+    let (offset, stamp) = stamp::find(request, bytes)?;
+    stamp::is_compatible(request, &stamp)?;
+    symbols::are_exported(request, bytes, offset)?;
+    is_trusted(request, &sha256)?;
+    Ok(Checked { sha256, stamp })
+}
+
+fn is_pinned(request: &LibraryRequest, found: &str) -> Answer {
+    let LibraryRequest { name, path, trust: Trust::Pin(pin), .. } = request else {
+        return Ok(());
+    };
+    if found.eq_ignore_ascii_case(pin.trim()) {
+        return Ok(());
+    }
+    let what = "does not match its sha256 pin; it was not loaded";
+    Err(refused(Fault::Pin, name, path, what, "pinned")
+        .note(format!("its SHA-256 is {found}"))
+        .help("if the new file is wanted, write its hash here; if not, somebody replaced it")
+        .sha256(found)
+        .into())
+}
+
+fn is_trusted(request: &LibraryRequest, found: &str) -> Answer {
+    if request.trust != Trust::Undecided {
+        return Ok(());
+    }
+    let LibraryRequest { name, path, .. } = request;
+    let what = "is not pinned; it was not loaded";
+    Err(refused(Fault::NotPinned, name, path, what, "nothing says which bytes these must be")
+        .help(format!(
+            "pin it: `sha256 = \"{found}\"`; or say `trust = \"path\"` if everybody who can write \
+             there may run code in this process"
+        ))
+        .sha256(found)
+        .into())
+}

@@ -1,0 +1,96 @@
+//! For tests: libraries that are compiled here, and tables that stand in this process.
+
+use std::path::{Path, PathBuf};
+use std::process::Command;
+use std::sync::Arc;
+
+use larder_abi::table::{BackendVt, PolicyVt};
+use larder_core::library::{LibraryRequest, Trust};
+use larder_core::plugin::Factory;
+use larder_core::{Backend, BuildContext, PolicyFactory, Result};
+use serde_json::{Value, json};
+
+use crate::adapt::descriptor;
+use crate::library::{Component, Table};
+use crate::loader::Loader;
+
+/// The root of the repository.
+fn root() -> PathBuf {
+    Path::new(env!("CARGO_MANIFEST_DIR")).join("../..")
+}
+
+/// The only component of a plugin in C, compiled and loaded like any other.
+///
+/// # Panics
+///
+/// When the compiler does, or the loader.
+pub(crate) fn compiled(name: &str, source: &str) -> &'static Component {
+    let dir = tempfile::tempdir().expect("a directory can be made");
+    let dir = dir.path().canonicalize().expect("it was just made");
+    let library = dir.join("plugin.so");
+    let mut cc = Command::new("cc");
+    cc.args(["-std=c11", "-O2", "-g", "-fPIC", "-shared", "-fvisibility=hidden"]);
+    cc.args(["-Wall", "-Wextra", "-Wpedantic", "-Wconversion", "-Werror", "-I"]);
+    cc.arg(root().join("framework/abi/include")).arg("-o").arg(&library);
+    let built = cc.arg(root().join(source)).arg("-lpthread").status().expect("`cc` can be run");
+    assert!(built.success(), "{source} does not compile");
+    let request = LibraryRequest::new(name, library).trust(Trust::Path);
+    let library = Loader::new().open(&request).unwrap_or_else(|refusal| panic!("{refusal}"));
+    library.components.first().expect("it has a component")
+}
+
+/// A component of a table in this process.
+pub(crate) fn backend_of(table: BackendVt, caps: u64) -> &'static Component {
+    Box::leak(Box::new(Component {
+        name: "tested.backend",
+        summary: "for a test",
+        plugin: "tested",
+        caps,
+        table: Table::Backend(table),
+        schema: json!({"type": "object"}),
+        validate: None,
+    }))
+}
+
+/// The same for a policy.
+pub(crate) fn policy_of(table: PolicyVt) -> &'static Component {
+    let table = Table::Policy(table);
+    let Component { name, summary, plugin, caps, schema, validate, .. } =
+        backend_of(EMPTY_BACKEND, 0);
+    let (name, summary, plugin, caps, validate) = (*name, *summary, *plugin, *caps, *validate);
+    Box::leak(Box::new(Component {
+        name,
+        summary,
+        plugin,
+        caps,
+        table,
+        schema: schema.clone(),
+        validate,
+    }))
+}
+
+/// Builds the backend of a component as the framework does.
+pub(crate) async fn build(
+    component: &'static Component,
+    options: Value,
+    context: &BuildContext,
+) -> Result<Arc<dyn Backend>> {
+    let descriptor = descriptor(component, "1.0.0").expect("backends are used");
+    let Factory::Backend(factory) = descriptor.factory else { panic!("it is a backend") };
+    factory.build(options, context).await
+}
+
+/// The factory of a policy as the framework has it.
+pub(crate) fn policies(component: &'static Component) -> Arc<dyn PolicyFactory> {
+    let descriptor = descriptor(component, "1.0.0").expect("policies are used");
+    let Factory::Policy(factory) = descriptor.factory else { panic!("it is a policy") };
+    factory.build(json!({})).expect("it has no options")
+}
+
+/// A table without functions.
+pub(crate) const EMPTY_BACKEND: BackendVt = {
+    // SAFETY: integers and `Option`s of function pointers may all be zero.
+    let mut empty: BackendVt = unsafe { std::mem::zeroed() };
+    empty.struct_size = size_of::<BackendVt>() as u32;
+    empty
+};
