@@ -184,11 +184,12 @@ impl History {
     ) {
         let undone = Undone { by: change.node, event: self.tick(), at: self.now };
         for value in self.values.iter_mut().filter(|value| matches(value)) {
-            let is_fenced =
-                value.source == Source::Load && (value.node == change.node || self.has_leases);
-            let is_before = match is_fenced {
-                true => value.began < change.began,
-                false => value.ended.is_some_and(|ended| ended < change.began),
+            let is_own = value.node == change.node;
+            let is_before = match value.source {
+                // Without leases it may be stored at any time after.
+                Source::Load if !is_own && !self.has_leases => false,
+                Source::Load => value.began < change.began,
+                Source::Set => value.ended.is_some_and(|ended| ended < change.began),
             };
             if is_before {
                 value.undone.get_or_insert(undone);
