@@ -20,7 +20,8 @@ pub(crate) mod lanes;
 pub(crate) mod link;
 mod stream;
 
-use greeting::{Expect, Facts};
+use greeting::Expect;
+pub use greeting::Facts;
 
 /// How much longer commands may take that wait at the server on purpose.
 const BLOCKING: Duration = Duration::from_secs(30);

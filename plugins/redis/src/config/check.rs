@@ -7,6 +7,9 @@ use larder_core::{KeyPath, Problem, Problems};
 use super::url::{Parsed, ServerUrl};
 use super::{Address, RedisClusterConfig, RedisConnectionConfig, TlsOptions};
 
+/// No limit is longer.
+pub(super) const LONGEST: Duration = Duration::from_secs(24 * 3600);
+
 /// Everything that is wrong with the options of a `redis` connection.
 pub(super) fn redis(config: &RedisConnectionConfig, at: &KeyPath) -> Result<(), Problems> {
     let mut problems = Problems::new();
@@ -186,6 +189,9 @@ fn limits(
     for (option, limit) in [("connect_timeout", connect_timeout), ("timeout", timeout)] {
         if limit.is_zero() {
             let problem = Problem::new(at.join(option), "nothing is done in no time");
+            problems.push(problem.help("write a duration such as `500ms`"));
+        } else if limit > LONGEST {
+            let problem = Problem::new(at.join(option), "nobody waits for longer than a day");
             problems.push(problem.help("write a duration such as `500ms`"));
         }
     }

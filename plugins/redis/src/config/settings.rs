@@ -7,6 +7,7 @@ use std::time::Duration;
 
 use larder_core::{BuildContext, CacheError, Clock, ErrorKind, Result, Secret};
 
+use super::check::LONGEST;
 use super::url::{Parsed, ServerUrl};
 use super::{Address, RedisClusterConfig, RedisConnectionConfig, TlsOptions};
 
@@ -134,8 +135,8 @@ impl Settings {
             },
             db: config.db.or(db).unwrap_or(0),
             pool_size: usize::from(config.pool_size).max(1),
-            connect_timeout: config.connect_timeout.0,
-            timeout: config.timeout.0,
+            connect_timeout: config.connect_timeout.0.min(LONGEST),
+            timeout: config.timeout.0.min(LONGEST),
             tls: is_tls.then(|| config.tls.unwrap_or_default()),
             clock: Arc::clone(&context.clock),
         })
@@ -159,8 +160,8 @@ impl Settings {
             },
             db: 0,
             pool_size: usize::from(config.pool_size).max(1),
-            connect_timeout: config.connect_timeout.0,
-            timeout: config.timeout.0,
+            connect_timeout: config.connect_timeout.0.min(LONGEST),
+            timeout: config.timeout.0.min(LONGEST),
             tls: is_tls.then(|| config.tls.unwrap_or_default()),
             clock: Arc::clone(&context.clock),
         })

@@ -19,8 +19,9 @@ use super::stream::{Stream, Traffic};
 use crate::config::{Address, TlsOptions};
 use crate::error::Failure;
 
-/// How long nothing may arrive before the server is asked whether it is there.
-const IDLE: Duration = Duration::from_secs(1);
+/// How often it is looked whether anything has arrived. After two looks in a row that saw nothing
+/// the server is asked whether it is there.
+const LOOK: Duration = Duration::from_millis(500);
 
 /// How long it has for the answer.
 pub(crate) const PING_LIMIT: Duration = Duration::from_millis(500);
@@ -254,23 +255,26 @@ async fn watch(wire: Arc<Wire>, socket: AbortHandle, patience: Patience) {
         Patience::Answers | Patience::Blocking => PING_LIMIT,
         Patience::Uploads(limit) => limit.max(PING_LIMIT),
     };
-    let mut strikes = 0;
+    let (mut strikes, mut has_been_quiet) = (0, false);
     let mut seen = wire.traffic.received();
     while *wire.pulse.borrow() != Pulse::Dead {
         if strikes == 0 {
             // Whether it is the time or a caller that waited in vain makes no difference.
-            timeout(IDLE, wire.nudge.notified()).await.ok();
+            timeout(LOOK, wire.nudge.notified()).await.ok();
         }
         let now = wire.traffic.received();
         let is_waiting_on_purpose = patience == Patience::Blocking && wire.waiting() > 0;
         if now != seen || is_waiting_on_purpose {
-            (seen, strikes) = (now, 0);
+            (seen, strikes, has_been_quiet) = (now, 0, false);
             wire.feel(Pulse::Alive);
+            continue;
+        }
+        if !std::mem::replace(&mut has_been_quiet, true) {
             continue;
         }
         let has_answered = matches!(timeout(limit, wire.ping()).await, Ok(Ok(())));
         if has_answered || wire.traffic.received() != seen {
-            (seen, strikes) = (wire.traffic.received(), 0);
+            (seen, strikes, has_been_quiet) = (wire.traffic.received(), 0, false);
             wire.feel(Pulse::Alive);
             continue;
         }

@@ -96,6 +96,11 @@ fn what_is_wrong_with_a_server_is_named_with_its_option() {
             "main.timeout",
             "nothing is done in no time",
         ),
+        (
+            json!({ "url": "redis://a", "connect_timeout": "1000000000w" }),
+            "main.connect_timeout",
+            "nobody waits for longer than a day",
+        ),
     ] {
         let found = problems::<RedisConnectionConfig>(options.clone());
         assert_eq!(one(&found), (path, message), "{options}");
