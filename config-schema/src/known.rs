@@ -36,6 +36,7 @@ impl Known {
 }
 
 const POLICIES: &str = "larder-policies";
+const REDIS: &str = "larder-redis";
 const SERIALIZERS: &str = "larder-serializers";
 
 /// Sorted by slot, released before planned, then by kind.
@@ -44,8 +45,8 @@ const KNOWN: &[Known] = &[
     Known::released(Slot::Backend, "foyer", "larder-foyer").with_feature(),
     Known::released(Slot::Backend, "memory", "larder-memory"),
     Known::released(Slot::Backend, "redb", "larder-redb").with_feature(),
+    Known::released(Slot::Backend, "redis", REDIS).of_feature("redis"),
     Known::planned(Slot::Backend, "memcached", "larder-memcached"),
-    Known::planned(Slot::Backend, "redis", "larder-redis"),
     Known::released(Slot::Policy, "2q", POLICIES),
     Known::released(Slot::Policy, "arc", POLICIES),
     Known::released(Slot::Policy, "auto", POLICIES),
@@ -77,12 +78,12 @@ const KNOWN: &[Known] = &[
     Known::released(Slot::Wrapper, "xchacha20-poly1305", SERIALIZERS).of_feature("encrypt"),
     Known::released(Slot::Wrapper, "zlib", SERIALIZERS).with_feature(),
     Known::released(Slot::Wrapper, "zstd", SERIALIZERS).with_feature(),
-    Known::planned(Slot::Invalidator, "redis-pubsub", "larder-redis"),
-    Known::planned(Slot::Invalidator, "redis-stream", "larder-redis"),
-    Known::planned(Slot::Replicator, "redis-stream", "larder-redis"),
+    Known::planned(Slot::Invalidator, "redis-pubsub", REDIS),
+    Known::planned(Slot::Invalidator, "redis-stream", REDIS),
+    Known::planned(Slot::Replicator, "redis-stream", REDIS),
     Known::planned(Slot::Warmer, "key-list", "larder-warmers"),
-    Known::planned(Slot::Connection, "redis", "larder-redis"),
-    Known::planned(Slot::Connection, "redis-cluster", "larder-redis"),
+    Known::released(Slot::Connection, "redis", REDIS).of_feature("redis"),
+    Known::released(Slot::Connection, "redis-cluster", REDIS).of_feature("redis"),
 ];
 
 /// A plugin kind that Larder knows of and a program does not have.

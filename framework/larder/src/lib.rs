@@ -39,10 +39,12 @@
 //! | `pickle` | yes | the serializer of that name |
 //! | `postcard` | yes | the serializer of that name |
 //! | `redb` | no | the backend `redb`: small durable caches in one file; needs Rust 1.90 |
+//! | `redis` | no | the backend `redis` and its connections |
 
 mod assemble;
 mod block;
 mod blocking;
+mod breaker;
 mod cache;
 mod codec;
 mod core;
@@ -58,6 +60,9 @@ mod namespace;
 mod open;
 mod options;
 mod persist;
+mod read_options;
+mod recovery;
+mod replay;
 mod rules;
 mod settings;
 mod snapshot;
@@ -73,7 +78,7 @@ pub use larder_config::render::ConfigError;
 pub use larder_core::{self as plugin};
 pub use larder_core::{
     ByteSize, CacheError, CacheKey, Clock, ErrorKind, Life, ManualClock, RefreshAhead, Registry,
-    Result, Share, SystemClock,
+    Result, Share, SystemClock, Tier,
 };
 pub use larder_store::{Estimates, PolicyEstimate, SizeEstimate};
 
@@ -86,6 +91,7 @@ pub use crate::manager::{CacheManager, CacheManagerBuilder, CacheSummary, TierHe
 pub use crate::namespace::{NamespaceStats, NamespacedCache};
 pub use crate::open::{CacheOptions, RemovalReason, Removed};
 pub use crate::options::LoadOptions;
+pub use crate::read_options::ReadOptions;
 pub use crate::settings::SetOptions;
 pub use crate::snapshot::{Exported, ImportMode, Imported, SnapshotFile};
 pub use crate::stats::{
@@ -106,6 +112,11 @@ pub fn registry() -> Registry {
     let registry = registry.with(larder_foyer::FOYER);
     #[cfg(feature = "redb")]
     let registry = registry.with(larder_redb::REDB);
+    #[cfg(feature = "redis")]
+    let registry = registry
+        .with(larder_redis::REDIS)
+        .with(larder_redis::REDIS_CONNECTION)
+        .with(larder_redis::REDIS_CLUSTER_CONNECTION);
     let policies = {
         use larder_policies::{
             ARC, AUTO, CLOCK, CLOCK_PRO, FIFO, GDSF, LFU, LIRS, LRU, RANDOM, S3_FIFO, SIEVE, SLRU,

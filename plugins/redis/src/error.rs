@@ -165,6 +165,16 @@ pub(crate) fn of_answer(error: &ServerError) -> CacheError {
             "commands for several slots of a cluster were sent together",
             "report this as a bug",
         ),
+        "ERR" if said.starts_with("unknown command") => (
+            ErrorKind::Unsupported,
+            "the server does not know a command",
+            "use Redis 7.0, Valkey 7.2 or later, and rename no commands",
+        ),
+        "ERR" if said.contains("string exceeds maximum") => (
+            ErrorKind::Capacity,
+            "the entry is too large for the server",
+            "raise `proto-max-bulk-len` at the server, or set `max_value_size` of the cache",
+        ),
         _ => (ErrorKind::Plugin, "the server refuses the command", "see what it says"),
     };
     CacheError::new(kind, message).with("answer", format_args!("{code} {said}")).hint(hint)

@@ -4,6 +4,13 @@
 //! |---|---|
 //! | [`config`] | the options of the connections, and their registration |
 //! | [`connection`] | [`RedisConnection`], which sends commands and says how the servers are |
+//! | [`backend`] | [`RedisBackend`], which keeps the entries of a cache |
+//! | `space` | the part of the servers that a cache has; every command under its generation |
+//! | `keys`, `scripts` | how things are named there, and what the server does in one step |
+//! | `batch`, `sizes` | many gets as one command, small ones apart from large ones |
+//! | `read`, `write`, `lease`, `scan` | the operations |
+//! | `sweep` | removing what a clear has left behind |
+//! | `health`, `unreadable`, `answer` | how the servers are; what was found that is no entry |
 //! | `supervisor` | one server, and the task that keeps a connection to it |
 //! | `topology` | where the servers are: fixed, named by Sentinels, or a cluster |
 //! | `tls` | encrypted connections |
@@ -12,17 +19,32 @@
 //! When *not* to use it: for a cache that one process has to itself. Memory is a thousand times
 //! nearer than the nearest server, and the backend `file` survives a restart as well.
 
+mod answer;
+pub mod backend;
+mod batch;
 pub mod config;
 pub mod connection;
 mod error;
+mod health;
+mod keys;
+mod lease;
+mod read;
+mod scan;
+mod scripts;
+mod sizes;
+mod space;
 mod supervisor;
+mod sweep;
 #[cfg(feature = "tls")]
 mod tls;
 #[cfg(not(feature = "tls"))]
 #[path = "tls_disabled.rs"]
 mod tls;
 mod topology;
+mod unreadable;
+mod write;
 
+pub use backend::{REDIS, RedisBackend, RedisConfig};
 pub use config::{REDIS_CLUSTER_CONNECTION, REDIS_CONNECTION};
 pub use config::{RedisClusterConfig, RedisConnectionConfig};
 pub use connection::RedisConnection;

@@ -1,5 +1,5 @@
 //! `larder-bench [peers [--case NAME] [--threads N,…]] [overhead] [config]
-//! [file [--entries N] [--dir DIR]] [--json]`: Larder next to its peers, as ratios; see
+//! [file [--entries N] [--dir DIR]] [redis] [--json]`: Larder next to its peers, as ratios; see
 //! `docs/benchmarks.md`.
 
 use std::error::Error;
@@ -16,6 +16,7 @@ mod harness;
 mod keys;
 mod overhead;
 mod peers;
+mod redis;
 mod report;
 mod tables;
 mod texts;
@@ -30,6 +31,7 @@ struct Request {
     file: Option<file::Options>,
     overhead: bool,
     peers: Vec<Case>,
+    redis: bool,
     threads: Threads,
     format: Format,
 }
@@ -44,7 +46,7 @@ fn main() -> Result<ExitCode, Failure> {
         let cases = Case::ALL.map(Case::name).join(", ");
         eprintln!(
             "usage: larder-bench [peers [--case NAME] [--threads N,…]] [overhead] [config] \
-             [file [--entries N] [--dir DIR]] [--json]"
+             [file [--entries N] [--dir DIR]] [redis] [--json]"
         );
         eprintln!("cases of `peers`: {cases}");
         eprintln!("`--threads` is for the cases cloudflare, hit and scale");
@@ -63,13 +65,17 @@ fn main() -> Result<ExitCode, Failure> {
     if let Some(options) = request.file {
         file::run(&mut report, &options)?;
     }
+    if request.redis {
+        redis::run(&mut report)?;
+    }
     Ok(ExitCode::SUCCESS)
 }
 
-/// Reads the arguments; without a subject all of them run but `file`, which fills the disk. `None`
-/// for what is not known, and for what belongs to a subject that is not named.
+/// Reads the arguments; without a subject all of them run but `file`, which fills the disk, and
+/// `redis`, which needs a server. `None` for what is not known, and for what belongs to a subject
+/// that is not named.
 fn parse(mut arguments: impl Iterator<Item = String>) -> Option<Request> {
-    let (mut config, mut overhead, mut peers) = (false, false, false);
+    let (mut config, mut overhead, mut peers, mut redis) = (false, false, false, false);
     let (mut file, mut file_options) = (false, file::Options::default());
     let mut cases = Vec::new();
     let mut threads = Threads::default();
@@ -80,6 +86,7 @@ fn parse(mut arguments: impl Iterator<Item = String>) -> Option<Request> {
             "file" => file = true,
             "overhead" => overhead = true,
             "peers" => peers = true,
+            "redis" => redis = true,
             "--case" => cases.push(Case::named(&arguments.next()?)?),
             "--threads" => threads = Threads(Some(counts(&arguments.next()?)?)),
             "--entries" => file_options.entries = arguments.next()?.parse().ok()?,
@@ -94,14 +101,14 @@ fn parse(mut arguments: impl Iterator<Item = String>) -> Option<Request> {
     if !file && file_options != file::Options::default() {
         return None;
     }
-    if !config && !file && !overhead && !peers {
+    if !config && !file && !overhead && !peers && !redis {
         (config, overhead, peers) = (true, true, true);
     }
     if peers && cases.is_empty() {
         cases = Case::ALL.to_vec();
     }
     let file = file.then_some(file_options);
-    Some(Request { config, file, overhead, peers: cases, threads, format })
+    Some(Request { config, file, overhead, peers: cases, redis, threads, format })
 }
 
 /// Reads numbers with commas in between; none of them may be zero.
@@ -140,6 +147,14 @@ mod tests {
         let options = file::Options { entries: 10, dir: Some("/var/cache".into()) };
         assert_eq!(request.file, Some(options));
         assert!(!request.config && !request.overhead && request.peers.is_empty());
+    }
+
+    #[test]
+    fn redis_is_measured_only_when_it_is_named() {
+        assert!(!parsed("").unwrap().redis);
+        let request = parsed("redis").unwrap();
+        assert!(request.redis && !request.config && !request.overhead);
+        assert!(request.peers.is_empty() && request.file.is_none());
     }
 
     #[test]

@@ -6,6 +6,8 @@ use larder_core::Result;
 use serde::Serialize;
 
 use super::CacheManager;
+use crate::breaker::Phase;
+use crate::tier::Lane;
 
 /// What one tier that keeps bytes says about itself.
 #[derive(Clone, Debug, PartialEq, Serialize)]
@@ -25,6 +27,11 @@ pub struct TierHealth {
     pub degraded: Option<String>,
     /// What the backend counts besides, by name, since it was built.
     pub counts: BTreeMap<String, u64>,
+    /// `closed` while the tier is used, `open` while it is left alone, `half_open` while one call
+    /// finds out whether it answers again; `off` without a breaker.
+    pub breaker: String,
+    /// Invalidations that could not be delivered yet.
+    pub pending: u64,
 }
 
 fn named(counts: BTreeMap<&'static str, u64>) -> BTreeMap<String, u64> {
@@ -48,7 +55,7 @@ impl CacheManager {
         let cache = self.named(name)?;
         let mut tiers = Vec::new();
         for tier in &cache.assembled.engine.tiers {
-            let health = tier.bounded("health", tier.backend.health()).await?;
+            let health = tier.call(Lane::Direct, "health", tier.backend.health()).await?;
             tiers.push(TierHealth {
                 tier: tier.tier.to_string(),
                 backend: tier.kind.clone(),
@@ -57,6 +64,8 @@ impl CacheManager {
                 corrupt: health.corrupt,
                 degraded: health.degraded,
                 counts: named(health.counts),
+                breaker: tier.phase().map_or("off", Phase::as_str).to_owned(),
+                pending: tier.recovery.len(),
             });
         }
         Ok(tiers)

@@ -75,9 +75,25 @@ fn show_tier(tier: &TierStats, f: &mut fmt::Formatter<'_>) -> fmt::Result {
     let name = format!("{} {}", tier.tier, tier.backend);
     write!(f, "  {name:<11} {} hits, {} misses", tier.hits, tier.misses)?;
     if tier.failures + tier.undecodable > 0 {
-        write!(f, ", {} failures, {} undecodable", tier.failures, tier.undecodable)?;
+        let (failures, late) = (tier.failures, tier.timeouts);
+        write!(f, ", {failures} failures ({late} timed out), {} undecodable", tier.undecodable)?;
     }
-    writeln!(f)
+    writeln!(f)?;
+    let (breaker, opened) = (&tier.breaker, tier.breaker_opened);
+    if tier.skipped > 0 || breaker == "open" {
+        let skipped = tier.skipped;
+        writeln!(
+            f,
+            "              breaker {breaker}: opened {opened} times, {skipped} calls skipped"
+        )?;
+    }
+    if tier.pending + tier.recovered + tier.lost > 0 {
+        let (waiting, since) = (tier.pending, seconds(tier.pending_seconds));
+        let (recovered, lost) = (tier.recovered, tier.lost);
+        write!(f, "              invalidations {waiting} pending (for {since})")?;
+        writeln!(f, ", {recovered} delivered late, {lost} lost")?;
+    }
+    Ok(())
 }
 
 /// What other policies and capacities would answer, two lines.
@@ -125,7 +141,18 @@ mod tests {
             late_loads: 3,
             late_failures: 1,
         };
-        let l2 = TierStats { failures: 7, undecodable: 1, ..tier("l2", "redis") };
+        let l2 = TierStats {
+            failures: 7,
+            timeouts: 2,
+            undecodable: 1,
+            skipped: 9,
+            breaker: "open".to_owned(),
+            breaker_opened: 3,
+            pending: 4,
+            pending_seconds: 0.25,
+            recovered: 5,
+            ..tier("l2", "redis")
+        };
         let troubled = StatsSnapshot {
             name: "users".to_owned(),
             hits: 3,
@@ -150,7 +177,9 @@ mod tests {
              \x20 refreshed   5 ahead (1 failed)\n\
              \x20 too late    3 loads (1 failed), 2 defaults served\n\
              \x20 l1 memory   0 hits, 0 misses\n\
-             \x20 l2 redis    0 hits, 0 misses, 7 failures, 1 undecodable\n"
+             \x20 l2 redis    0 hits, 0 misses, 7 failures (2 timed out), 1 undecodable\n\
+             \x20             breaker open: opened 3 times, 9 calls skipped\n\
+             \x20             invalidations 4 pending (for 250ms), 5 delivered late, 0 lost\n"
         );
     }
 

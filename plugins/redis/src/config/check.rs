@@ -107,7 +107,10 @@ fn sentinels(
         let Some(sentinel) = parsed(sentinel, &at, problems) else {
             continue;
         };
-        if matches!(sentinel.addresses[0], Address::Unix(_)) || sentinel.db.is_some() {
+        if sentinel.username.is_some() || sentinel.password.is_some() {
+            let problem = Problem::new(at, "the login of the Sentinels stands elsewhere");
+            problems.push(problem.help("write `sentinel_username` and `sentinel_password`"));
+        } else if matches!(sentinel.addresses[0], Address::Unix(_)) || sentinel.db.is_some() {
             let problem = Problem::new(at, "a Sentinel is a host and a port");
             problems.push(problem.help("write `host:26379`"));
         }

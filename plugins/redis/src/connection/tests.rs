@@ -27,7 +27,7 @@ const PATIENCE: Duration = Duration::from_secs(20);
 /// A `redis` connection with these options. Events are heard under its name.
 async fn redis(name: &str, options: serde_json::Value) -> RedisConnection {
     listen();
-    let config: RedisConnectionConfig = serde_json::from_value(options).unwrap();
+    let config: RedisConnectionConfig = serde_json::from_value(patient(options)).unwrap();
     let path = KeyPath::from_segments(["connections", name]);
     config.validate(&path).unwrap();
     config.build(&BuildContext::new("test").path(path)).await.unwrap()
@@ -36,10 +36,20 @@ async fn redis(name: &str, options: serde_json::Value) -> RedisConnection {
 /// A `redis-cluster` connection with these options.
 async fn cluster(name: &str, options: serde_json::Value) -> RedisConnection {
     listen();
-    let config: RedisClusterConfig = serde_json::from_value(options).unwrap();
+    let config: RedisClusterConfig = serde_json::from_value(patient(options)).unwrap();
     let path = KeyPath::from_segments(["connections", name]);
     config.validate(&path).unwrap();
     config.build(&BuildContext::new("test").path(path)).await.unwrap()
+}
+
+/// Limits that a busy machine keeps, where a test sets none.
+fn patient(mut options: serde_json::Value) -> serde_json::Value {
+    for limit in ["connect_timeout", "timeout"] {
+        if options.get(limit).is_none() {
+            options[limit] = "10s".into();
+        }
+    }
+    options
 }
 
 async fn get(connection: &RedisConnection, key: &str) -> Result<Value> {

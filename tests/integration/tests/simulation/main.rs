@@ -41,7 +41,7 @@ fn layout(tiers: &str, nodes: usize, stale: u64) -> Layout {
     let in_flight = 4_000;
     let (coherence, outage) = (1_000 + stale + in_flight, 5_000 + stale + in_flight);
     let bounds = Bounds { coherence, outage, stale, in_flight };
-    let promises = Promises { leases: false, recovery: false };
+    let promises = Promises { leases: false, recovery: true };
     Layout { config, nodes, bounds, promises, has_faults: true, sabotage: Sabotage::None }
 }
 

@@ -312,8 +312,9 @@ fn check(world: &World, question: Question, value: u64) {
 
 /// Whether no tier is left alone, or has yet to hear of a change.
 fn is_in_order(cache: &Cache<String, u64>) -> bool {
-    let _ = cache;
-    true
+    let tiers = cache.stats().snapshot().tiers;
+    let is_used = |breaker: &str| ["closed", "off"].contains(&breaker);
+    tiers.iter().all(|tier| tier.pending == 0 && is_used(&tier.breaker))
 }
 
 /// A change that runs.
@@ -332,8 +333,8 @@ impl<'a> Running<'a> {
         Self { world, cache, change: world.history().begin_change(node), quiet }
     }
 
-    /// The change succeeded. While a link is not up that counts only if the cache promises to make
-    /// up for it.
+    /// The change succeeded. While a link is not up, or the shared tier has yet to be told of a
+    /// change, that counts only if the cache promises to make up for it.
     fn acknowledge(&self, matches: impl Fn(&Value) -> bool) {
         let was_quiet = self.quiet.is_some()
             && self.quiet == self.world.network.quiet()

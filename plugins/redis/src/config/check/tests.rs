@@ -56,6 +56,11 @@ fn what_is_wrong_with_a_server_is_named_with_its_option() {
             "a Sentinel is a host and a port",
         ),
         (
+            json!({ "sentinels": ["redis://:x@a"], "master": "m" }),
+            "main.sentinels.0",
+            "the login of the Sentinels stands elsewhere",
+        ),
+        (
             json!({ "url": "redis+sentinel://a" }),
             "main",
             "the Sentinels are not told which primary to look for",

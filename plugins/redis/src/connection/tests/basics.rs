@@ -104,7 +104,7 @@ async fn a_large_value_does_not_hold_up_small_ones() {
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn commands_that_wait_hold_nobody_up_and_are_not_cut_short() {
     let server = Redis::start();
-    let options = json!({ "url": server.url(), "timeout": "1s" });
+    let options = json!({ "url": server.url(), "timeout": "2s" });
     let connection = redis("waiting", options).await;
     let mut commands = redis::pipe();
     commands.cmd("BLPOP").arg("list").arg(10);

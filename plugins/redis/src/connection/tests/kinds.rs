@@ -59,6 +59,16 @@ async fn a_server_that_becomes_a_replica_is_not_used_until_it_takes_writes() {
     assert_eq!(set(&connection, "k", "v").await.unwrap(), Value::Okay);
 }
 
+#[tokio::test]
+async fn a_replica_is_told_from_a_primary_without_the_right_to_ask() {
+    let other = Redis::start();
+    let user = "app on >secret ~* -@all +get";
+    let replica = Redis::start_with(&RedisOptions::new().user(user).replica_of(other.port()));
+    let options = json!({ "url": replica.url(), "username": "app", "password": "secret" });
+    let refused = refusal(&redis("few-rights-replica", options).await).await;
+    assert!(refused.contains("the server is a replica of another server"), "{refused}");
+}
+
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_server_that_loads_its_data_is_not_waited_for_and_is_used_when_it_is_done() {
     let server = Redis::start();

@@ -1,6 +1,6 @@
 //! A primary that changes, and Sentinels that know.
 
-use larder_servers::{Redis, Sentinels, SentinelsOptions};
+use larder_servers::{Redis, RedisOptions, Sentinels, SentinelsOptions};
 use serde_json::json;
 
 use super::*;
@@ -39,6 +39,28 @@ async fn a_fail_over_is_followed_and_no_refusal_reaches_a_caller() {
     group.kill_primary();
     until_written(&connection, "fourth").await;
     assert_eq!(group.primary().cli(&["GET", "k"]).text(), "fourth");
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn sentinels_and_servers_have_logins_of_their_own() {
+    let server = RedisOptions::new().user("app on >secret ~* +@all");
+    let group = Sentinels::start_with(&SentinelsOptions::new().replicas(1).server(server));
+    let rules = ["ACL", "SETUSER", "watcher", "on", ">hunter2", "+@all"];
+    group.sentinels()[0].cli(&rules);
+    let mut options = options(&group);
+    options["sentinels"].as_array_mut().unwrap().truncate(1);
+    options["username"] = json!("app");
+    options["password"] = json!("secret");
+    options["sentinel_username"] = json!("watcher");
+    options["sentinel_password"] = json!("hunter2");
+    let connection = redis("two-logins", options.clone()).await;
+    until_written(&connection, "v").await;
+    options["sentinel_password"] = json!("hunter3");
+    let connection = redis("wrong-login", options).await;
+    let refused = get(&connection, "k").await.unwrap_err();
+    assert_eq!(refused.message(), "the server refuses the user or the password");
+    let sentinel = format!("127.0.0.1:{}", group.ports()[0]);
+    assert_eq!(refused.context("server"), Some(&*sentinel));
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]

@@ -1,6 +1,6 @@
 //! Encrypted connections: who trusts whom, and what is said when they do not.
 
-use larder_servers::{Certificates, Identity, Redis, RedisOptions};
+use larder_servers::{Certificates, Cluster, ClusterOptions, Identity, Redis, RedisOptions};
 use serde_json::{Value as Json, json};
 
 use super::*;
@@ -72,7 +72,9 @@ async fn encrypted_and_plain_are_not_mixed_up() {
     let server = server(&certificates, Identity::Server);
     let tls = json!({ "ca": certificates.path("ca.pem") });
     let plain_port = format!("rediss://localhost:{}", server.port());
-    let refused = refusal("to-plain", plain_port, tls).await;
+    let options = json!({ "url": plain_port, "tls": tls, "connect_timeout": "1s" });
+    let connection = redis("to-plain", options).await;
+    let refused = get(&connection, "k").await.unwrap_err().to_string();
     assert!(refused.contains("a server without TLS says nothing"), "{refused}");
 
     let plain = json!({ "url": format!("redis://localhost:{}", server.tls_port()) });
@@ -101,4 +103,24 @@ async fn files_that_cannot_be_used_are_named() {
     });
     let missing = refusal("no-key", server.tls_url(), no_key).await;
     assert!(missing.contains("the private key in"), "{missing}");
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn the_nodes_of_a_cluster_are_encrypted_as_well() {
+    let certificates = Certificates::generate();
+    let file = |name| certificates.path(name).display().to_string();
+    let node = RedisOptions::new()
+        .tls(&certificates, Identity::Server)
+        .line("tls-cluster yes")
+        .line(format!("tls-client-cert-file {}", file("client.pem")))
+        .line(format!("tls-client-key-file {}", file("client.key")));
+    let nodes = Cluster::start_with(&ClusterOptions::new(2).node(node));
+    let seed = format!("rediss://127.0.0.1:{}", nodes.nodes()[0].tls_port());
+    let tls = json!({ "ca": certificates.path("ca.pem") });
+    let connection = cluster("tls-cluster", json!({ "nodes": [seed], "tls": tls })).await;
+    for index in 0..20 {
+        let key = format!("k{index}");
+        assert_eq!(set(&connection, &key, "v").await.unwrap(), Value::Okay);
+    }
+    assert_eq!(connection.health().servers, (2, 2));
 }

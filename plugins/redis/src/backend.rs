@@ -1,0 +1,216 @@
+//! [`RedisBackend`], entries on a Redis or Valkey server, or in a cluster.
+
+use std::fmt;
+use std::sync::Arc;
+use std::sync::atomic::Ordering;
+use std::time::Duration;
+
+use larder_core::backend::{Backend, Deadlines, Health, Lease, ScanPage, ScanRequest};
+use larder_core::{
+    BuildContext, Capabilities, Entry, EntryMeta, PluginConfig, Result, async_trait, key,
+};
+
+use crate::batch::Batcher;
+use crate::connection::{Lane, RedisConnection};
+use crate::read::Reads;
+use crate::sizes::Sizes;
+use crate::space::Space;
+use crate::sweep::Sweeper;
+
+mod config;
+
+pub use config::{REDIS, RedisConfig};
+
+/// How many flights of reads are under way at a time, for each lane.
+const FLIGHTS: usize = 2;
+
+/// How many keys are read in one command.
+const MOST_KEYS: usize = 128;
+
+/// Keeps entries on a server, or in a cluster, that other processes use as well.
+///
+/// Gets that come at the same time go to the server as one command. Where more than reading or
+/// writing has to be done in one step, the server runs a script.
+///
+/// # Behaviour
+///
+/// * A clear changes one number, and is seen by every get that begins after it. What was there is
+///   removed in the background.
+/// * A `set` or `delete` ends the lease of its key in the same step, so that who loaded meanwhile
+///   stores nothing.
+/// * What is damaged is removed. Values of other programs and of later versions of Larder are a
+///   miss and stay, until something is stored in their place.
+/// * A `set` for which the server has no room fails, and the old entry is gone.
+/// * Entries end by the clock of the reader or by that of the server, whichever comes first.
+pub struct RedisBackend {
+    space: Arc<Space>,
+    sizes: Arc<Sizes>,
+    small: Batcher<Reads>,
+    bulk: Batcher<Reads>,
+    sweeper: Sweeper,
+    /// Tells our leases from those of others.
+    holder: u64,
+}
+
+impl RedisBackend {
+    /// The backend of the cache that is being built. Asks no server.
+    ///
+    /// # Errors
+    ///
+    /// [`Config`](larder_core::ErrorKind::Config) when there is no connection of that name, or it
+    /// is of another kind.
+    pub fn new(config: &RedisConfig, context: &BuildContext) -> Result<Self> {
+        let connection = context.shared::<RedisConnection>(&config.connection)?;
+        let prefix = config.prefix.clone().unwrap_or_else(|| format!("{}:", context.cache));
+        let clock = Arc::clone(&context.clock);
+        let space = Arc::new(Space::new(connection, &context.cache, &prefix, clock));
+        let sizes = Arc::new(Sizes::default());
+        let reads = |lane| {
+            let (space, sizes) = (Arc::clone(&space), Arc::clone(&sizes));
+            Batcher::new(Reads { space, sizes, lane }, FLIGHTS)
+        };
+        let (small, bulk) = (reads(Lane::Small), reads(Lane::Bulk));
+        let holder = fastrand::u64(..);
+        Ok(Self { space, sizes, small, bulk, sweeper: Sweeper::default(), holder })
+    }
+
+    /// How many entries of before a clear this process has removed since its start.
+    #[must_use]
+    pub fn swept(&self) -> u64 {
+        self.space.swept.load(Ordering::Relaxed)
+    }
+}
+
+#[async_trait]
+impl Backend for RedisBackend {
+    fn capabilities(&self) -> Capabilities {
+        RedisConfig::CAPABILITIES
+    }
+
+    async fn start(&self) -> Result<()> {
+        self.sweeper.start(&self.space, self.holder);
+        Ok(())
+    }
+
+    async fn get(&self, key: &str) -> Result<Option<Entry>> {
+        key::check_text(key)?;
+        let found = match self.sizes.lane(key) {
+            Lane::Bulk => self.bulk.get(key).await,
+            _ => self.small.get(key).await,
+        }?;
+        if let Some(bytes) = &found {
+            self.sizes.note(key, bytes.len());
+        }
+        Ok(self.space.decode(key, found).await)
+    }
+
+    async fn set(&self, key: &str, entry: Entry) -> Result<()> {
+        key::check_text(key)?;
+        let packed = self.space.pack(&entry)?;
+        self.sizes.note(key, packed.len());
+        self.space.set(key, &packed).await
+    }
+
+    async fn delete(&self, key: &str) -> Result<bool> {
+        Ok(self.delete_many(&[key]).await? > 0)
+    }
+
+    async fn exists(&self, key: &str) -> Result<bool> {
+        Ok(self.meta(key).await?.is_some())
+    }
+
+    async fn clear(&self) -> Result<()> {
+        let before = self.space.generation().await?;
+        self.space.advance(Some(before)).await?;
+        self.space.has_garbage.notify_one();
+        Ok(())
+    }
+
+    async fn get_many(&self, keys: &[&str]) -> Result<Vec<Option<Entry>>> {
+        keys.iter().try_for_each(|key| key::check_text(key))?;
+        let mut entries = Vec::with_capacity(keys.len());
+        let (mut lane, most) = (Lane::Small, MOST_KEYS.min(self.sizes.most_keys()));
+        for keys in keys.chunks(most) {
+            if keys.iter().any(|key| self.sizes.lane(key) == Lane::Bulk) {
+                lane = Lane::Bulk;
+            }
+            for (key, found) in keys.iter().zip(self.space.fetch(lane, keys).await?) {
+                if let Some(bytes) = &found {
+                    self.sizes.note(key, bytes.len());
+                }
+                entries.push(self.space.decode(key, found).await);
+            }
+        }
+        Ok(entries)
+    }
+
+    async fn set_many(&self, entries: Vec<(String, Entry)>) -> Result<()> {
+        let mut packed = Vec::with_capacity(entries.len());
+        for (key, entry) in entries {
+            key::check_text(&key)?;
+            let entry = self.space.pack(&entry)?;
+            self.sizes.note(&key, entry.len());
+            packed.push((key, entry));
+        }
+        self.space.set_many(&packed).await
+    }
+
+    async fn delete_many(&self, keys: &[&str]) -> Result<u64> {
+        keys.iter().try_for_each(|key| key::check_text(key))?;
+        let deleted = self.space.delete(keys).await?;
+        Ok(deleted.into_iter().map(u64::from).sum())
+    }
+
+    async fn touch(&self, key: &str, deadlines: Deadlines) -> Result<bool> {
+        key::check_text(key)?;
+        self.space.touch(key, deadlines).await
+    }
+
+    async fn scan(&self, request: ScanRequest) -> Result<ScanPage> {
+        self.space.scan(&request).await
+    }
+
+    async fn put_if_newer(&self, key: &str, entry: Entry) -> Result<bool> {
+        key::check_text(key)?;
+        let packed = self.space.pack(&entry)?;
+        self.sizes.note(key, packed.len());
+        self.space.put_if_newer(key, &packed).await
+    }
+
+    async fn lease(&self, key: &str, duration: Duration) -> Result<Lease> {
+        key::check_text(key)?;
+        self.space.lease(key, duration, self.holder).await
+    }
+
+    async fn fill(&self, key: &str, entry: Entry, token: u64) -> Result<bool> {
+        key::check_text(key)?;
+        let packed = self.space.pack(&entry)?;
+        self.sizes.note(key, packed.len());
+        self.space.fill(key, &packed, token).await
+    }
+
+    async fn release(&self, key: &str, token: u64) -> Result<bool> {
+        key::check_text(key)?;
+        self.space.release(key, token).await
+    }
+
+    async fn meta(&self, key: &str) -> Result<Option<EntryMeta>> {
+        key::check_text(key)?;
+        self.space.meta(key).await
+    }
+
+    async fn health(&self) -> Result<Health> {
+        self.space.health().await
+    }
+
+    async fn close(&self) -> Result<()> {
+        self.sweeper.stop();
+        Ok(())
+    }
+}
+
+impl fmt::Debug for RedisBackend {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("RedisBackend").field("space", &self.space).finish_non_exhaustive()
+    }
+}
