@@ -4,6 +4,8 @@
 mod caches;
 mod configs;
 mod plugins;
+#[cfg(unix)]
+mod redis;
 mod simulate;
 mod snapshots;
 mod support;
