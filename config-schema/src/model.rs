@@ -91,6 +91,32 @@ pub struct TierSpec {
     pub policy: Option<PluginNode>,
     /// How values become bytes in this tier. Default: the cache's.
     pub serializer: Option<SerializerSpec>,
+    /// The longest wait for one call.
+    pub timeout: Duration,
+    /// The longest wait for a read while a stale value is at hand. Default: the same.
+    pub soft_timeout: Duration,
+    /// When the tier is left alone; `None` for never.
+    pub breaker: Option<BreakerSpec>,
+}
+
+/// When a tier that fails is left alone.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct BreakerSpec {
+    /// How many calls in a row have to fail; at least one.
+    pub failures: u32,
+    /// How long it is left alone at first.
+    pub open_for: Duration,
+    /// How long it is left alone at most; not shorter than at first.
+    pub max_open_for: Duration,
+}
+
+impl Default for BreakerSpec {
+    /// Five failures in a row, from one second to thirty.
+    fn default() -> Self {
+        let (open_for, max_open_for) = (Duration::from_secs(1), Duration::from_secs(30));
+        Self { failures: 5, open_for, max_open_for }
+    }
 }
 
 /// What keeps the entries of a tier.

@@ -39,7 +39,11 @@ pub fn reference(registry: &Registry) -> String {
     section(&mut page, "Sections of the file", root);
     for (title, path) in SECTIONS {
         let schema = path.iter().try_fold(root, |schema, key| crate::shape::child(schema, key));
-        if let Some(schema) = schema {
+        // What can be a table or a word is described as a table here.
+        let is_table = |branch: &&Value| branch.get("properties").is_some();
+        let branches = schema.and_then(|schema| schema.get("anyOf")).and_then(Value::as_array);
+        let branch = branches.and_then(|branches| branches.iter().find(is_table));
+        if let Some(schema) = branch.or(schema) {
             section(&mut page, title, schema);
         }
     }
@@ -83,6 +87,7 @@ pub fn reference(registry: &Registry) -> String {
 const SECTIONS: &[(&str, &[&str])] = &[
     ("Caches: `[caches.NAME]`, `[templates.NAME]`, `[defaults]`", &["caches", "NAME"]),
     ("Tiers: `l1`, `l2`, `l3`", &["caches", "NAME", "l1"]),
+    ("Breakers: `l1.breaker`", &["caches", "NAME", "l1", "breaker"]),
     ("Resilience: `resilience`", &["caches", "NAME", "resilience"]),
     ("Saving: `persist`", &["caches", "NAME", "persist"]),
     ("Invalidation: `invalidation`", &["caches", "NAME", "invalidation"]),

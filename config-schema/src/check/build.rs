@@ -9,10 +9,11 @@ use serde_json::{Map, Value as Json};
 use super::rules::overlaid;
 
 use crate::grammar::{
-    CacheSection, Picked, PickedSerializer, ResilienceSection, Root, TierSection, WrapSection,
+    BreakerNode, BreakerSection, CacheSection, Picked, PickedSerializer, ResilienceSection, Root,
+    TierSection, WrapSection,
 };
 use crate::model::{
-    CacheSpec, Config, PatternSpec, PersistSpec, PluginNode, ResilienceSpec, RuleSpec,
+    BreakerSpec, CacheSpec, Config, PatternSpec, PersistSpec, PluginNode, ResilienceSpec, RuleSpec,
     SerializerSpec, TierSource, TierSpec,
 };
 
@@ -24,6 +25,12 @@ const DEFAULT_STALE_RETRY: Duration = Duration::from_secs(30);
 
 /// From which size on values are compressed if nobody says.
 const DEFAULT_COMPRESS_MIN: u64 = 1024;
+
+/// How long one call of a tier is waited for if nobody says.
+const DEFAULT_TIMEOUT: Duration = Duration::from_secs(1);
+
+/// A shorter limit would be over before any call began.
+const LEAST_TIMEOUT: Duration = Duration::from_millis(1);
 
 /// Decodes checked options. JSON objects are sorted, so the order of patterns comes beside.
 pub(super) fn config(json: Json, patterns: &[String]) -> Result<Config, serde_json::Error> {
@@ -139,14 +146,33 @@ fn tier(tier: Tier, path: KeyPath, section: TierSection) -> Option<TierSpec> {
         (None, None) => return None,
     };
     let policy = section.policy;
+    let timeout = section.timeout.map_or(DEFAULT_TIMEOUT, |timeout| timeout.0);
+    let timeout = timeout.max(LEAST_TIMEOUT);
+    let soft_timeout = section.soft_timeout.map_or(timeout, |soft| soft.0.min(timeout));
     Some(TierSpec {
         tier,
         source,
         ttl: section.ttl,
         policy: policy.map(|node| plugin(Slot::Policy, node.0, path.join("policy"))),
         serializer: section.serializer.map(|node| serializer(node.0, &path.join("serializer"))),
+        timeout,
+        soft_timeout,
+        breaker: breaker(section.breaker),
         path,
     })
+}
+
+fn breaker(node: Option<BreakerNode>) -> Option<BreakerSpec> {
+    let section = match node {
+        Some(BreakerNode::Is(false)) => return None,
+        Some(BreakerNode::With(section)) => section,
+        Some(BreakerNode::Is(true)) | None => BreakerSection::default(),
+    };
+    let usual = BreakerSpec::default();
+    let open_for = section.open_for.map_or(usual.open_for, |pause| pause.0);
+    let max_open_for = section.max_open_for.map_or(usual.max_open_for, |pause| pause.0);
+    let failures = section.failures.unwrap_or(usual.failures).max(1);
+    Some(BreakerSpec { failures, open_for, max_open_for: max_open_for.max(open_for) })
 }
 
 fn serializer(section: PickedSerializer, path: &KeyPath) -> SerializerSpec {

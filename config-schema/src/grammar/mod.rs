@@ -23,9 +23,11 @@ use crate::shape::{normalise, properties};
 
 mod nodes;
 mod rule;
+mod tier;
 
 use self::rule::RuleSection;
 pub(crate) use nodes::{Picked, PickedSerializer, WrapSection};
+pub(crate) use tier::{BreakerNode, BreakerSection, TierSection};
 
 /// The schema of a whole config file, without references.
 pub(crate) fn schema() -> &'static Value {
@@ -189,29 +191,6 @@ pub(crate) struct CacheSection {
     pub(crate) rules: Vec<Map<String, Value>>,
     /// Codes of warnings that are accepted for this cache.
     allow: Vec<String>,
-}
-
-/// A tier of a cache.
-#[derive(Debug, Default, Deserialize, JsonSchema)]
-#[serde(default, deny_unknown_fields)]
-pub(crate) struct TierSection {
-    /// Where the entries are kept.
-    #[schemars(extend("x-reload" = "rebuild"))]
-    pub(crate) backend: Option<BackendNode>,
-    /// Another named cache that serves as this tier, instead of a backend.
-    pub(crate) cache: Option<String>,
-    /// Which entry has to go when the tier is full.
-    #[schemars(extend("x-reload" = "migrate", "x-aliases" = ["eviction", "eviction_policy"]))]
-    pub(crate) policy: Option<PolicyNode>,
-    /// How values become bytes in this tier; that of the cache when absent. What wraps the one of
-    /// the cache wraps this one too, unless it names another wrapper or has it in `unset`.
-    #[schemars(extend("x-reload" = "migrate"))]
-    pub(crate) serializer: Option<SerializerNode>,
-    /// How long entries live in this tier at most; as long as in the cache when absent.
-    #[schemars(extend("x-reload" = "live"))]
-    pub(crate) ttl: Option<Life>,
-    /// Inherited keys that are removed.
-    pub(crate) unset: Vec<String>,
 }
 
 /// Caches that are created on demand.

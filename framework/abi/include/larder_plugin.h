@@ -297,6 +297,7 @@ typedef struct larder_create {
     uint64_t max_value_bytes; /* LARDER_UNLIMITED if there is no limit */
     uint64_t capacity_entries; /* of a policy: what its shard may hold; LARDER_UNLIMITED */
     uint64_t capacity_weight;
+    int64_t now_us;            /* as in larder_call */
 } larder_create;
 
 /* ---- the six kinds: extensible ----------------------------------------------------------------

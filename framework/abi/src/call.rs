@@ -154,4 +154,6 @@ pub struct Create {
     pub capacity_entries: u64,
     /// The greatest sum of weights of a shard of a policy.
     pub capacity_weight: u64,
+    /// The time, so that nobody needs to ask a clock.
+    pub now_us: i64,
 }

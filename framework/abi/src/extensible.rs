@@ -44,7 +44,7 @@ extensible! {
     CodecContext = 64,
     CodecVt = 48,
     Component = 72,
-    Create = 88,
+    Create = 96,
     Error = 112,
     Health = 64,
     Host = 128,

@@ -89,7 +89,7 @@ layouts! {
     }
     extensible "larder_create" Create {
         struct_size, flags, instance, sink, host, cache, config_json, max_value_bytes,
-        capacity_entries, capacity_weight,
+        capacity_entries, capacity_weight, now_us,
     }
     extensible "larder_backend_vt" BackendVt {
         struct_size, flags, create, destroy, get, set, remove, clear, exists, get_many, set_many,

@@ -47,6 +47,27 @@ names! {
     STALE_SERVED = "stale.served";
     /// event, warn: a tier failed and was skipped. Fields: `cache`, `tier`, `operation`, `error`.
     TIER_FAILED = "tier.failed";
+    /// event, warn: a tier failed too often and is left alone for a while.
+    /// Fields: `cache`, `tier`, `open_for`.
+    BREAKER_OPEN = "breaker.open";
+    /// event, info: a tier that was left alone is asked once, to see whether it answers again.
+    /// Fields: `cache`, `tier`.
+    BREAKER_HALF_OPEN = "breaker.half_open";
+    /// event, info: a tier answers again and is used as before. Fields: `cache`, `tier`.
+    BREAKER_CLOSED = "breaker.closed";
+    /// event, warn: an invalidation could not be delivered to a tier. It is tried again, and until
+    /// then what the tier has of it is not served. Said when the first of them comes.
+    /// Fields: `cache`, `tier`.
+    RECOVERY_PENDING = "recovery.pending";
+    /// event, info: all invalidations that had to wait were delivered.
+    /// Fields: `cache`, `tier`, `delivered`.
+    RECOVERY_DONE = "recovery.done";
+    /// event, warn: more invalidations wait than are remembered, so the whole tier will be cleared.
+    /// Fields: `cache`, `tier`, `limit`.
+    RECOVERY_OVERFLOW = "recovery.overflow";
+    /// event, warn: the cache was closed before these invalidations could be delivered: other
+    /// processes may be served what they concern. Fields: `cache`, `tier`, `lost`.
+    RECOVERY_LOST = "recovery.lost";
     /// event, warn: a stored value could not be decoded and counts as a miss.
     /// Fields: `cache`, `tier`, `error`.
     DECODE_FAILED = "decode.failed";

@@ -13,6 +13,7 @@
 //! | the chain of all these | `loader` |
 //! | what libraries may call | [`host`] |
 //! | their components as plugins of the framework | [`adapt`] |
+//! | the other side: plugins in Rust as libraries | [`guest`] |
 //!
 //! A library has all the rights of the process once it is loaded. The checks decide which code
 //! runs, and do not confine it.
@@ -24,6 +25,7 @@ mod check;
 #[cfg(not(unix))]
 mod elsewhere;
 mod guard;
+pub mod guest;
 pub mod host;
 pub mod library;
 mod loader;

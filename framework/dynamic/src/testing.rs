@@ -4,13 +4,15 @@ use std::path::{Path, PathBuf};
 use std::process::Command;
 use std::sync::Arc;
 
-use larder_abi::table::{BackendVt, PolicyVt};
+use larder_abi::table::{BackendVt, CodecVt, PolicyVt, kind};
+use larder_abi::{Component as RawComponent, Extensible, Status, read_extensible};
 use larder_core::library::{LibraryRequest, Trust};
 use larder_core::plugin::Factory;
 use larder_core::{Backend, BuildContext, PolicyFactory, Result};
 use serde_json::{Value, json};
 
 use crate::adapt::descriptor;
+use crate::borrow;
 use crate::library::{Component, Table};
 use crate::loader::Loader;
 
@@ -94,3 +96,43 @@ pub(crate) const EMPTY_BACKEND: BackendVt = {
     empty.struct_size = size_of::<BackendVt>() as u32;
     empty
 };
+/// A component as the loader would make it.
+pub(crate) fn component(raw: &RawComponent) -> &'static Component {
+    // SAFETY: the texts of components stay for ever.
+    let text = |slice: &_| unsafe { borrow::text(&raw const *slice, 1000) }.into_owned().leak();
+    let vtable = raw.vtable;
+    let table = match raw.kind {
+        // SAFETY: the table of a component is that of its kind.
+        kind::BACKEND => Table::Backend(unsafe { read::<BackendVt>(vtable) }),
+        // SAFETY: as above.
+        kind::POLICY => Table::Policy(unsafe { read::<PolicyVt>(vtable) }),
+        // SAFETY: as above.
+        _ => Table::Codec(unsafe { read::<CodecVt>(vtable) }),
+    };
+    let mut schema = json!({"type": "object"});
+    if let Some(config_schema) = raw.config_schema {
+        let mut out = larder_abi::value::Slice::EMPTY;
+        // SAFETY: it is a function of the component, and the place is ours.
+        assert_eq!(unsafe { config_schema(&raw mut out) }, Status::OK);
+        schema = serde_json::from_str(text(&out)).expect("a schema is JSON");
+    }
+    Box::leak(Box::new(Component {
+        name: text(&raw.name),
+        summary: text(&raw.summary),
+        plugin: "tested",
+        caps: raw.caps,
+        table,
+        schema,
+        validate: raw.validate,
+    }))
+}
+
+/// A table.
+///
+/// # Safety
+///
+/// It must be of this type.
+unsafe fn read<T: Extensible>(table: *const std::ffi::c_void) -> T {
+    // SAFETY: the caller says so.
+    unsafe { read_extensible(table.cast()) }.expect("a table")
+}

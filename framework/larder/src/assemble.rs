@@ -27,7 +27,7 @@ use crate::open::{CacheOptions, Listener, Removed};
 use crate::rules::Rules;
 use crate::settings::Settings;
 use crate::stored::{Content, Stored};
-use crate::tier::{ByteTier, TierCounters};
+use crate::tier::{ByteTier, Lane, Parts};
 
 mod cache_backend;
 mod connections;
@@ -202,18 +202,16 @@ impl Assembler {
                             TierSource::Cache(other) => home_of(other, others),
                             TierSource::Backend(_) => Arc::clone(&home),
                         };
-                        tiers.push(ByteTier {
-                            tier: tier.tier,
+                        let parts = Parts {
                             kind,
                             cache: Arc::clone(&name),
                             home,
                             backend,
                             format,
-                            ttl: tier.ttl,
                             clock: Arc::clone(&self.clock),
                             owned: matches!(tier.source, TierSource::Backend(_)),
-                            counters: TierCounters::default(),
-                        });
+                        };
+                        tiers.push(ByteTier::new(tier, parts));
                     }
                 }
             }
@@ -286,7 +284,7 @@ impl Assembler {
 async fn start_all(built: impl Iterator<Item = &Assembled>) -> Result<()> {
     for assembled in built {
         for tier in assembled.engine.tiers.iter().filter(|tier| tier.owned) {
-            tier.bounded("start", tier.backend.start()).await?;
+            tier.call(Lane::Direct, "start", tier.backend.start()).await?;
         }
         tracing::debug!(
             target: telemetry::TARGET,

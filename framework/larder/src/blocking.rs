@@ -15,6 +15,8 @@ use crate::settings::SetOptions;
 use crate::snapshot::{Exported, ImportMode, Imported};
 use crate::stats::MissCause;
 
+mod tiers;
+
 /// The calls of a [`Cache`], made to wait. What each does and how it fails is said there.
 ///
 /// A hit in memory costs the same as the asynchronous call. A call that has to wait parks the

@@ -10,6 +10,7 @@ use larder_core::{CacheError, ErrorKind, Life, Result};
 
 use crate::blocking::Blocking;
 use crate::core::{CacheValue, Core, Key, KeyRef};
+use crate::read_options::ReadOptions;
 use crate::settings::SetOptions;
 use crate::stats::{CacheStats, MissCause};
 
@@ -86,6 +87,23 @@ impl<K: Key, V: CacheValue> Cache<K, V> {
         Q: KeyRef<K> + ?Sized,
     {
         Ok(self.core.look_up(key).await?.unwrap_or(None))
+    }
+
+    /// Like [`get`](Self::get), with options of its own: which tiers are asked.
+    ///
+    /// # Errors
+    ///
+    /// As [`get`](Self::get).
+    ///
+    /// # Cancellation
+    ///
+    /// Dropping the future changes nothing.
+    pub async fn get_with<Q>(&self, key: &Q, options: &ReadOptions) -> Result<Option<V>>
+    where
+        K: Borrow<Q>,
+        Q: KeyRef<K> + ?Sized,
+    {
+        Ok(self.core.look_up_as(key, options.look).await?.unwrap_or(None))
     }
 
     /// Like [`get`](Self::get), and says why there is no value.
@@ -197,12 +215,15 @@ impl<K: Key, V: CacheValue> Cache<K, V> {
         self.core.set(key.to_owned(), None, &SetOptions::new()).await
     }
 
-    /// Removes a key from every tier; whether it was there.
+    /// Removes a key from every tier; whether it was there, as far as they could be asked.
+    ///
+    /// A tier that cannot be reached does not make it fail: this process does not serve what that
+    /// tier has any more, and removes it when it can. Other processes may be served the old value
+    /// until then.
     ///
     /// # Errors
     ///
-    /// [`ErrorKind::Key`], [`ErrorKind::Closed`], and what a tier says that may still have the
-    /// entry.
+    /// [`ErrorKind::Key`], [`ErrorKind::Closed`], and what a tier says that refuses to remove it.
     ///
     /// # Cancellation
     ///
@@ -215,11 +236,33 @@ impl<K: Key, V: CacheValue> Cache<K, V> {
         self.core.delete(key).await
     }
 
-    /// Removes every entry of this cache from every tier.
+    /// Ends the life of an entry in every tier: it is not served any more, except where a stale
+    /// value is allowed, for instance because loading it anew fails (`resilience.stale_for`).
+    /// Whether it was there.
+    ///
+    /// A tier that cannot be reached loses the entry when it can be.
     ///
     /// # Errors
     ///
-    /// [`ErrorKind::Closed`], and what a tier says that may still have entries.
+    /// [`ErrorKind::Key`], [`ErrorKind::Closed`], and what a tier says that refuses.
+    ///
+    /// # Cancellation
+    ///
+    /// Dropping the future leaves the entry as it was in some tiers, and stale in others.
+    pub async fn expire<Q>(&self, key: &Q) -> Result<bool>
+    where
+        K: Borrow<Q>,
+        Q: KeyRef<K> + ?Sized,
+    {
+        self.core.expire(key).await
+    }
+
+    /// Removes every entry of this cache from every tier. One that cannot be reached is cleared
+    /// when it can; nothing that it had is served until then.
+    ///
+    /// # Errors
+    ///
+    /// [`ErrorKind::Closed`], and what a tier says that refuses to be cleared.
     ///
     /// # Cancellation
     ///
@@ -232,8 +275,9 @@ impl<K: Key, V: CacheValue> Cache<K, V> {
     ///
     /// # Errors
     ///
-    /// [`ErrorKind::Invalidation`] when the last tier could not be told, so that other processes,
-    /// and this one after a restart, may still serve such entries.
+    /// [`ErrorKind::Invalidation`] when the last tier refuses to keep that, so that others, and
+    /// this process after a restart, may still serve such entries. When it cannot be reached it is
+    /// told later, and until then only this process knows.
     ///
     /// # Cancellation
     ///

@@ -232,14 +232,7 @@ impl<K: Key, V: CacheValue> StatsSource for Core<K, V> {
             snapshot.tiers.push(tier);
         }
         for tier in &self.engine.tiers {
-            let read = |counter: &AtomicU64| counter.load(Relaxed);
-            let mut numbers = TierStats::new(tier.tier, &tier.kind);
-            numbers.hits = read(&tier.counters.hits);
-            numbers.misses = read(&tier.counters.misses);
-            numbers.writes = read(&tier.counters.writes);
-            numbers.failures = read(&tier.counters.failures);
-            numbers.undecodable = read(&tier.counters.undecodable);
-            snapshot.tiers.push(numbers);
+            snapshot.tiers.push(tier.stats());
         }
         let tally = self.local().map_or_else(Tally::default, |local| local.tally());
         snapshot.with_counters(&self.engine.counters, self.hits(), self.misses(), tally)

@@ -2,7 +2,8 @@
 //! counters.
 //!
 //! A hit in the store never comes here. Everything here works on the text of a key and on
-//! [`Entry`]s; [`read`] looks entries up, [`write`] stores and removes them.
+//! [`Entry`]s; [`read`] looks entries up, [`put`] stores them, [`remove`] and [`touch`] end them,
+//! [`write`] keeps all that in order.
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
@@ -20,13 +21,18 @@ use crate::rules::Rules;
 use crate::settings::Settings;
 use crate::stats::Counters;
 use crate::tags::TagTable;
-use crate::tier::ByteTier;
+use crate::tier::{ByteTier, Lane};
 
+mod look;
 mod mark;
+mod put;
 mod read;
+mod remove;
 mod repack;
+mod touch;
 mod write;
 
+pub(crate) use look::{Look, TierSet};
 pub(crate) use read::Found;
 pub(crate) use write::{Finally, Payloads};
 
@@ -48,7 +54,7 @@ pub(crate) struct Engine {
     pub(crate) settings: Settings,
     /// Other settings for some keys.
     pub(crate) rules: Rules,
-    pub(crate) tiers: Vec<ByteTier>,
+    pub(crate) tiers: Vec<Arc<ByteTier>>,
     pub(crate) linked: Arc<Linked>,
     pub(crate) clock: Arc<dyn Clock>,
     pub(crate) fence: Arc<Fence>,
@@ -71,7 +77,7 @@ impl Engine {
     pub(crate) fn new(
         name: Arc<str>,
         (mut settings, mut rules): (Settings, Rules),
-        tiers: Vec<ByteTier>,
+        tiers: Vec<Arc<ByteTier>>,
         linked: Arc<Linked>,
         clock: Arc<dyn Clock>,
     ) -> Self {
@@ -127,8 +133,11 @@ impl Engine {
             return Ok(());
         }
         let mut outcome = Ok(());
+        for tier in &self.tiers {
+            outcome = outcome.and(tier.end_recovery().await);
+        }
         for tier in self.tiers.iter().filter(|tier| tier.owned) {
-            if let Err(error) = tier.bounded("close", tier.backend.close()).await {
+            if let Err(error) = tier.call(Lane::Direct, "close", tier.backend.close()).await {
                 tracing::warn!(
                     target: telemetry::TARGET,
                     cache = %self.name, tier = %tier.tier, %error, "{}", telemetry::CLOSE_FAILED
@@ -152,9 +161,10 @@ impl Engine {
         self.stamps.next(self.clock.wall())
     }
 
-    /// Takes notice of the version of an entry that another writer may have stored.
-    fn follow(&self, tier: &ByteTier, seen: Stamp) {
-        let Err(error) = self.stamps.follow(seen, self.clock.wall()) else { return };
+    /// Takes notice of the version of an entry that another writer may have stored. Whether what is
+    /// stamped from now on is newer: not when its clock is too far ahead.
+    fn follow(&self, tier: &ByteTier, seen: Stamp) -> bool {
+        let Err(error) = self.stamps.follow(seen, self.clock.wall()) else { return true };
         let writer = u64::from(seen.origin);
         if self.drifted.swap(writer, Ordering::Relaxed) != writer {
             tracing::warn!(
@@ -162,6 +172,7 @@ impl Engine {
                 cache = %self.name, tier = %tier.tier, %error, "{}", telemetry::CLOCK_DRIFT
             );
         }
+        false
     }
 
     /// Holds back other writes of the same key to the byte tiers, and clears of all.
@@ -224,23 +235,31 @@ impl Engine {
     ) -> Result<Vec<String>> {
         let mut keys = Vec::new();
         for tier in &self.tiers {
-            self.check_scan(tier)?;
-            let mut request = larder_core::backend::ScanRequest::all().prefix(prefix);
-            loop {
-                let page = tier.bounded("scan", tier.backend.scan(request.clone())).await?;
-                keys.extend(
-                    page.keys
-                        .into_iter()
-                        .filter(|key| !key.starts_with(crate::tags::RESERVED) && matches(key)),
-                );
-                if page.next.is_none() {
-                    break;
-                }
-                request = request.from_cursor(page.next);
-            }
+            keys.append(&mut self.scan_tier(tier, prefix, matches).await?);
         }
         keys.sort_unstable();
         keys.dedup();
         Ok(keys)
+    }
+
+    /// The same for one tier, in no order.
+    async fn scan_tier(
+        &self,
+        tier: &ByteTier,
+        prefix: &str,
+        matches: &(dyn Fn(&str) -> bool + Sync),
+    ) -> Result<Vec<String>> {
+        self.check_scan(tier)?;
+        let mut keys = Vec::new();
+        let mut request = larder_core::backend::ScanRequest::all().prefix(prefix);
+        loop {
+            let page = tier.bounded("scan", tier.backend.scan(request.clone())).await?;
+            let is_wanted = |key: &String| !key.starts_with(crate::tags::RESERVED) && matches(key);
+            keys.extend(page.keys.into_iter().filter(is_wanted));
+            if page.next.is_none() {
+                return Ok(keys);
+            }
+            request = request.from_cursor(page.next);
+        }
     }
 }

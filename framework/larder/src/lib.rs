@@ -44,6 +44,7 @@
 mod assemble;
 mod block;
 mod blocking;
+mod breaker;
 mod cache;
 mod codec;
 mod core;
@@ -59,6 +60,9 @@ mod namespace;
 mod open;
 mod options;
 mod persist;
+mod read_options;
+mod recovery;
+mod replay;
 mod rules;
 mod settings;
 mod snapshot;
@@ -74,7 +78,7 @@ pub use larder_config::render::ConfigError;
 pub use larder_core::{self as plugin};
 pub use larder_core::{
     ByteSize, CacheError, CacheKey, Clock, ErrorKind, Life, ManualClock, RefreshAhead, Registry,
-    Result, Share, SystemClock,
+    Result, Share, SystemClock, Tier,
 };
 pub use larder_store::{Estimates, PolicyEstimate, SizeEstimate};
 
@@ -87,6 +91,7 @@ pub use crate::manager::{CacheManager, CacheManagerBuilder, CacheSummary, TierHe
 pub use crate::namespace::{NamespaceStats, NamespacedCache};
 pub use crate::open::{CacheOptions, RemovalReason, Removed};
 pub use crate::options::LoadOptions;
+pub use crate::read_options::ReadOptions;
 pub use crate::settings::SetOptions;
 pub use crate::snapshot::{Exported, ImportMode, Imported, SnapshotFile};
 pub use crate::stats::{

@@ -234,6 +234,8 @@ impl CacheManager {
     /// # Errors
     ///
     /// What a backend says that could not write out its buffers, and why a cache was not saved.
+    /// [`ErrorKind::Invalidation`](crate::ErrorKind::Invalidation) when a tier that was away could
+    /// not be told what is old in it.
     ///
     /// # Cancellation
     ///

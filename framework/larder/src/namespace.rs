@@ -160,6 +160,19 @@ impl<V: CacheValue> NamespacedCache<V> {
         Ok(deleted)
     }
 
+    /// Makes an entry stale; see [`Cache::expire`].
+    ///
+    /// # Errors
+    ///
+    /// As [`Cache::expire`].
+    ///
+    /// # Cancellation
+    ///
+    /// As [`Cache::expire`].
+    pub async fn expire(&self, key: &(impl CacheKey + ?Sized)) -> Result<bool> {
+        self.cache.expire(self.key(key)?.as_str()).await
+    }
+
     /// Whether there is a value; see [`Cache::exists`].
     ///
     /// # Errors

@@ -4,8 +4,10 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use larder_config::model::CacheSpec;
-use larder_core::{Clock, EntryMeta, Life, Moment, RefreshAhead, Share, Timestamp};
+use larder_core::{Clock, EntryMeta, Life, Moment, RefreshAhead, Share, Tier, Timestamp};
 use larder_store::NewAge;
+
+use crate::engine::TierSet;
 
 /// Options of one `set`. What is left out is taken from the config of the cache.
 ///
@@ -29,6 +31,7 @@ pub struct SetOptions {
     pub(crate) cost: Duration,
     /// Whether it matters how old the entry is, whatever the config says.
     pub(crate) is_aging: bool,
+    pub(crate) skip: TierSet,
 }
 
 impl SetOptions {
@@ -77,7 +80,8 @@ impl SetOptions {
     pub(crate) const fn are_plain(&self) -> bool {
         let is_mortal = self.ttl.is_some() || self.idle_ttl.is_some();
         let is_kept = self.stale_for.is_some() || self.is_aging || self.etag.is_some();
-        !is_mortal && self.tags.is_empty() && self.weight.is_none() && !is_kept
+        let is_everywhere = self.skip.is_empty();
+        !is_mortal && self.tags.is_empty() && self.weight.is_none() && !is_kept && is_everywhere
     }
 
     /// These options, and what they leave open as in others. The tags are those of both.
@@ -93,7 +97,16 @@ impl SetOptions {
             etag: self.etag.or(below.etag),
             cost: self.cost.max(below.cost),
             is_aging: self.is_aging || below.is_aging,
+            skip: self.skip.and(below.skip),
         }
+    }
+
+    /// Leaves a tier out: the entry is not written to it, and what it has of the key stays. Only a
+    /// memory tier in front is emptied of the key then, as it would answer first. Reads are not
+    /// concerned; see [`ReadOptions::skip`](crate::ReadOptions::skip).
+    pub const fn skip(mut self, tier: Tier) -> Self {
+        self.skip = self.skip.with(tier);
+        self
     }
 
     /// What the entry weighs against `max_bytes`. Default: its size in serialized form.

@@ -24,6 +24,8 @@ use crate::fence::Tally;
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 #[non_exhaustive]
 pub enum MissCause {
+    /// The caller did not want the tier asked that may have it.
+    Bypass,
     /// It was never there, as far as is known.
     Cold,
     /// Its bytes could not be decoded.
@@ -42,7 +44,8 @@ pub enum MissCause {
 
 impl MissCause {
     /// All causes, in the order in which statistics list them.
-    pub const ALL: [Self; 7] = [
+    pub const ALL: [Self; 8] = [
+        Self::Bypass,
         Self::Cold,
         Self::Decode,
         Self::Evicted,
@@ -56,6 +59,7 @@ impl MissCause {
     #[must_use]
     pub const fn as_str(self) -> &'static str {
         match self {
+            Self::Bypass => "bypass",
             Self::Cold => "cold",
             Self::Decode => "decode",
             Self::Evicted => "evicted",
@@ -241,11 +245,31 @@ pub struct TierStats {
     pub failures: u64,
     /// Entries whose bytes made no value.
     pub undecodable: u64,
+    /// Calls that took longer than their limit; they are failures as well.
+    pub timeouts: u64,
+    /// Calls that were not made, for the tier was left alone.
+    pub skipped: u64,
+    /// How often the tier began to be left alone.
+    pub breaker_opened: u64,
+    /// `closed` while the tier is used, `open` while it is left alone, `half_open` while one call
+    /// finds out whether it answers again; `off` without a breaker, as for memory in front.
+    pub breaker: String,
+    /// Writes that were not done, for the tier had something newer.
+    pub outdated: u64,
+    /// Invalidations that could not be delivered yet.
+    pub pending: u64,
+    /// How long the oldest of them has waited.
+    pub pending_seconds: f64,
+    /// Invalidations that had to wait, and were delivered.
+    pub recovered: u64,
+    /// Invalidations that were never delivered, for the cache was closed.
+    pub lost: u64,
 }
 
 impl TierStats {
     pub(crate) fn new(tier: Tier, backend: &str) -> Self {
-        Self { tier: tier.to_string(), backend: backend.to_owned(), ..Self::default() }
+        let breaker = "off".to_owned();
+        Self { tier: tier.to_string(), backend: backend.to_owned(), breaker, ..Self::default() }
     }
 }
 
@@ -318,6 +342,12 @@ impl fmt::Display for StatsSnapshot {
             write!(f, "  {name:<11} {} hits, {} misses", tier.hits, tier.misses)?;
             if tier.failures + tier.undecodable > 0 {
                 write!(f, ", {} failures, {} undecodable", tier.failures, tier.undecodable)?;
+            }
+            if tier.skipped > 0 {
+                write!(f, ", {} skipped (breaker {})", tier.skipped, tier.breaker)?;
+            }
+            if tier.pending > 0 {
+                write!(f, ", {} invalidations pending", tier.pending)?;
             }
             writeln!(f)?;
         }

@@ -32,6 +32,10 @@ impl TagCell {
         Self { hash, version: AtomicU64::new(0), is_marked: AtomicBool::new(false) }
     }
 
+    pub(crate) const fn hash(&self) -> u64 {
+        self.hash
+    }
+
     pub(crate) fn version(&self) -> u64 {
         self.version.load(Ordering::Acquire)
     }

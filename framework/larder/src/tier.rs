@@ -1,22 +1,31 @@
-//! One byte tier of a cache: a backend with its format, its limits and its counters.
+//! One byte tier of a cache: a backend with its format, its limits, its breaker and its counters.
 //!
 //! Every call goes through [`ByteTier::bounded`], so that a backend that hangs or fails costs the
-//! caller a bounded time and is reported in one place.
+//! caller a bounded time, or none while the breaker is open, and is reported in one place.
 
 use std::future::Future;
-use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::{Arc, Weak};
 use std::time::Duration;
 
 use futures_util::future::{Either, select};
+use larder_config::model::TierSpec;
 use larder_core::{
-    Backend, CacheError, Capabilities, Clock, ErrorKind, Life, Result, Tier, telemetry,
+    Backend, CacheError, Capabilities, Clock, ErrorKind, Life, Moment, Result, Stamp, Tier,
+    telemetry,
 };
 
+use crate::breaker::{Breaker, Change, End, Pass, Phase};
 use crate::format::{Format, Place};
+use crate::recovery::{self, Added, Recovery, Work};
+use crate::replay::Replays;
+use crate::stats::TierStats;
 
-/// The longest a caller waits for one call of a backend.
-const CALL_LIMIT: Duration = Duration::from_secs(2);
+/// Work on everything that a backend holds is waited for at least as long as this.
+const LEAST_FOR_ALL: Duration = Duration::from_secs(2);
+
+/// Marks the errors of calls that were not made.
+const LEFT_ALONE: &str = "left_alone";
 
 /// A backend that a cache uses as one of its tiers.
 #[derive(Debug)]
@@ -33,6 +42,23 @@ pub(crate) struct ByteTier {
     /// Whether this cache closes the backend; not when it is another cache.
     pub(crate) owned: bool,
     pub(crate) counters: TierCounters,
+    pub(crate) recovery: Recovery,
+    pub(crate) replays: Replays,
+    timeout: Duration,
+    soft_timeout: Duration,
+    breaker: Option<Breaker>,
+}
+
+/// What a tier is made of besides its config.
+#[derive(Debug)]
+pub(crate) struct Parts {
+    pub(crate) kind: String,
+    pub(crate) cache: Arc<str>,
+    pub(crate) home: Arc<str>,
+    pub(crate) backend: Arc<dyn Backend>,
+    pub(crate) format: Arc<Format>,
+    pub(crate) clock: Arc<dyn Clock>,
+    pub(crate) owned: bool,
 }
 
 /// What happened in one tier.
@@ -43,11 +69,35 @@ pub(crate) struct TierCounters {
     pub(crate) writes: AtomicU64,
     pub(crate) failures: AtomicU64,
     pub(crate) undecodable: AtomicU64,
+    /// Calls that took longer than their limit; they are failures as well.
+    pub(crate) timeouts: AtomicU64,
+    /// Calls that were not made, as the breaker was open.
+    pub(crate) skipped: AtomicU64,
+    /// How often the breaker opened.
+    pub(crate) opened: AtomicU64,
+    /// Writes that were not done, as the tier had something newer.
+    pub(crate) outdated: AtomicU64,
+    /// Invalidations that had to wait, and were delivered.
+    pub(crate) recovered: AtomicU64,
+    /// Invalidations that were never delivered.
+    pub(crate) lost: AtomicU64,
 }
 
 impl TierCounters {
     pub(crate) fn reset(&self) {
-        for counter in [&self.hits, &self.misses, &self.writes, &self.failures, &self.undecodable] {
+        for counter in [
+            &self.hits,
+            &self.misses,
+            &self.writes,
+            &self.failures,
+            &self.undecodable,
+            &self.timeouts,
+            &self.skipped,
+            &self.opened,
+            &self.outdated,
+            &self.recovered,
+            &self.lost,
+        ] {
             counter.store(0, Ordering::Relaxed);
         }
     }
@@ -58,24 +108,122 @@ pub(crate) fn count(counter: &AtomicU64) {
     counter.fetch_add(1, Ordering::Relaxed);
 }
 
+/// How a call reaches the backend.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub(crate) enum Lane {
+    /// Past the breaker: it is made whatever that says, and does not count for it.
+    Direct,
+    #[default]
+    Usual,
+    /// As usual, for a caller who has something else to go on with.
+    Soon,
+}
+
+/// A call that was let through; tells the breaker how it ended, even if nobody waited for that.
+#[derive(Debug)]
+pub(crate) struct Watch<'a> {
+    tier: &'a ByteTier,
+    pub(crate) pass: Pass,
+    pub(crate) end: End,
+}
+
+impl Drop for Watch<'_> {
+    fn drop(&mut self) {
+        if let Some(breaker) = &self.tier.breaker {
+            let now = self.tier.clock.now();
+            self.tier.tell(breaker.end(self.pass, self.end, now, fastrand::f64()));
+        }
+    }
+}
+
 impl ByteTier {
+    /// A tier that knows itself, so that it can deliver later what it cannot now.
+    pub(crate) fn new(spec: &TierSpec, parts: Parts) -> Arc<Self> {
+        let Parts { kind, cache, home, backend, format, clock, owned } = parts;
+        Arc::new_cyclic(|me: &Weak<Self>| Self {
+            tier: spec.tier,
+            kind,
+            cache,
+            home,
+            backend,
+            format,
+            ttl: spec.ttl,
+            clock,
+            owned,
+            counters: TierCounters::default(),
+            recovery: Recovery::new(recovery::LIMIT),
+            replays: Replays::of(Weak::clone(me)),
+            timeout: spec.timeout,
+            soft_timeout: spec.soft_timeout,
+            breaker: spec.breaker.map(Breaker::new),
+        })
+    }
+
     /// Awaits a call of the backend for a bounded time; a failure is counted, reported and named.
+    /// While the breaker is open the call fails without being made.
     pub(crate) async fn bounded<T>(
         &self,
         operation: &'static str,
         call: impl Future<Output = Result<T>> + Send,
     ) -> Result<T> {
-        let outcome = limit(&*self.clock, CALL_LIMIT, call).await.unwrap_or_else(|| {
+        self.call(Lane::Usual, operation, call).await
+    }
+
+    /// As [`bounded`](Self::bounded), on a lane.
+    pub(crate) async fn call<T>(
+        &self,
+        lane: Lane,
+        operation: &'static str,
+        call: impl Future<Output = Result<T>> + Send,
+    ) -> Result<T> {
+        let longest = match lane {
+            Lane::Soon => self.soft_timeout,
+            Lane::Direct | Lane::Usual => self.limit_of(operation),
+        };
+        if lane == Lane::Direct {
+            return self.report(operation, longest, call).await;
+        }
+        self.replay_here().await;
+        let mut watch = self.admit(self.recovery.is_empty()).ok_or_else(|| {
+            count(&self.counters.skipped);
+            self.kick();
+            self.left_alone(operation)
+        })?;
+        let outcome = self.report(operation, longest, call).await;
+        watch.end = match &outcome {
+            Err(error) if is_outage(error) => End::Failed,
+            _ => End::Answered,
+        };
+        outcome
+    }
+
+    /// Lets a call through, unless the breaker says no.
+    pub(crate) fn admit(&self, may_probe: bool) -> Option<Watch<'_>> {
+        let pass = match &self.breaker {
+            None => Pass::Free,
+            Some(breaker) => {
+                let (pass, change) = breaker.pass(self.clock.now(), may_probe);
+                self.tell(change);
+                pass
+            }
+        };
+        (pass != Pass::Refused).then_some(Watch { tier: self, pass, end: End::Unknown })
+    }
+
+    async fn report<T>(
+        &self,
+        operation: &'static str,
+        longest: Duration,
+        call: impl Future<Output = Result<T>> + Send,
+    ) -> Result<T> {
+        let outcome = limit(&*self.clock, longest, call).await.unwrap_or_else(|| {
+            count(&self.counters.timeouts);
             Err(CacheError::new(ErrorKind::Timeout, "the backend did not answer in time")
-                .with("limit", larder_core::HumanDuration(CALL_LIMIT)))
+                .with("limit", larder_core::HumanDuration(longest)))
         });
         outcome.map_err(|error| {
             count(&self.counters.failures);
-            let error = error
-                .during(operation)
-                .with("cache", &self.cache)
-                .with("tier", self.tier)
-                .with("backend", &self.kind);
+            let error = self.named(error, operation);
             tracing::warn!(
                 target: telemetry::TARGET,
                 cache = %self.cache, tier = %self.tier, operation, %error,
@@ -83,6 +231,110 @@ impl ByteTier {
             );
             error
         })
+    }
+
+    fn named(&self, error: CacheError, operation: &'static str) -> CacheError {
+        error
+            .during(operation)
+            .with("cache", &self.cache)
+            .with("tier", self.tier)
+            .with("backend", &self.kind)
+    }
+
+    #[cold]
+    fn left_alone(&self, operation: &'static str) -> CacheError {
+        let error = CacheError::new(ErrorKind::Connection, "the tier failed and is left alone")
+            .with(LEFT_ALONE, "yes")
+            .hint("see the `tier.failed` events for why it failed");
+        self.named(error, operation)
+    }
+
+    fn limit_of(&self, operation: &str) -> Duration {
+        match operation {
+            "clear" | "close" | "flush" | "health" | "scan" | "start" => {
+                self.timeout.max(LEAST_FOR_ALL)
+            }
+            _ => self.timeout,
+        }
+    }
+
+    /// Remembers an invalidation that could not be delivered: what was written up to the stamp is
+    /// not served from here any more, and the delivery is tried again.
+    pub(crate) fn recover_later(&self, work: Work, stamp: Stamp) {
+        match self.recovery.add(work, stamp, self.clock.now()) {
+            Added::First => tracing::warn!(
+                target: telemetry::TARGET,
+                cache = %self.cache, tier = %self.tier, "{}", telemetry::RECOVERY_PENDING
+            ),
+            Added::Overflow => self.warn_overflow(),
+            Added::More => {}
+        }
+        self.kick();
+    }
+
+    pub(crate) fn warn_overflow(&self) {
+        tracing::warn!(
+            target: telemetry::TARGET,
+            cache = %self.cache, tier = %self.tier, limit = recovery::LIMIT,
+            "{}", telemetry::RECOVERY_OVERFLOW
+        );
+    }
+
+    fn tell(&self, change: Option<Change>) {
+        match change {
+            None => {}
+            Some(Change::Closed) => tracing::info!(
+                target: telemetry::TARGET,
+                cache = %self.cache, tier = %self.tier, "{}", telemetry::BREAKER_CLOSED
+            ),
+            Some(Change::HalfOpen) => tracing::info!(
+                target: telemetry::TARGET,
+                cache = %self.cache, tier = %self.tier, "{}", telemetry::BREAKER_HALF_OPEN
+            ),
+            Some(Change::Opened(pause)) => {
+                count(&self.counters.opened);
+                tracing::warn!(
+                    target: telemetry::TARGET,
+                    cache = %self.cache, tier = %self.tier, open_for = ?pause,
+                    "{}", telemetry::BREAKER_OPEN
+                );
+            }
+        }
+    }
+
+    /// What the breaker does; `None` without one.
+    pub(crate) fn phase(&self) -> Option<Phase> {
+        self.breaker.as_ref().map(Breaker::phase)
+    }
+
+    /// When the tier may be asked again; `None` when it may be now.
+    pub(crate) fn open_until(&self) -> Option<Moment> {
+        match self.phase() {
+            Some(Phase::Open { until }) => Some(until),
+            _ => None,
+        }
+    }
+
+    /// The numbers of this moment.
+    pub(crate) fn stats(&self) -> TierStats {
+        let read = |counter: &AtomicU64| counter.load(Ordering::Relaxed);
+        let mut stats = TierStats::new(self.tier, &self.kind);
+        stats.hits = read(&self.counters.hits);
+        stats.misses = read(&self.counters.misses);
+        stats.writes = read(&self.counters.writes);
+        stats.failures = read(&self.counters.failures);
+        stats.undecodable = read(&self.counters.undecodable);
+        stats.timeouts = read(&self.counters.timeouts);
+        stats.skipped = read(&self.counters.skipped);
+        stats.breaker_opened = read(&self.counters.opened);
+        stats.breaker = self.phase().map_or("off", Phase::as_str).to_owned();
+        stats.outdated = read(&self.counters.outdated);
+        stats.pending = self.recovery.len();
+        let age = self.recovery.age(self.clock.now());
+        stats.pending_seconds = age.unwrap_or_default().as_secs_f64();
+        stats.recovered = read(&self.counters.recovered);
+        stats.lost = read(&self.counters.lost);
+        stats
     }
 
     /// Where an entry of this key belongs.
@@ -98,6 +350,17 @@ impl ByteTier {
     pub(crate) fn can(&self, capabilities: Capabilities) -> bool {
         self.backend.capabilities().contains(capabilities)
     }
+}
+
+/// Whether an error says that the tier does not work, and not that it refuses this one call.
+pub(crate) fn is_outage(error: &CacheError) -> bool {
+    matches!(error.kind(), ErrorKind::Connection | ErrorKind::Plugin | ErrorKind::Timeout)
+}
+
+/// Whether an error is that of a call that was not made, as the breaker is open. Nobody is told of
+/// each of these.
+pub(crate) fn was_skipped(error: &CacheError) -> bool {
+    error.context(LEFT_ALONE).is_some()
 }
 
 /// Awaits a future for at most `limit`; `None` when it took longer. Outside of a runtime there is

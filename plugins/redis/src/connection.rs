@@ -229,5 +229,6 @@ impl fmt::Debug for RedisConnection {
     }
 }
 
-#[cfg(test)]
+// The servers of the tests run on Unix only.
+#[cfg(all(test, unix))]
 mod tests;

@@ -21,6 +21,9 @@ use tokio::sync::Notify;
 pub struct PuppetConfig {
     /// Which puppet; see [`strings`].
     pub name: String,
+    /// Whether it compares versions when it is told to.
+    #[serde(default)]
+    pub knows_versions: bool,
 }
 
 /// What a test holds of a puppet.
@@ -41,6 +44,14 @@ pub struct Strings {
     pub go_on: Notify,
     /// Told when a call has begun to hang.
     pub is_hanging: Notify,
+    /// Every call that concerns this key fails in a way of its own.
+    pub poisoned: Mutex<Option<String>>,
+    /// Whether a write whose caller goes away while it hangs waits for [`land`](Self::land).
+    pub is_remote: AtomicBool,
+    /// Writes that wait for it.
+    pub on_the_way: Mutex<Vec<Write>>,
+    /// The calls, by name, with their key.
+    pub calls: Mutex<Vec<String>>,
     /// Calls of `get`.
     pub gets: AtomicU64,
     /// Calls of `set`.
@@ -50,6 +61,9 @@ pub struct Strings {
     /// The entries.
     pub entries: Mutex<BTreeMap<String, Entry>>,
 }
+
+/// A write on its way: key, entry, and whether versions are compared.
+pub type Write = (String, Entry, bool);
 
 static PUPPETS: LazyLock<Mutex<HashMap<String, Arc<Strings>>>> = LazyLock::new(Mutex::default);
 
@@ -65,9 +79,54 @@ pub fn strings(name: &str) -> Arc<Strings> {
 pub struct Puppet {
     strings: Arc<Strings>,
     clock: Arc<dyn Clock>,
+    knows_versions: bool,
 }
 
 impl Strings {
+    /// Lets the writes arrive whose callers went away.
+    pub fn land(&self) {
+        let writes = std::mem::take(&mut *locked(&self.on_the_way));
+        for write in writes {
+            self.apply(write);
+        }
+    }
+
+    /// Stores an entry, unless versions are compared and a newer one is there; whether it did.
+    fn apply(&self, (key, entry, compares): Write) -> bool {
+        let mut entries = self.entries();
+        let is_older = |there: &Entry| compares && there.meta.stamp >= entry.meta.stamp;
+        let is_stored = !entries.get(&key).is_some_and(is_older);
+        if is_stored {
+            entries.insert(key, entry);
+        }
+        is_stored
+    }
+
+    async fn write(&self, operation: &'static str, write: Write) -> Result<bool> {
+        self.sets.fetch_add(1, Ordering::SeqCst);
+        self.begin(operation, &write.0)?;
+        let is_remote = self.is_remote.load(Ordering::SeqCst);
+        if is_remote {
+            locked(&self.on_the_way).push(write.clone());
+        }
+        self.hang(operation).await;
+        if is_remote {
+            locked(&self.on_the_way).retain(|other| *other != write);
+        }
+        let is_stored = self.apply(write);
+        self.pause().await;
+        Ok(is_stored)
+    }
+
+    /// Notes a call, and fails it if it is to fail.
+    fn begin(&self, operation: &str, key: &str) -> Result<()> {
+        locked(&self.calls).push(format!("{operation} {key}"));
+        if locked(&self.poisoned).as_deref() == Some(key) {
+            return Err(CacheError::new(ErrorKind::Plugin, "the key is poisoned"));
+        }
+        self.check()
+    }
+
     /// Lets calls of this operation hang, or none any more.
     pub fn hang_in(&self, operation: impl Into<Option<&'static str>>) {
         *self.hangs_in.lock().unwrap_or_else(PoisonError::into_inner) = operation.into();
@@ -107,12 +166,30 @@ impl Strings {
     }
 }
 
+const PLAIN: Capabilities = Capabilities::TTL.union(Capabilities::SCAN).union(Capabilities::TOUCH);
+
+fn locked<T>(mutex: &Mutex<T>) -> std::sync::MutexGuard<'_, T> {
+    mutex.lock().unwrap_or_else(PoisonError::into_inner)
+}
+
+/// Waits until something is so.
+///
+/// # Panics
+///
+/// When it is not so for twenty seconds.
+pub async fn until(what: &str, mut is_so: impl FnMut() -> bool) {
+    let since = std::time::Instant::now();
+    while !is_so() {
+        assert!(since.elapsed().as_secs() < 20, "{what} did not happen");
+        tokio::task::yield_now().await;
+    }
+}
+
 #[async_trait]
 impl PluginConfig for PuppetConfig {
     const KIND: &'static str = "test.puppet";
     const SUMMARY: &'static str = "fails, hangs and counts on command";
-    const CAPABILITIES: Capabilities =
-        Capabilities::TTL.union(Capabilities::SCAN).union(Capabilities::TOUCH);
+    const CAPABILITIES: Capabilities = PLAIN.union(Capabilities::PUT_IF_NEWER);
     type Plugin = Puppet;
 
     async fn build(self, context: &BuildContext) -> Result<Puppet> {
@@ -121,14 +198,15 @@ impl PluginConfig for PuppetConfig {
             return Err(CacheError::new(ErrorKind::Plugin, "the puppet was told not to be built"));
         }
         strings.alive.fetch_add(1, Ordering::SeqCst);
-        Ok(Puppet { strings, clock: Arc::clone(&context.clock) })
+        let clock = Arc::clone(&context.clock);
+        Ok(Puppet { strings, clock, knows_versions: self.knows_versions })
     }
 }
 
 #[async_trait]
 impl Backend for Puppet {
     fn capabilities(&self) -> Capabilities {
-        PuppetConfig::CAPABILITIES
+        if self.knows_versions { PuppetConfig::CAPABILITIES } else { PLAIN }
     }
 
     async fn start(&self) -> Result<()> {
@@ -140,7 +218,7 @@ impl Backend for Puppet {
 
     async fn get(&self, key: &str) -> Result<Option<Entry>> {
         self.strings.gets.fetch_add(1, Ordering::SeqCst);
-        self.strings.check()?;
+        self.strings.begin("get", key)?;
         self.strings.hang("get").await;
         let now = self.clock.wall();
         let found = self.strings.entries().get(key).cloned();
@@ -149,29 +227,31 @@ impl Backend for Puppet {
     }
 
     async fn set(&self, key: &str, entry: Entry) -> Result<()> {
-        self.strings.sets.fetch_add(1, Ordering::SeqCst);
-        self.strings.check()?;
-        self.strings.hang("set").await;
-        self.strings.entries().insert(key.to_owned(), entry);
-        self.strings.pause().await;
-        Ok(())
+        self.strings.write("set", (key.to_owned(), entry, false)).await.map(drop)
+    }
+
+    async fn put_if_newer(&self, key: &str, entry: Entry) -> Result<bool> {
+        if !self.knows_versions {
+            return Err(CacheError::new(ErrorKind::Unsupported, "the puppet knows no versions"));
+        }
+        self.strings.write("put_if_newer", (key.to_owned(), entry, true)).await
     }
 
     async fn delete(&self, key: &str) -> Result<bool> {
-        self.strings.check()?;
+        self.strings.begin("delete", key)?;
         self.strings.hang("delete").await;
         Ok(self.strings.entries().remove(key).is_some())
     }
 
     async fn clear(&self) -> Result<()> {
-        self.strings.check()?;
+        self.strings.begin("clear", "")?;
         self.strings.hang("clear").await;
         self.strings.entries().clear();
         Ok(())
     }
 
     async fn touch(&self, key: &str, deadlines: Deadlines) -> Result<bool> {
-        self.strings.check()?;
+        self.strings.begin("touch", key)?;
         let mut entries = self.strings.entries();
         let Some(entry) = entries.get_mut(key) else {
             return Ok(false);
@@ -182,7 +262,8 @@ impl Backend for Puppet {
     }
 
     async fn scan(&self, _: ScanRequest) -> Result<ScanPage> {
-        self.strings.check()?;
+        self.strings.begin("scan", "")?;
+        self.strings.hang("scan").await;
         Ok(ScanPage { keys: self.strings.entries().keys().cloned().collect(), next: None })
     }
 

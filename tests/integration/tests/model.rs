@@ -262,10 +262,11 @@ fn step(world: &Arc<World>, values: &Values, rng: &mut Rng) -> Step {
     }
 }
 
-fn open(world: &World, seed: u64, text: &str) -> Values {
+fn open(world: &World, seed: u64, text: &str) -> (CacheManager, Values) {
     let builder = CacheManager::builder().text("caches.toml", Format::Toml, text).seed(seed);
     let manager = builder.clock(Arc::new(world.clock.clone())).build_blocking().unwrap();
-    manager.cache("values").unwrap()
+    let values = manager.cache("values").unwrap();
+    (manager, values)
 }
 
 /// Runs operations side by side, polled in random order, outside of any runtime. Everything follows
@@ -289,7 +290,7 @@ fn run(seed: u64, text: &str, puppets: &[&str], steps: usize) -> u64 {
         puppet.yields.store(true, SeqCst);
         puppet.fails.store(false, SeqCst);
     }
-    let mut values = open(&world, seed, text);
+    let (mut manager, mut values) = open(&world, seed, text);
     let mut tasks: Vec<Step> = Vec::new();
     let mut context = Context::from_waker(Waker::noop());
     for number in 0..steps {
@@ -303,7 +304,8 @@ fn run(seed: u64, text: &str, puppets: &[&str], steps: usize) -> u64 {
             // Versions are times: no process starts within the microsecond the last one ended in.
             world.model.lock().unwrap().seconds += 1;
             world.clock.advance(Duration::from_secs(1));
-            values = open(&world, seed, text);
+            end(&world, &manager);
+            (manager, values) = open(&world, seed, text);
             continue;
         }
         let index = rng.usize(..tasks.len());
@@ -317,6 +319,15 @@ fn run(seed: u64, text: &str, puppets: &[&str], steps: usize) -> u64 {
         }
     }
     history.finish()
+}
+
+/// Ends a process in order: what it could not tell its tiers yet, it tells them.
+fn end(world: &World, manager: &CacheManager) {
+    world.puppets.iter().for_each(|puppet| puppet.fails.store(false, SeqCst));
+    world.turns.fetch_add(1, SeqCst);
+    let mut close = std::pin::pin!(manager.close());
+    let mut context = Context::from_waker(Waker::noop());
+    while close.as_mut().poll(&mut context).is_pending() {}
 }
 
 /// What was dropped half-way may be stored or not.

@@ -8,7 +8,8 @@ use std::sync::atomic::Ordering::SeqCst;
 use std::time::Duration;
 
 use larder::{Cache, CacheManager, ErrorKind, Format, Life, ManualClock, SetOptions};
-use larder_integration::strings;
+// Links the puppets.
+use larder_integration as _;
 
 const RULES: &str = r#"
 ttl = "1h"
@@ -29,15 +30,15 @@ fn each_kind(test: &impl AsyncFn(&Cache<String, String>, &ManualClock)) {
     let puppet = |tier: &str, name: &str| {
         format!("{tier}.backend = {{ kind = \"test.puppet\", name = \"{name}\" }}")
     };
+    // The tests run side by side, each with puppets of its own.
+    static TESTS: AtomicU32 = AtomicU32::new(0);
+    let number = TESTS.fetch_add(1, SeqCst);
     let kinds = [
         memory.to_owned(),
-        format!("{memory}\n{}", puppet("l2", "rules-below")),
-        puppet("l1", "rules-alone"),
+        format!("{memory}\n{}", puppet("l2", &format!("rules-below-{number}"))),
+        puppet("l1", &format!("rules-alone-{number}")),
     ];
     for tiers in kinds {
-        for name in ["rules-below", "rules-alone"] {
-            strings(name).entries.lock().unwrap().clear();
-        }
         runtime.block_on(async {
             let clock = ManualClock::new();
             let text = format!("[caches.values]\n{tiers}\n{RULES}");

@@ -8,9 +8,9 @@ use std::sync::atomic::Ordering::SeqCst;
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
-use larder::{CacheManager, Format};
+use larder::{CacheManager, Format, ManualClock};
 use larder_core::telemetry;
-use larder_integration::strings;
+use larder_integration::{strings, until};
 use tracing::field::{Field, Visit};
 use tracing_subscriber::layer::{Context, Layer, SubscriberExt};
 
@@ -87,11 +87,12 @@ fn every_step_is_heard_of_and_a_hit_is_not() {
         users.get(&4).await.unwrap();
         assert_eq!(names.take(), set(&["tier.failed"]));
         users.set(&5, "x".into()).await.unwrap();
-        assert_eq!(names.take(), set(&["tier.failed", "store.failed"]));
+        assert_eq!(names.take(), set(&["tier.failed", "store.failed", "recovery.pending"]));
         manager.ttl_manager().cleanup();
         assert_eq!(names.take(), set(&["ttl.sweep"]));
         manager.close().await.unwrap_err();
-        assert_eq!(names.take(), set(&["manager.close", "tier.failed", "close.failed"]));
+        let closed = ["manager.close", "tier.failed", "close.failed", "recovery.lost"];
+        assert_eq!(names.take(), set(&closed));
     });
 }
 
@@ -165,6 +166,42 @@ fn what_becomes_of_the_file_of_a_cache_is_heard_of() {
     caches.cache::<u64, u64>("users").unwrap();
     let heard: Vec<String> = names.0.lock().unwrap().drain(..).collect();
     assert_eq!(heard, ["restore.failed"], "once");
+}
+
+#[test]
+fn what_a_breaker_and_a_replay_do_is_heard_of() {
+    let names = Names::default();
+    let subscriber = tracing_subscriber::registry().with(names.clone());
+    let _guard = tracing::subscriber::set_default(subscriber);
+    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
+    runtime.block_on(async {
+        let (clock, puppet) = (ManualClock::new(), strings("breaks"));
+        let text = "[caches.users]\nbackend = { kind = \"test.puppet\", name = \"breaks\" }\n";
+        let builder = CacheManager::builder().text("caches.toml", Format::Toml, text);
+        let manager = builder.clock(Arc::new(clock.clone())).build().await.unwrap();
+        let users = manager.cache::<u64, String>("users").unwrap();
+        puppet.fails.store(true, SeqCst);
+        names.take();
+        for key in 0..5 {
+            users.get(&key).await.unwrap();
+        }
+        assert_eq!(names.take(), set(&["tier.failed", "breaker.open"]));
+        for pattern in 0..64 {
+            users.delete_pattern(&format!("{pattern}*")).await.unwrap();
+        }
+        assert_eq!(names.take(), set(&["recovery.pending"]), "no event for each skipped call");
+        users.delete_pattern("64*").await.unwrap();
+        assert_eq!(names.take(), set(&["recovery.overflow"]));
+        puppet.fails.store(false, SeqCst);
+        let mut heard = BTreeSet::new();
+        until("the replay", || {
+            clock.advance(Duration::from_secs(1));
+            heard.append(&mut names.take());
+            heard.contains("breaker.closed")
+        })
+        .await;
+        assert_eq!(heard, set(&["breaker.half_open", "recovery.done", "breaker.closed"]));
+    });
 }
 
 #[test]

@@ -174,16 +174,13 @@ async fn a_tier_that_fails_is_skipped_and_reported() {
     assert_eq!(users.get("b").await.unwrap().as_deref(), Some("Bob"));
     let loaded = users.get_or_load("c", || async { Ok::<_, String>("Cy".into()) }).await;
     assert_eq!(loaded.unwrap(), "Cy");
-    let error = users.delete("a").await.unwrap_err();
-    assert_eq!(error.kind(), ErrorKind::Connection);
-    let named = ["cache", "tier", "backend"].map(|key| error.context(key).unwrap());
-    assert_eq!(named, ["users", "l2", "test.puppet"]);
-    assert_eq!(users.get("a").await.unwrap(), None, "gone from the store all the same");
-    assert!(users.invalidate_tag("t").await.is_err());
-    assert!(users.clear().await.is_err());
-    assert!(users.stats().snapshot().tiers[1].failures >= 5);
-    puppet.fails.store(false, SeqCst);
-    assert_eq!(users.get("a").await.unwrap().as_deref(), Some("Ada"), "it may still have it");
+    assert!(users.delete("a").await.unwrap(), "the store had it");
+    assert_eq!(users.get("a").await.unwrap(), None);
+    users.invalidate_tag("t").await.unwrap();
+    users.clear().await.unwrap();
+    let tier = &users.stats().snapshot().tiers[1];
+    assert_eq!((tier.failures, &*tier.breaker), (5, "open"));
+    assert!(tier.skipped >= 3, "{tier:?}");
 }
 
 #[tokio::test]
@@ -192,7 +189,10 @@ async fn without_a_store_in_front_a_failing_tier_fails_the_set() {
     let puppet = strings("alone");
     let users = users(text, &ManualClock::new()).await;
     puppet.fails.store(true, SeqCst);
-    assert_eq!(users.set("a", "x".into()).await.unwrap_err().kind(), ErrorKind::Connection);
+    let error = users.set("a", "x".into()).await.unwrap_err();
+    assert_eq!(error.kind(), ErrorKind::Connection);
+    let named = ["cache", "tier", "backend"].map(|key| error.context(key).unwrap());
+    assert_eq!(named, ["users", "l1", "test.puppet"]);
     assert_eq!(users.get("a").await.unwrap(), None, "a read is a miss");
 }
 

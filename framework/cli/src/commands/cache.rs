@@ -35,6 +35,7 @@ pub(super) fn entry(command: Entry, context: &mut Context<'_>) -> Result<Exit, F
         }
         Entry::Del { keys, answer, .. } => {
             let removed = cache.delete_many(keys.iter().map(String::as_str)).await?;
+            require_all_tiers(cache)?;
             let text = format!("{} removed", counted(removed, "entry"));
             say(answer, &text, &json!({ "removed": removed }), context)?;
             Ok(Exit::Success)
@@ -79,6 +80,7 @@ pub(super) fn clear(arguments: &Clear, context: &mut Context<'_>) -> Result<Exit
             return Ok(Exit::No);
         }
         cache.clear().await?;
+        require_all_tiers(cache)?;
         context.output.done(format_args!("cleared `{name}`"));
         Ok(Exit::Success)
     })
@@ -144,7 +146,7 @@ fn readable(life: Life) -> Life {
 }
 
 /// An application goes on when a tier fails, for the next one may do. Here the answer would be
-/// wrong: not there, although it may be, or stored, although it is not.
+/// wrong: not there, although it may be, or stored or removed, although it is not.
 fn require_all_tiers(cache: &DynamicCache) -> Result<(), Failure> {
     let tiers = cache.stats().snapshot().tiers;
     let Some(failed) = tiers.iter().find(|tier| tier.failures > 0) else { return Ok(()) };

@@ -7,6 +7,9 @@ use larder_abi::Status;
 use larder_abi::call::Create;
 use larder_abi::table::{CreateFn, DestroyFn};
 
+use larder_core::Clock;
+
+use super::args::deadline_us;
 use super::failure::{self, Failure};
 use crate::borrow::Portable;
 use crate::host::instances::{self, Identity};
@@ -25,6 +28,7 @@ pub(crate) struct Recipe {
     pub(crate) max_value_bytes: u64,
     pub(crate) entries: u64,
     pub(crate) weight: u64,
+    pub(crate) clock: Arc<dyn Clock>,
 }
 
 /// A living instance. It is destroyed with the last reference, so no call overlaps that.
@@ -52,6 +56,7 @@ impl Recipe {
             max_value_bytes: self.max_value_bytes,
             capacity_entries: self.entries,
             capacity_weight: self.weight,
+            now_us: deadline_us(Some(self.clock.wall())),
         };
         let mut this: *mut c_void = std::ptr::null_mut();
         let mut error = failure::blank();

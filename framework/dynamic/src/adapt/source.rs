@@ -8,8 +8,8 @@ use larder_abi::table::{BackendVt, CreateFn, DestroyFn, codec};
 use larder_abi::{Status, UNLIMITED};
 use larder_core::plugin::{BoxFactory, BuildPolicy, ConfigCheck, Factory};
 use larder_core::{
-    Backend, BuildContext, CacheError, Capabilities, Descriptor, ErrorKind, KeyPath, PolicyFactory,
-    Problem, Problems, Resource, Result, Role, Serializer, Wrapper,
+    Backend, BuildContext, CacheError, Capabilities, Clock, Descriptor, ErrorKind, KeyPath,
+    PolicyFactory, Problem, Problems, Resource, Result, Role, Serializer, SystemClock, Wrapper,
 };
 use schemars::Schema;
 use serde_json::Value;
@@ -114,6 +114,7 @@ impl Options {
         functions: (Option<CreateFn>, Option<DestroyFn>),
         options: &Value,
         cache: &str,
+        clock: &Arc<dyn Clock>,
     ) -> Result<Recipe> {
         let (Some(create), Some(destroy)) = functions else {
             return Err(CacheError::new(ErrorKind::Plugin, "the plugin cannot be created")
@@ -131,6 +132,7 @@ impl Options {
             max_value_bytes: UNLIMITED,
             entries: UNLIMITED,
             weight: UNLIMITED,
+            clock: Arc::clone(clock),
         })
     }
 
@@ -152,7 +154,8 @@ impl BoxFactory<dyn Backend> for Backends {
 
     async fn build(&self, options: Value, context: &BuildContext) -> Result<Arc<dyn Backend>> {
         let functions = (self.table.create, self.table.destroy);
-        let mut recipe = self.options.recipe(functions, &options, &context.cache)?;
+        let mut recipe =
+            self.options.recipe(functions, &options, &context.cache, &context.clock)?;
         recipe.max_value_bytes = context.max_value_bytes.unwrap_or(UNLIMITED);
         let caps = self.options.0.caps;
         let manner = Manner {
@@ -179,7 +182,8 @@ impl BuildPolicy for Policies {
     }
 
     fn build(&self, options: Value) -> Result<Arc<dyn PolicyFactory>> {
-        let recipe = self.options.recipe((self.table.create, self.table.destroy), &options, "")?;
+        let functions = (self.table.create, self.table.destroy);
+        let recipe = self.options.recipe(functions, &options, "", &SystemClock::shared())?;
         Ok(Arc::new(ForeignPolicies::new(self.table, recipe)))
     }
 }
@@ -190,9 +194,10 @@ struct Codecs {
 }
 
 impl Codecs {
-    fn open(&self, options: &Value, cache: &str) -> Result<ForeignCodec> {
+    fn open(&self, options: &Value, context: &BuildContext) -> Result<ForeignCodec> {
+        let cache = &context.cache;
         let functions = (self.table.create, self.table.destroy);
-        let recipe = self.options.recipe(functions, options, cache)?;
+        let recipe = self.options.recipe(functions, options, cache, &context.clock)?;
         let made = recipe.make().map_err(|failure| self.options.error(failure, cache))?;
         Ok(ForeignCodec::new(self.table, made, recipe.component))
     }
@@ -205,7 +210,7 @@ impl BoxFactory<dyn Serializer> for Codecs {
     }
 
     async fn build(&self, options: Value, context: &BuildContext) -> Result<Arc<dyn Serializer>> {
-        Ok(Arc::new(self.open(&options, &context.cache)?))
+        Ok(Arc::new(self.open(&options, context)?))
     }
 }
 
@@ -216,7 +221,7 @@ impl BoxFactory<dyn Wrapper> for Codecs {
     }
 
     async fn build(&self, options: Value, context: &BuildContext) -> Result<Arc<dyn Wrapper>> {
-        Ok(Arc::new(self.open(&options, &context.cache)?))
+        Ok(Arc::new(self.open(&options, context)?))
     }
 }
 

@@ -52,7 +52,7 @@ impl Buffer {
     }
 
     /// Hands one ownership over.
-    fn give(self) -> Bytes {
+    pub(crate) fn give(self) -> Bytes {
         let bytes = self.lend();
         std::mem::forget(self.0);
         bytes

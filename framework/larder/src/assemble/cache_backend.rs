@@ -22,7 +22,7 @@ impl CacheBackend {
     }
 
     /// Markers of tags are in the last tier only, as the cache itself has them.
-    fn tiers(&self, key: &str) -> &[ByteTier] {
+    fn tiers(&self, key: &str) -> &[Arc<ByteTier>] {
         let tiers = &self.engine.tiers;
         if key.starts_with(RESERVED) { &tiers[tiers.len().saturating_sub(1)..] } else { tiers }
     }

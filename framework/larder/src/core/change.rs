@@ -4,7 +4,7 @@ use std::borrow::Borrow;
 use std::collections::BTreeSet;
 
 use larder_core::key::glob_matches;
-use larder_core::{CacheError, ErrorKind, Life, Result};
+use larder_core::{CacheError, ErrorKind, Life, Result, Tier};
 use larder_store::{Full, Insert, RemovalReason};
 
 use super::{AnyCache, CacheValue, Core, Key, KeyRef, place};
@@ -83,11 +83,11 @@ impl<K: Key, V: CacheValue> Core<K, V> {
                 || {
                     self.forget(&key, RemovalReason::Replaced);
                 },
-                self.engine.put(&text, payloads, &meta),
+                self.engine.put(&text, payloads.without(options.skip), &meta),
                 |outcome| {
                     // With a store in front the tiers below may fail: the value is served from
                     // the store, and the failure was reported.
-                    if outcome.is_ok() || is_typed {
+                    if (outcome.is_ok() || is_typed) && !options.skip.has(Tier::L1) {
                         kept = self.insert(key.clone(), stored, insert);
                     }
                 },
@@ -183,6 +183,25 @@ impl<K: Key, V: CacheValue> Core<K, V> {
             count(&self.engine.counters.deletes);
         }
         Ok(was_there)
+    }
+
+    /// Makes an entry stale in every tier; whether it was there.
+    pub(crate) async fn expire<Q>(&self, key: &Q) -> Result<bool>
+    where
+        K: Borrow<Q>,
+        Q: KeyRef<K> + ?Sized,
+    {
+        self.check(key)?;
+        let expire = || self.store.as_ref().is_some_and(|store| store.table.expire(key));
+        if let Some(local) = self.local() {
+            return Ok(self.change_locally(&local, key, expire));
+        }
+        let (text, place) = (key.text(), place(key));
+        let mut was_there = false;
+        let in_store = || was_there |= expire();
+        let in_tiers = self.engine.expire(&text);
+        let expired = Box::pin(self.engine.change_key(place, in_store, in_tiers, |_| ())).await;
+        Ok(expired? || was_there)
     }
 
     /// Removes every entry from every tier.

@@ -3,12 +3,12 @@
 use std::borrow::Borrow;
 
 use larder_core::key::glob_matches;
-use larder_core::{Bytes, CacheError, CacheKey, EntryMeta, ErrorKind, Life, Result};
+use larder_core::{Bytes, CacheError, CacheKey, EntryMeta, ErrorKind, Life, Result, Tier};
 use larder_store::Insert;
 
 use super::load::{Basis, Mark};
 use super::{CacheValue, Core, Key, KeyRef, StoreTier, place};
-use crate::engine::Found;
+use crate::engine::{Found, Look};
 use crate::fence::Ticket;
 use crate::settings::Lives;
 use crate::stats::MissCause;
@@ -31,8 +31,37 @@ impl<K: Key, V: CacheValue> Core<K, V> {
         }
     }
 
+    /// Looks a key up where the caller wants it looked up.
+    pub(crate) async fn look_up_as<Q>(&self, key: &Q, look: Look) -> Result<Answer<V>>
+    where
+        K: Borrow<Q>,
+        Q: KeyRef<K> + ?Sized,
+    {
+        if !look.skip.has(Tier::L1) || self.store.is_none() {
+            return match self.fast(key) {
+                Ok(answer) => Ok(Ok(answer)),
+                Err(cause) => self.look_below_as(key, cause, look).await,
+            };
+        }
+        // What the store has counts neither as a hit nor as a miss of it.
+        self.check(key)?;
+        let answer = Box::pin(self.fetch_as(key, MissCause::Bypass, None, look, &mut None)).await;
+        if let Err(cause) = answer {
+            self.engine.counters.count_miss(cause);
+        }
+        Ok(answer)
+    }
+
     /// Looks a key up in the tiers below the store, which does not have it for this cause.
     pub(crate) async fn look_below<Q>(&self, key: &Q, cause: MissCause) -> Result<Answer<V>>
+    where
+        K: Borrow<Q>,
+        Q: KeyRef<K> + ?Sized,
+    {
+        self.look_below_as(key, cause, Look::default()).await
+    }
+
+    async fn look_below_as<Q>(&self, key: &Q, cause: MissCause, look: Look) -> Result<Answer<V>>
     where
         K: Borrow<Q>,
         Q: KeyRef<K> + ?Sized,
@@ -42,7 +71,7 @@ impl<K: Key, V: CacheValue> Core<K, V> {
             return Ok(Err(cause));
         }
         // Boxed, so that the future of a hit stays small.
-        let answer = Box::pin(self.fetch(key, cause, None, &mut None)).await;
+        let answer = Box::pin(self.fetch_as(key, cause, None, look, &mut None)).await;
         if let Err(cause) = answer {
             self.count_miss(cause);
         }
@@ -127,19 +156,34 @@ impl<K: Key, V: CacheValue> Core<K, V> {
         K: Borrow<Q>,
         Q: KeyRef<K> + ?Sized,
     {
+        self.fetch_as(key, cause, mark, Look::default(), stale).await
+    }
+
+    async fn fetch_as<Q>(
+        &self,
+        key: &Q,
+        cause: MissCause,
+        mark: Option<&Mark>,
+        look: Look,
+        stale: &mut Option<Found>,
+    ) -> Answer<V>
+    where
+        K: Borrow<Q>,
+        Q: KeyRef<K> + ?Sized,
+    {
         let ticket = self.engine.fence.ticket(place(key));
         let text = key.text();
         // An entry that makes no value is removed from its tier, so each round gets further.
         let mut cause = cause;
         for _ in 0..self.engine.tiers.len() {
-            match self.engine.find_noting(&text, stale).await {
+            match self.engine.find_as(&text, look, stale).await {
                 Ok(found) => {
                     if let Some(mark) = mark {
                         let meta = &found.entry.meta;
                         let deadline = meta.soft_deadline.or(meta.hard_deadline);
                         mark.rest_on(Basis { tags: found.tags.clone(), deadline });
                     }
-                    match self.take_up(key, found, &ticket).await {
+                    match self.take_up_as(key, found, &ticket, look).await {
                         Ok(answer) => return Ok(answer),
                         Err(undecodable) => cause = undecodable,
                     }
@@ -160,6 +204,14 @@ impl<K: Key, V: CacheValue> Core<K, V> {
         K: Borrow<Q>,
         Q: KeyRef<K> + ?Sized,
     {
+        self.take_up_as(key, found, ticket, Look::default()).await
+    }
+
+    async fn take_up_as<Q>(&self, key: &Q, found: Found, ticket: &Ticket, look: Look) -> Answer<V>
+    where
+        K: Borrow<Q>,
+        Q: KeyRef<K> + ?Sized,
+    {
         let text = key.text();
         let (answer, plain) = match self.decode(&text, &found) {
             Ok(decoded) => decoded,
@@ -176,9 +228,11 @@ impl<K: Key, V: CacheValue> Core<K, V> {
         let stored = stored(answer.clone(), found.tags.clone());
         let bytes = Some(plain.len());
         let insert = self.prepare(|| key.to_owned(), &stored, lives, None, bytes);
-        self.fill_store(key.to_owned(), stored, insert, ticket);
+        if !look.keep_from.has(Tier::L1) {
+            self.fill_store(key.to_owned(), stored, insert, ticket);
+        }
         self.engine.keep_awake(&text, &found, ticket).await;
-        self.engine.back_fill(&text, &found, &plain, ticket).await;
+        self.engine.back_fill(&text, &found, &plain, ticket, look.keep_from).await;
         Ok(answer)
     }
 

@@ -4,15 +4,23 @@ use std::sync::Arc;
 
 use larder_core::entry::TagStamp;
 use larder_core::serializer::formats;
-use larder_core::{Bytes, Entry, EntryMeta, Result, StampClock};
+use larder_core::{
+    Bytes, CacheError, Capabilities, Entry, EntryMeta, ErrorKind, Result, Stamp, StampClock,
+    Timestamp,
+};
 
-use super::Engine;
+use super::{Engine, Look};
+use crate::recovery::Work;
 use crate::stats::MissCause;
 use crate::tags::{TagCell, Tags};
+use crate::tier::{ByteTier, Lane, is_outage};
 
 /// Versions are microseconds since 1970, below this until the year 2255. A marker beyond it is
 /// damaged, and would leave no room to move on.
 const MAX_VERSION: u64 = 1 << 53;
+
+/// How often a marker is written when others write it at the same time.
+const MARKER_ATTEMPTS: usize = 4;
 
 impl Engine {
     /// The tags of an entry with their versions of now, read or made where they are not known.
@@ -91,45 +99,52 @@ impl Engine {
         }
     }
 
-    /// Gives a tag a new version, here at once and then in the last tier.
-    pub(crate) async fn move_tag(&self, cell: &TagCell) -> Result<()> {
-        cell.bump(self.stamp().time.as_micros());
-        if self.tiers.is_empty() {
+    /// Gives a tag a new version, here at once and then in the last tier: later, when that cannot
+    /// be reached.
+    pub(crate) async fn move_tag(&self, cell: &Arc<TagCell>) -> Result<()> {
+        let stamp = self.stamp();
+        cell.bump(stamp.time.as_micros());
+        let Some(tier) = self.tiers.last() else {
             cell.set_marked(true);
             return Ok(());
-        }
+        };
         let _marking = self.tags.marking.lock().await;
         cell.set_marked(false);
-        if let Some(marker) = self.read_marker(cell).await? {
-            // Past what another process may have written.
-            cell.advance(marker + 1);
+        let marked = match tier.read_marker(cell).await {
+            Ok(marker) => {
+                // Past what another process may have written.
+                marker.into_iter().for_each(|marker| cell.advance(marker + 1));
+                tier.write_marker(Lane::Usual, cell).await
+            }
+            Err(error) => Err(error),
+        };
+        match marked {
+            Err(error) if is_outage(&error) => {
+                // As long as it waits, the cell stays, and with it the version of this process.
+                tier.recover_later(Work::Tag(Arc::clone(cell)), stamp);
+                Ok(())
+            }
+            marked => marked,
         }
-        self.write_marker(cell).await
-    }
-
-    /// Writes the version of now. The caller holds `marking`.
-    async fn write_marker(&self, cell: &TagCell) -> Result<()> {
-        let version = cell.version();
-        if let Some(tier) = self.tiers.last() {
-            let meta =
-                EntryMeta { stamp: self.stamp(), format: formats::RAW, ..EntryMeta::default() };
-            let entry = Entry { value: Bytes::copy_from_slice(&version.to_be_bytes()), meta };
-            tier.bounded("set", tier.backend.set(&cell.marker_key(), entry)).await?;
-        }
-        // A version that moved meanwhile has its own marker coming.
-        cell.set_marked(cell.version() == version);
-        Ok(())
     }
 
     /// The version that the last tier keeps for a tag.
     async fn read_marker(&self, cell: &TagCell) -> Result<Option<u64>> {
-        let Some(tier) = self.tiers.last() else {
-            return Ok(None);
-        };
-        let entry = tier.bounded("get", tier.backend.get(&cell.marker_key())).await?;
-        let version =
-            entry.and_then(|entry| Some(u64::from_be_bytes(entry.value.as_ref().try_into().ok()?)));
-        Ok(version.filter(|version| *version < MAX_VERSION))
+        match self.tiers.last() {
+            Some(tier) => tier.read_marker(cell).await,
+            None => Ok(None),
+        }
+    }
+
+    /// Writes the version of today into the last tier. The caller holds `marking`.
+    async fn write_marker(&self, cell: &TagCell) -> Result<()> {
+        match self.tiers.last() {
+            Some(tier) => tier.write_marker(Lane::Usual, cell).await,
+            None => {
+                cell.set_marked(true);
+                Ok(())
+            }
+        }
     }
 
     /// The version under which a tag of an entry of a snapshot is valid in this cache; `None` when
@@ -163,20 +178,27 @@ impl Engine {
     }
 
     /// The tags of an entry, if all of them still have the versions it was stored with.
-    pub(super) async fn restore_tags(&self, entry: &Entry) -> Result<Option<Arc<Tags>>, MissCause> {
-        let mut tags = Vec::with_capacity(entry.meta.tags.len());
-        for stamp in &entry.meta.tags {
-            let cell = self.tags.cell_of(stamp.tag);
-            // Another process may have moved the version, so the marker is read each time.
-            match self.read_marker(&cell).await {
-                Ok(Some(version)) => cell.advance(version),
-                Ok(None) => {
-                    // The tier lost it; without this nobody would make it again.
-                    cell.set_marked(false);
-                    return Err(MissCause::Tag);
-                }
-                Err(_) => return Err(MissCause::TierDown),
-            }
+    pub(super) async fn restore_tags(
+        &self,
+        entry: &Entry,
+        look: Look,
+    ) -> Result<Option<Arc<Tags>>, MissCause> {
+        let (stamps, Some(tier)) = (&entry.meta.tags, self.tiers.last()) else { return Ok(None) };
+        if stamps.is_empty() {
+            return Ok(None);
+        }
+        let cells: Vec<_> = stamps.iter().map(|stamp| self.tags.cell_of(stamp.tag)).collect();
+        // Another process may have moved the versions, so the markers are read each time.
+        let markers = tier.read_markers(look.lane(), &cells).await;
+        let markers = markers.map_err(|_| MissCause::TierDown)?;
+        let mut tags = Vec::with_capacity(cells.len());
+        for ((stamp, cell), marker) in stamps.iter().zip(cells).zip(markers) {
+            let Some(version) = marker else {
+                // The tier lost it; without this nobody would make it again.
+                cell.set_marked(false);
+                return Err(MissCause::Tag);
+            };
+            cell.advance(version);
             if cell.version() != stamp.version {
                 return Err(MissCause::Tag);
             }
@@ -184,4 +206,81 @@ impl Engine {
         }
         Ok(Tags::restore(tags))
     }
+}
+
+impl ByteTier {
+    async fn read_marker(&self, cell: &TagCell) -> Result<Option<u64>> {
+        self.read_marker_on(Lane::Usual, cell).await
+    }
+
+    async fn read_marker_on(&self, lane: Lane, cell: &TagCell) -> Result<Option<u64>> {
+        let key = cell.marker_key();
+        let entry = self.call(lane, "get", self.backend.get(&key)).await?;
+        Ok(self.version_in(&key, entry))
+    }
+
+    /// The versions of some tags, in one call.
+    async fn read_markers(&self, lane: Lane, cells: &[Arc<TagCell>]) -> Result<Vec<Option<u64>>> {
+        if let [cell] = cells {
+            return Ok(vec![self.read_marker_on(lane, cell).await?]);
+        }
+        let keys: Vec<String> = cells.iter().map(|cell| cell.marker_key()).collect();
+        let asked: Vec<&str> = keys.iter().map(String::as_str).collect();
+        let entries = self.call(lane, "get_many", self.backend.get_many(&asked)).await?;
+        let found = keys.iter().zip(entries).map(|(key, entry)| self.version_in(key, entry));
+        Ok(found.collect())
+    }
+
+    /// The version that a marker says, if it can be trusted.
+    fn version_in(&self, key: &str, entry: Option<Entry>) -> Option<u64> {
+        version_of(&entry.filter(|entry| !self.recovery.hides(key, entry.meta.stamp))?)
+    }
+
+    /// Writes the version of a tag, unless a later one is there: that one is taken over then, as it
+    /// makes the same entries unusable.
+    pub(crate) async fn write_marker(&self, lane: Lane, cell: &TagCell) -> Result<()> {
+        let key = cell.marker_key();
+        for _ in 0..MARKER_ATTEMPTS {
+            let version = cell.version();
+            let stamp = Stamp { time: Timestamp::from_micros(version), origin: 0 };
+            let meta = EntryMeta { stamp, format: formats::RAW, ..EntryMeta::default() };
+            let entry = Entry { value: Bytes::copy_from_slice(&version.to_be_bytes()), meta };
+            if self.can(Capabilities::PUT_IF_NEWER) {
+                let put = self.backend.put_if_newer(&key, entry);
+                if self.call(lane, "put_if_newer", put).await? {
+                    self.note_marked(cell, version);
+                    return Ok(());
+                }
+            } else {
+                self.call(lane, "set", self.backend.set(&key, entry)).await?;
+            }
+            // Another process may have written at the same time, and the later version must stay.
+            let there = self.call(lane, "get", self.backend.get(&key)).await?;
+            let there = there.as_ref().and_then(version_of);
+            if let Some(there) = there.filter(|there| *there >= version) {
+                cell.advance(there);
+                self.note_marked(cell, there);
+                return Ok(());
+            }
+            if there.is_none() {
+                // Something that is no marker is in the way.
+                self.call(lane, "delete", self.backend.delete(&key)).await?;
+            }
+        }
+        Err(CacheError::new(ErrorKind::Plugin, "the tier does not keep the version of a tag"))
+    }
+
+    fn note_marked(&self, cell: &TagCell, version: u64) {
+        // A version that moved meanwhile has its own marker coming.
+        let is_marked = cell.version() == version;
+        cell.set_marked(is_marked);
+        if is_marked {
+            self.recovery.settle_tag(cell);
+        }
+    }
+}
+
+fn version_of(entry: &Entry) -> Option<u64> {
+    let version = u64::from_be_bytes(entry.value.as_ref().try_into().ok()?);
+    (version < MAX_VERSION).then_some(version)
 }

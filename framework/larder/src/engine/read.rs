@@ -2,14 +2,14 @@
 
 use std::sync::Arc;
 
-use larder_core::backend::Deadlines;
-use larder_core::{Bytes, CacheError, Capabilities, Entry, EntryMeta, Life, Result, telemetry};
+use larder_core::{Bytes, CacheError, Entry, ErrorKind, Result, telemetry};
 
-use super::Engine;
+use super::{Engine, Look, TierSet};
 use crate::fence::Ticket;
+use crate::recovery::Work;
 use crate::stats::MissCause;
 use crate::tags::Tags;
-use crate::tier::{ByteTier, count};
+use crate::tier::{ByteTier, count, was_skipped};
 
 /// A valid entry and where it was.
 #[derive(Debug)]
@@ -33,9 +33,22 @@ impl Engine {
         key: &str,
         stale: &mut Option<Found>,
     ) -> Result<Found, MissCause> {
+        self.find_as(key, Look::default(), stale).await
+    }
+
+    /// The same, in the tiers and the time that the caller wants.
+    pub(crate) async fn find_as(
+        &self,
+        key: &str,
+        look: Look,
+        stale: &mut Option<Found>,
+    ) -> Result<Found, MissCause> {
         let mut cause = MissCause::Cold;
         for index in 0..self.tiers.len() {
-            match self.find_in(index, key, stale).await {
+            if look.skip.has(self.tiers[index].tier) {
+                continue;
+            }
+            match self.find_in(index, key, look, stale).await {
                 Ok(found) => return Ok(found),
                 Err(MissCause::Cold) => {}
                 Err(other) => cause = other,
@@ -57,7 +70,10 @@ impl Engine {
             match tier.bounded("get_many", tier.backend.get_many(&batch)).await {
                 Ok(entries) => {
                     for (at, entry) in missing.into_iter().zip(entries) {
-                        match self.validate(index, entry, &mut None).await {
+                        match self
+                            .validate(index, keys[at], entry, Look::default(), &mut None)
+                            .await
+                        {
                             Err(MissCause::Cold) => {}
                             other => found[at] = other,
                         }
@@ -74,18 +90,21 @@ impl Engine {
         &self,
         index: usize,
         key: &str,
+        look: Look,
         stale: &mut Option<Found>,
     ) -> Result<Found, MissCause> {
         let tier = &self.tiers[index];
-        let read = tier.bounded("get", tier.backend.get(key)).await;
-        self.validate(index, read.map_err(|_| MissCause::TierDown)?, stale).await
+        let read = tier.call(look.lane(), "get", tier.backend.get(key)).await;
+        self.validate(index, key, read.map_err(|_| MissCause::TierDown)?, look, stale).await
     }
 
     /// Whether what a tier returned may be served.
     async fn validate(
         &self,
         index: usize,
+        key: &str,
         entry: Option<Entry>,
+        look: Look,
         stale: &mut Option<Found>,
     ) -> Result<Found, MissCause> {
         let tier = &self.tiers[index];
@@ -93,7 +112,10 @@ impl Engine {
             self.follow(tier, entry.meta.stamp);
         }
         let found = match entry.filter(|entry| !entry.meta.tombstone) {
-            Some(entry) => match self.restore_tags(&entry).await {
+            Some(entry) if tier.recovery.hides(key, entry.meta.stamp) => {
+                Err(MissCause::Invalidated)
+            }
+            Some(entry) => match self.restore_tags(&entry, look).await {
                 Ok(tags) => self.still_valid(Found { entry, tier: index, tags }, stale),
                 Err(cause) => Err(cause),
             },
@@ -121,49 +143,48 @@ impl Engine {
         Ok(found)
     }
 
-    /// Moves the end of an entry that lives only while it is read. Its key must be as it was at the
-    /// ticket: another entry has another life.
-    pub(crate) async fn keep_awake(&self, key: &str, found: &Found, ticket: &Ticket) {
-        let tier = &self.tiers[found.tier];
-        let EntryMeta { soft_deadline: soft, hard_deadline: hard, .. } = found.entry.meta;
-        let (Life::For(idle), true, true) =
-            (self.settings_for(key).idle_ttl, hard != soft, tier.can(Capabilities::TOUCH))
-        else {
-            return;
-        };
-        let Some(_turn) = self.try_write_turn(ticket.hash()).filter(|_| ticket.holds()) else {
-            return;
-        };
-        let awake = self.clock.wall().after(idle);
-        let gone = soft.map(|soft| soft.after(self.settings_for(key).terms.stale_for));
-        let hard = Some(gone.map_or(awake, |gone| gone.min(awake)));
-        // A failure is counted and reported where it happens; the value is good all the same.
-        tier.bounded("touch", tier.backend.touch(key, Deadlines { soft, hard })).await.ok();
-    }
-
     /// Copies an entry into the byte tiers above the one it was found in, unless its key changed
     /// or is being written. `plain` is its value without what wraps it.
-    pub(crate) async fn back_fill(&self, key: &str, found: &Found, plain: &Bytes, ticket: &Ticket) {
+    pub(crate) async fn back_fill(
+        &self,
+        key: &str,
+        found: &Found,
+        plain: &Bytes,
+        ticket: &Ticket,
+        keep_from: TierSet,
+    ) {
         if found.tier == 0 {
             return;
         }
         let Some(_turn) = self.try_write_turn(ticket.hash()).filter(|_| ticket.holds()) else {
             return;
         };
-        for tier in &self.tiers[..found.tier] {
+        for tier in self.tiers[..found.tier].iter().filter(|tier| !keep_from.has(tier.tier)) {
             let Some(mut entry) = self.copy_for(tier, key, found, plain) else {
                 continue;
             };
             entry.meta.hard_deadline = self.hard_deadline(tier, entry.meta.hard_deadline);
-            if tier.bounded("set", tier.backend.set(key, entry)).await.is_ok() && !ticket.holds() {
+            let stamp = entry.meta.stamp;
+            match self.put_copy(tier, key, entry).await {
                 // A pattern came in between, and may have passed this tier before the copy.
-                tier.bounded("delete", tier.backend.delete(key)).await.ok();
+                Ok(()) if !ticket.holds() => {
+                    tier.bounded("delete", tier.backend.delete(key)).await.ok();
+                }
+                // It may arrive yet, after a change that nobody would undo it for.
+                Err(error) if error.kind() == ErrorKind::Timeout => {
+                    let work = Work::Key { key: key.into(), may_land: true };
+                    tier.recover_later(work, stamp);
+                }
+                _ => {}
             }
         }
     }
 
     /// Reports that an entry could not be stored in a tier.
     pub(super) fn warn_unstored(&self, tier: &ByteTier, error: &CacheError) {
+        if was_skipped(error) {
+            return;
+        }
         tracing::warn!(
             target: telemetry::TARGET,
             cache = %self.name, tier = %tier.tier, %error, "{}", telemetry::STORE_FAILED

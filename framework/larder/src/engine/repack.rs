@@ -1,5 +1,7 @@
 //! Entries without what wraps them, and wrapped as another tier wants them.
 
+use std::sync::Arc;
+
 use larder_core::{Bytes, CacheError, Entry, ErrorKind, Result};
 
 use super::{Engine, Found};
@@ -76,7 +78,7 @@ impl Engine {
         }
         let plain = plain?;
         self.check_size(key, plain.len())?;
-        let adopt = |(tier, can_read): (&ByteTier, bool)| match can_read {
+        let adopt = |(tier, can_read): (&Arc<ByteTier>, bool)| match can_read {
             true if self.would_keep(tier, from, entry) => Ok(entry.clone()),
             _ => wrapped(tier, key, entry.clone(), plain.clone()),
         };

@@ -1,4 +1,4 @@
-//! Storing and removing entries in the byte tiers.
+//! Changing the byte tiers.
 //!
 //! A change of a key takes three steps: the store is emptied of the key and the fence moved, the
 //! tiers are changed, the fence is moved again and the store filled. Whoever reads in between
@@ -7,30 +7,25 @@
 
 use std::sync::Arc;
 
-use larder_core::backend::Deadlines;
-use larder_core::key::glob_matches;
-use larder_core::{
-    Bytes, CacheError, Capabilities, Entry, EntryMeta, ErrorKind, Life, Result, Serializer,
-    Timestamp,
-};
-use xxhash_rust::xxh3::xxh3_64;
+use larder_core::{Bytes, CacheError, ErrorKind, Result, Serializer};
 
-use super::Engine;
+use super::{Engine, TierSet};
 use crate::deferred::Held;
-use crate::fence::Ticket;
 use crate::format::Packed;
-use crate::settings::Lives;
-use crate::stats::MissCause;
-use crate::tags::Tags;
-use crate::tier::{ByteTier, count};
+use crate::recovery::Work;
+use crate::tier::{count, is_outage};
 
 /// The value of an entry as each byte tier wants it.
 #[derive(Clone, Debug, Default)]
-pub(crate) struct Payloads(Vec<Payload>);
+pub(crate) struct Payloads {
+    pub(super) each: Vec<Payload>,
+    /// These tiers get nothing, and keep what they have.
+    pub(super) skip: TierSet,
+}
 
 #[derive(Clone, Debug)]
-struct Payload {
-    packed: Packed,
+pub(super) struct Payload {
+    pub(super) packed: Packed,
     /// As the serializer wrote it; `None` for "there is none".
     plain: Option<Bytes>,
 }
@@ -39,7 +34,15 @@ impl Payloads {
     /// The size of the value as the serializer of the first byte tier wrote it; `None` without
     /// byte tiers.
     pub(crate) fn len(&self) -> Option<usize> {
-        self.0.first().map(|payload| payload.plain.as_ref().map_or(0, Bytes::len))
+        self.each.first().map(|payload| payload.plain.as_ref().map_or(0, Bytes::len))
+    }
+}
+
+impl Payloads {
+    /// Without those for some tiers.
+    pub(crate) fn without(mut self, skip: TierSet) -> Self {
+        self.skip = skip;
+        self
     }
 }
 
@@ -85,7 +88,7 @@ impl Engine {
             };
             payloads.push(Payload { packed, plain });
         }
-        Ok(Payloads(payloads))
+        Ok(Payloads { each: payloads, skip: TierSet::default() })
     }
 
     /// Refuses values over the limit for their key.
@@ -124,12 +127,12 @@ impl Engine {
         outcome
     }
 
-    fn change<R>(&self, hash: u64, change: impl FnOnce() -> R) -> R {
+    pub(super) fn change<R>(&self, hash: u64, change: impl FnOnce() -> R) -> R {
         self.fence.change(hash, change)
     }
 
-    /// Clears everything: `empty` empties the store. All tiers are tried before the first error is
-    /// returned.
+    /// Clears everything: `empty` empties the store. A tier that cannot be reached is cleared when
+    /// it can. All tiers are tried before the first error is returned.
     pub(crate) async fn clear(&self, mut empty: impl FnMut()) -> Result<()> {
         let mut empty = || {
             empty();
@@ -144,198 +147,16 @@ impl Engine {
         let _alone = self.clearing.write().await;
         // What was read from a tier before it was cleared must not stay.
         let _finally = Finally(|| held.collect(|| self.fence.change_all(&mut empty)));
+        // What is written from here on is newer, and stays.
+        let stamp = self.stamp();
         let mut outcome = Ok(());
         for tier in &self.tiers {
-            if let Err(error) = tier.bounded("clear", tier.backend.clear()).await {
-                outcome = outcome.and(Err(error));
-            }
-        }
-        outcome
-    }
-
-    /// The meta of an entry that is made now.
-    pub(crate) fn meta(&self, lives: &Lives, tags: Option<&Tags>, negative: bool) -> EntryMeta {
-        let gone = lives.wall.map(|wall| wall.after(lives.stale));
-        let hard_deadline = match lives.idle.map(|idle| self.clock.wall().after(idle)) {
-            Some(idle) => Some(gone.map_or(idle, |gone| gone.min(idle))),
-            None => gone,
-        };
-        EntryMeta {
-            stamp: self.stamp(),
-            soft_deadline: lives.wall,
-            hard_deadline,
-            tags: tags.map(Tags::stamps).unwrap_or_default(),
-            load_cost: lives.cost,
-            negative,
-            ..EntryMeta::default()
-        }
-    }
-
-    /// A deadline, or the end of the longest life of a tier if that comes first.
-    pub(crate) fn hard_deadline(
-        &self,
-        tier: &ByteTier,
-        deadline: Option<Timestamp>,
-    ) -> Option<Timestamp> {
-        let Some(Life::For(limit)) = tier.ttl else {
-            return deadline;
-        };
-        let limit = self.clock.wall().after(limit);
-        Some(deadline.map_or(limit, |own| own.min(limit)))
-    }
-
-    /// Gives an entry a new life in every byte tier. All are tried before the first error is
-    /// returned.
-    pub(crate) async fn touch(&self, key: &str, lives: &Lives) -> Result<()> {
-        let EntryMeta { soft_deadline: soft, hard_deadline, .. } = self.meta(lives, None, false);
-        let mut outcome = Ok(());
-        for tier in &self.tiers {
-            let hard = self.hard_deadline(tier, hard_deadline);
-            let touched = if tier.can(Capabilities::TOUCH) {
-                let touch = tier.backend.touch(key, Deadlines { soft, hard });
-                tier.bounded("touch", touch).await.map(drop)
-            } else {
-                self.rewrite(tier, key, soft, hard).await
-            };
-            outcome = outcome.and(touched);
-        }
-        outcome
-    }
-
-    /// Moves the deadlines of an entry in a tier that can only store it again.
-    async fn rewrite(
-        &self,
-        tier: &ByteTier,
-        key: &str,
-        soft: Option<Timestamp>,
-        hard: Option<Timestamp>,
-    ) -> Result<()> {
-        let Some(mut entry) = tier.bounded("get", tier.backend.get(key)).await? else {
-            return Ok(());
-        };
-        (entry.meta.soft_deadline, entry.meta.hard_deadline) = (soft, hard);
-        tier.bounded("set", tier.backend.set(key, entry)).await
-    }
-
-    /// Stores an entry in every byte tier. A tier that fails is skipped; the error is returned
-    /// only when there is a tier and none took the entry.
-    pub(crate) async fn put(&self, key: &str, payloads: Payloads, meta: &EntryMeta) -> Result<()> {
-        let mut first_error = None;
-        let mut is_stored = false;
-        for (tier, payload) in self.tiers.iter().zip(payloads.0) {
-            let mut meta = meta.clone();
-            meta.format = tier.format.serializer.format();
-            meta.wrappers = payload.packed.wrappers;
-            meta.hard_deadline = self.hard_deadline(tier, meta.hard_deadline);
-            let entry = Entry { value: payload.packed.bytes, meta };
-            match tier.bounded("set", tier.backend.set(key, entry)).await {
-                Ok(()) => {
-                    is_stored = true;
-                    count(&tier.counters.writes);
-                }
-                Err(error) => {
-                    self.warn_unstored(tier, &error);
-                    first_error.get_or_insert(error);
-                }
-            }
-        }
-        match first_error {
-            Some(error) if !is_stored => Err(error),
-            _ => Ok(()),
-        }
-    }
-
-    /// Removes a key from every byte tier; whether any had it. All tiers are tried before the
-    /// first error is returned: as long as one may still have the entry, it is not gone.
-    pub(crate) async fn remove(&self, key: &str) -> Result<bool> {
-        let mut removed = false;
-        let mut outcome = Ok(());
-        for tier in &self.tiers {
-            match tier.bounded("delete", tier.backend.delete(key)).await {
-                Ok(was_there) => removed |= was_there,
+            match tier.bounded("clear", tier.backend.clear()).await {
+                Ok(()) => tier.recovery.settle_all(stamp),
+                Err(error) if is_outage(&error) => tier.recover_later(Work::Clear, stamp),
                 Err(error) => outcome = outcome.and(Err(error)),
             }
         }
-        outcome.map(|()| removed)
-    }
-
-    /// Removes every key that matches a glob; which of them were in the byte tiers. `forget`
-    /// empties the store of them.
-    pub(crate) async fn remove_matching(
-        &self,
-        pattern: &str,
-        mut forget: impl FnMut(),
-    ) -> Result<Vec<String>> {
-        self.fence.change_all(&mut forget);
-        if self.tiers.is_empty() {
-            return Ok(Vec::new());
-        }
-        let _finally = Finally(|| self.fence.change_all(&mut forget));
-        // Loads that are being stored found the fence open before: let them end, and notice.
-        drop(self.clearing.write().await);
-        let wild = |c: char| matches!(c, '*' | '?');
-        let prefix = pattern.split(wild).next().unwrap_or_default();
-        let keys = self.scan(prefix, &|key| glob_matches(pattern, key)).await?;
-        let mut removed = Vec::with_capacity(keys.len());
-        for key in keys {
-            let hash = xxh3_64(key.as_bytes());
-            let _turn = self.write_turn(hash).await;
-            // Who read it before it was removed must not copy it into a tier above.
-            let _finally = Finally(|| self.change(hash, || ()));
-            if self.remove(&key).await? {
-                removed.push(key);
-            }
-        }
-        Ok(removed)
-    }
-
-    /// Gives an entry that was loaded and found as it was a new life in the byte tiers, unless its
-    /// key changed since the ticket.
-    pub(crate) async fn renew_loaded(
-        &self,
-        key: &str,
-        payloads: Payloads,
-        meta: &EntryMeta,
-        lives: &Lives,
-        ticket: &Ticket,
-    ) {
-        // A tier that lost the entry, or cannot change its deadlines alone, gets it whole.
-        let can_touch = self.tiers.iter().all(|tier| tier.can(Capabilities::TOUCH));
-        if !can_touch || self.find(key).await.is_err_and(|cause| cause != MissCause::Expired) {
-            return self.put_loaded(key, payloads, meta, ticket).await;
-        }
-        let _turn = self.write_turn(ticket.hash()).await;
-        if ticket.holds() {
-            // Failures are counted and reported where they happen.
-            self.touch(key, lives).await.ok();
-        }
-    }
-
-    /// Removes an entry of which a load found out that it is none any more, unless its key changed
-    /// since the ticket.
-    pub(crate) async fn remove_loaded(&self, key: &str, ticket: &Ticket) {
-        let _turn = self.write_turn(ticket.hash()).await;
-        if ticket.holds() {
-            self.remove(key).await.ok();
-        }
-    }
-
-    /// Stores a loaded entry in the byte tiers, unless its key changed since the ticket.
-    pub(crate) async fn put_loaded(
-        &self,
-        key: &str,
-        payloads: Payloads,
-        meta: &EntryMeta,
-        ticket: &Ticket,
-    ) {
-        let _turn = self.write_turn(ticket.hash()).await;
-        if !ticket.holds() {
-            return;
-        }
-        // Failures are counted and reported where they happen; the callers have their value.
-        self.put(key, payloads, meta).await.ok();
-        if !ticket.holds() {
-            self.remove(key).await.ok();
-        }
+        outcome
     }
 }

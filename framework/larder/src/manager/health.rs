@@ -4,6 +4,8 @@ use larder_core::Result;
 use serde::Serialize;
 
 use super::CacheManager;
+use crate::breaker::Phase;
+use crate::tier::Lane;
 
 /// What one tier that keeps bytes says about itself.
 #[derive(Clone, Debug, PartialEq, Serialize)]
@@ -21,6 +23,11 @@ pub struct TierHealth {
     pub corrupt: u64,
     /// Why it works worse than it should, if it does.
     pub degraded: Option<String>,
+    /// `closed` while the tier is used, `open` while it is left alone, `half_open` while one call
+    /// finds out whether it answers again; `off` without a breaker.
+    pub breaker: String,
+    /// Invalidations that could not be delivered yet.
+    pub pending: u64,
 }
 
 impl CacheManager {
@@ -40,7 +47,7 @@ impl CacheManager {
         let named = self.named(name)?;
         let mut tiers = Vec::new();
         for tier in &named.assembled.engine.tiers {
-            let health = tier.bounded("health", tier.backend.health()).await?;
+            let health = tier.call(Lane::Direct, "health", tier.backend.health()).await?;
             tiers.push(TierHealth {
                 tier: tier.tier.to_string(),
                 backend: tier.kind.clone(),
@@ -48,6 +55,8 @@ impl CacheManager {
                 bytes: health.bytes,
                 corrupt: health.corrupt,
                 degraded: health.degraded,
+                breaker: tier.phase().map_or("off", Phase::as_str).to_owned(),
+                pending: tier.recovery.len(),
             });
         }
         Ok(tiers)

@@ -13,7 +13,7 @@ use super::decoder::{Decoder, Record};
 use super::format::Header;
 use super::{Exported, Fate, ImportMode, Imported, Outgoing, PAGE, lives, write};
 use crate::block::offload;
-use crate::engine::{Engine, Found};
+use crate::engine::{Engine, Found, Look};
 use crate::stats::MissCause;
 use crate::tier::{ByteTier, count};
 
@@ -106,7 +106,7 @@ impl Engine {
         if let Some(entry) = self.as_in_last(key, found) {
             return Ok(Some(entry));
         }
-        match self.find_in(self.tiers.len() - 1, key, &mut None).await {
+        match self.find_in(self.tiers.len() - 1, key, Look::default(), &mut None).await {
             Ok(found) => Ok(Some(found.entry)),
             Err(MissCause::TierDown) => Err(MissCause::TierDown),
             Err(_) => Ok(None),

@@ -2,6 +2,7 @@
 //! wait.
 
 use std::sync::{Arc, PoisonError, RwLock};
+use std::time::Duration;
 
 use tokio::sync::Mutex;
 use tokio::time::{Instant, timeout_at};
@@ -9,15 +10,14 @@ use tokio::time::{Instant, timeout_at};
 use super::Lane;
 use super::greeting::{Facts, log_in};
 use super::link::{Link, Patience, Pulse};
-use crate::config::{Address, Credentials, Settings};
-use crate::error::Failure;
+use crate::config::{Address, Settings};
+use crate::error::{Failure, Reason};
 
 /// The sockets to one server.
 #[derive(Debug)]
 pub(crate) struct Lanes {
     settings: Arc<Settings>,
     address: Address,
-    credentials: Credentials,
     facts: Facts,
     /// The first socket for small values. Its life is that of the whole.
     first: Arc<Link>,
@@ -30,7 +30,8 @@ pub(crate) struct Lanes {
 #[derive(Debug, Default)]
 struct Spare {
     link: RwLock<Option<Arc<Link>>>,
-    opening: Mutex<()>,
+    /// Held while it is opened; when that failed last, and why.
+    opening: Mutex<Option<(Instant, Failure)>>,
 }
 
 impl Lanes {
@@ -38,7 +39,6 @@ impl Lanes {
     pub(crate) fn new(
         settings: Arc<Settings>,
         address: Address,
-        credentials: Credentials,
         facts: Facts,
         first: Link,
     ) -> Self {
@@ -46,7 +46,6 @@ impl Lanes {
         Self {
             settings,
             address,
-            credentials,
             facts,
             first: Arc::new(first),
             others,
@@ -107,17 +106,46 @@ impl Lanes {
         patience: Patience,
         deadline: Instant,
     ) -> Result<Arc<Link>, Failure> {
-        let _opening = spare.opening.lock().await;
+        let mut last = spare.opening.lock().await;
         if let Some(link) = spare.usable() {
             return Ok(link);
         }
+        if let Some((when, failure)) = &*last
+            && when.elapsed() < pause_after(failure.reason)
+        {
+            return Err(failure.clone());
+        }
+        match self.try_open(patience, deadline).await {
+            Ok(link) => {
+                let link = Arc::new(link);
+                let mut known = spare.link.write().unwrap_or_else(PoisonError::into_inner);
+                *known = Some(Arc::clone(&link));
+                *last = None;
+                Ok(link)
+            }
+            Err(failure) => {
+                *last = Some((Instant::now(), failure.clone()));
+                Err(failure)
+            }
+        }
+    }
+
+    async fn try_open(&self, patience: Patience, deadline: Instant) -> Result<Link, Failure> {
+        // The password may be another one than that of the first socket by now.
+        let credentials = self.settings.login.credentials().await;
+        let credentials = credentials.map_err(|error| Failure { reason: Reason::Setup, error })?;
         let tls = self.settings.tls.as_ref();
         let link = Link::open(&self.address, tls, patience, deadline).await?;
-        log_in(&link, &self.credentials, self.settings.db, deadline).await?;
-        let link = Arc::new(link);
-        let mut known = spare.link.write().unwrap_or_else(PoisonError::into_inner);
-        *known = Some(Arc::clone(&link));
+        log_in(&link, &credentials, self.settings.db, deadline).await?;
         Ok(link)
+    }
+}
+
+/// How long a socket is not tried again that could not be opened, whoever asks for it.
+const fn pause_after(reason: Reason) -> Duration {
+    match reason {
+        Reason::Away | Reason::Setup => Duration::from_millis(400),
+        Reason::Login => Duration::from_secs(3),
     }
 }
 

@@ -106,7 +106,7 @@ impl Core {
             Link::open(address, self.settings.tls.as_ref(), Patience::Answers, deadline).await?;
         let facts = self.verify(&link, credentials, deadline).await?;
         let settings = Arc::clone(&self.settings);
-        Ok(Lanes::new(settings, address.clone(), credentials.clone(), facts, link))
+        Ok(Lanes::new(settings, address.clone(), facts, link))
     }
 
     async fn verify(

@@ -228,7 +228,7 @@ async fn set(world: &World, cache: &Cache<String, u64>, (node, key): (usize, usi
         Some(ttl) => options.ttl(Duration::from_millis(ttl)),
         None => options,
     };
-    let running = Running::begin(world, node);
+    let running = Running::begin(world, cache, node);
     world.note(format_args!("{node}: set {}={value} {options:?}", KEYS[key]));
     let outcome = cache.set_with(KEYS[key], value, &options).await;
     world.note(format_args!("{node}: has set {}={value}: {outcome:?}", KEYS[key]));
@@ -284,7 +284,7 @@ async fn get_many(world: &World, cache: &Cache<String, u64>, node: usize) {
 }
 
 async fn remove(world: &World, cache: &Cache<String, u64>, (node, key): (usize, usize)) {
-    let running = Running::begin(world, node);
+    let running = Running::begin(world, cache, node);
     let (name, tag) = (KEYS[key], key % 2);
     let (what, outcome): (_, Result<()>) = match world.draw(8) {
         0 => ("clear", cache.clear().await),
@@ -313,21 +313,23 @@ fn check(world: &World, question: Question, value: u64) {
 /// A change that runs.
 struct Running<'a> {
     world: &'a World,
+    cache: &'a Cache<String, u64>,
     change: Change,
     quiet: Option<u64>,
 }
 
 impl<'a> Running<'a> {
-    fn begin(world: &'a World, node: usize) -> Self {
+    fn begin(world: &'a World, cache: &'a Cache<String, u64>, node: usize) -> Self {
         let quiet = world.network.quiet();
-        Self { world, change: world.history().begin_change(node), quiet }
+        Self { world, cache, change: world.history().begin_change(node), quiet }
     }
 
-    /// The change succeeded. While a link is not up that counts only if the cache promises to make
-    /// up for it.
+    /// The change succeeded. While a link is not up, or the shared tier has yet to be told of a
+    /// change, that counts only if the cache promises to make up for it.
     fn acknowledge(&self, matches: impl Fn(&Value) -> bool) {
         let was_quiet = self.quiet.is_some() && self.quiet == self.world.network.quiet();
-        if was_quiet || self.world.layout.promises.recovery {
+        let is_told = self.cache.stats().snapshot().tiers.iter().all(|tier| tier.pending == 0);
+        if was_quiet && is_told || self.world.layout.promises.recovery {
             self.world.history().end_change(self.change, matches);
         }
     }

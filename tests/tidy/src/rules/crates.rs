@@ -127,7 +127,9 @@ fn allowed_dependencies(path: &str, name: &str) -> Option<Allowed> {
     }
     match path.split('/').next()? {
         "plugins" => Some(Allowed::These(&["larder-core"])),
-        "examples" => Some(Allowed::These(&["larder", "larder-cli", "larder-core"])),
+        "examples" => {
+            Some(Allowed::These(&["larder", "larder-cli", "larder-core", "larder-dynamic"]))
+        }
         "tests" => Some(Allowed::Any),
         _ => None,
     }

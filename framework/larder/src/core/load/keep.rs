@@ -1,6 +1,6 @@
 //! Loads of caches with byte tiers: what the tiers have, and storing what was loaded.
 
-use larder_core::telemetry;
+use larder_core::{Tier, telemetry};
 
 use super::attempt::{Made, Purpose, Start};
 use super::{Basis, Loader, Mark, Outcome};
@@ -91,10 +91,16 @@ impl<K: Key, V: CacheValue> Core<K, V> {
         let Ok(payloads) = payloads else { return };
         let meta = self.engine.meta(&lives, stored.tags(), stored.value().is_none());
         let insert = self.prepare(|| key, &stored, lives, options.weight, payloads.len());
-        if !is_wanted || !self.fill_store(key.clone(), stored, insert, &mark.ticket) {
+        let is_wanted = is_wanted
+            && match options.skip.has(Tier::L1) {
+                true => mark.ticket.holds(),
+                false => self.fill_store(key.clone(), stored, insert, &mark.ticket),
+            };
+        if !is_wanted {
             self.count_fenced();
             return;
         }
+        let payloads = payloads.without(options.skip);
         if is_renewed && options.tags.is_empty() {
             self.engine.renew_loaded(&text, payloads, &meta, &lives, &mark.ticket).await;
         } else {

@@ -64,6 +64,32 @@ async fn a_password_that_changes_is_picked_up_without_a_restart() {
     assert_eq!(count("rotated", telemetry::CONNECTION_DOWN), 1);
 }
 
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn further_sockets_use_the_password_of_their_time_and_are_not_tried_all_the_time() {
+    let server = Redis::start_with(&RedisOptions::new().user("app on >first ~* +@all"));
+    let proxy = Proxy::start(server.port());
+    let directory = tempfile::tempdir().unwrap();
+    let file = directory.path().join("password");
+    std::fs::write(&file, "first").unwrap();
+    let options = json!({ "url": proxy.url(), "username": "app", "password_file": file });
+    let connection = redis("further", options).await;
+    let bulk = async || {
+        let mut commands = redis::pipe();
+        commands.cmd("GET").arg("k");
+        connection.send(Lane::Bulk, Route::Key("k"), commands).await
+    };
+    get(&connection, "k").await.unwrap();
+    server.cli(&["ACL", "SETUSER", "app", "resetpass", ">second"]);
+    for _ in 0..20 {
+        let refused = bulk().await.unwrap_err();
+        assert_eq!(refused.message(), "the server refuses the user or the password");
+    }
+    assert_eq!(proxy.accepted(), 2, "the first socket, and one attempt");
+    get(&connection, "k").await.unwrap();
+    std::fs::write(&file, "second").unwrap();
+    larder_servers::until("the socket", PATIENCE, async || bulk().await.is_ok()).await;
+}
+
 #[tokio::test]
 async fn a_file_with_the_password_that_is_not_there_is_named() {
     let server = Redis::start();

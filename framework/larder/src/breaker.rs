@@ -1,0 +1,285 @@
+//! The breaker of a tier: a tier that fails is left alone, so that nobody waits for it.
+//!
+//! It opens when calls fail in a row, or when half of many do. While it is open no call is let
+//! through. When its pause is over it is half open: one call is let through, and how that ends
+//! decides whether the tier is used again or left alone for twice as long.
+//!
+//! Pure state: the time comes as an argument, and what is to be said of a change is returned.
+
+use std::sync::{Mutex, MutexGuard, PoisonError};
+use std::time::Duration;
+
+use larder_config::model::BreakerSpec;
+use larder_core::Moment;
+
+/// Over how many seconds calls are counted.
+const WINDOW: usize = 10;
+
+/// So few calls say nothing about the share of those that fail.
+const LEAST_CALLS: u32 = 20;
+
+/// Whether and how a call is let through.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Pass {
+    /// As any other.
+    Free,
+    /// As the one that decides; see [`Breaker::end`].
+    Probe,
+    /// Not at all.
+    Refused,
+}
+
+/// How a call ended.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum End {
+    /// The tier answered.
+    Answered,
+    /// It failed or took too long.
+    Failed,
+    /// The caller went away before either.
+    Unknown,
+}
+
+/// A change of the breaker, to be told.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Change {
+    Closed,
+    HalfOpen,
+    Opened(Duration),
+}
+
+/// What a breaker does, for people.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Phase {
+    Closed,
+    HalfOpen { is_probed: bool },
+    Open { until: Moment },
+}
+
+impl Phase {
+    pub(crate) const fn as_str(self) -> &'static str {
+        match self {
+            Self::Closed => "closed",
+            Self::HalfOpen { .. } => "half_open",
+            Self::Open { .. } => "open",
+        }
+    }
+}
+
+/// The breaker of one tier.
+#[derive(Debug)]
+pub(crate) struct Breaker {
+    spec: BreakerSpec,
+    state: Mutex<State>,
+}
+
+#[derive(Debug)]
+struct State {
+    phase: Phase,
+    failures_in_a_row: u32,
+    /// How often it opened since it was closed.
+    opened: u32,
+    seconds: [Second; WINDOW],
+}
+
+/// The calls that ended in one second.
+#[derive(Clone, Copy, Debug, Default)]
+struct Second {
+    number: u64,
+    calls: u32,
+    failures: u32,
+}
+
+impl Breaker {
+    pub(crate) fn new(spec: BreakerSpec) -> Self {
+        let seconds = [Second::default(); WINDOW];
+        let state = State { phase: Phase::Closed, failures_in_a_row: 0, opened: 0, seconds };
+        Self { spec, state: Mutex::new(state) }
+    }
+
+    /// Lets a call through or not. `may_probe` says whether this one may be the one that decides.
+    pub(crate) fn pass(&self, now: Moment, may_probe: bool) -> (Pass, Option<Change>) {
+        let mut state = self.lock();
+        let was_open = match state.phase {
+            Phase::Closed => return (Pass::Free, None),
+            Phase::Open { until } if now >= until => true,
+            Phase::HalfOpen { is_probed: false } => false,
+            Phase::Open { .. } | Phase::HalfOpen { .. } => return (Pass::Refused, None),
+        };
+        if !may_probe {
+            return (Pass::Refused, None);
+        }
+        state.phase = Phase::HalfOpen { is_probed: true };
+        (Pass::Probe, was_open.then_some(Change::HalfOpen))
+    }
+
+    /// A call that was let through has ended. `chance`, from 0 to 1, spreads the pauses of many
+    /// processes, down to half of what they may be.
+    pub(crate) fn end(&self, pass: Pass, end: End, now: Moment, chance: f64) -> Option<Change> {
+        let mut state = self.lock();
+        match (pass, end) {
+            (Pass::Refused, _) | (Pass::Free, End::Unknown) => None,
+            (Pass::Probe, End::Unknown) => {
+                state.phase = Phase::HalfOpen { is_probed: false };
+                None
+            }
+            (Pass::Probe, End::Answered) => {
+                state.phase = Phase::Closed;
+                (state.failures_in_a_row, state.opened) = (0, 0);
+                state.seconds = [Second::default(); WINDOW];
+                Some(Change::Closed)
+            }
+            (Pass::Probe, End::Failed) => Some(self.open(&mut state, now, chance)),
+            // It began before the breaker opened, and says nothing about the tier of today.
+            (Pass::Free, _) if state.phase != Phase::Closed => None,
+            (Pass::Free, End::Answered) => {
+                state.count(now, 0);
+                None
+            }
+            (Pass::Free, End::Failed) => {
+                let has_to_open =
+                    state.count(now, 1) || state.failures_in_a_row >= self.spec.failures;
+                has_to_open.then(|| self.open(&mut state, now, chance))
+            }
+        }
+    }
+
+    pub(crate) fn phase(&self) -> Phase {
+        self.lock().phase
+    }
+
+    fn open(&self, state: &mut State, now: Moment, chance: f64) -> Change {
+        let factor = 1_u32.checked_shl(state.opened).unwrap_or(u32::MAX);
+        let longest = self.spec.open_for.saturating_mul(factor).min(self.spec.max_open_for);
+        let pause = longest.mul_f64(chance.clamp(0.0, 1.0).mul_add(0.5, 0.5));
+        state.opened = state.opened.saturating_add(1).min(31);
+        state.phase = Phase::Open { until: now.after(pause) };
+        Change::Opened(pause)
+    }
+
+    fn lock(&self) -> MutexGuard<'_, State> {
+        self.state.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+impl State {
+    /// Counts a call with `failures` of one; whether too large a share of them fails.
+    fn count(&mut self, now: Moment, failures: u32) -> bool {
+        self.failures_in_a_row = if failures == 0 { 0 } else { self.failures_in_a_row + failures };
+        let number = now.as_nanos() / 1_000_000_000;
+        let second = &mut self.seconds[number as usize % WINDOW];
+        if second.number != number {
+            *second = Second { number, ..Second::default() };
+        }
+        second.calls += 1;
+        second.failures += failures;
+        let is_recent = |second: &&Second| second.number + WINDOW as u64 > number;
+        let (calls, failures) = self
+            .seconds
+            .iter()
+            .filter(is_recent)
+            .fold((0, 0), |sum, second| (sum.0 + second.calls, sum.1 + second.failures));
+        calls >= LEAST_CALLS && 2 * failures >= calls
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn breaker() -> Breaker {
+        Breaker::new(BreakerSpec::default())
+    }
+
+    fn at(millis: u64) -> Moment {
+        Moment::from_nanos(millis * 1_000_000)
+    }
+
+    fn call(breaker: &Breaker, now: Moment, end: End) -> (Pass, Option<Change>) {
+        let (pass, _) = breaker.pass(now, true);
+        (pass, breaker.end(pass, end, now, 1.0))
+    }
+
+    fn fail(breaker: &Breaker, times: usize) {
+        for _ in 0..times {
+            call(breaker, at(0), End::Failed);
+        }
+    }
+
+    #[test]
+    fn it_opens_when_calls_fail_in_a_row_and_not_when_one_of_them_answers() {
+        let breaker = breaker();
+        for end in [End::Failed, End::Failed, End::Failed, End::Failed, End::Answered] {
+            assert_eq!(call(&breaker, at(0), end), (Pass::Free, None));
+        }
+        for _ in 0..4 {
+            assert_eq!(call(&breaker, at(0), End::Failed).1, None);
+        }
+        let opened = Some(Change::Opened(Duration::from_secs(1)));
+        assert_eq!(call(&breaker, at(0), End::Failed).1, opened);
+        assert_eq!(call(&breaker, at(999), End::Answered), (Pass::Refused, None));
+    }
+
+    #[test]
+    fn it_opens_when_half_of_many_calls_fail_within_ten_seconds() {
+        let breaker = breaker();
+        let call_at = |second: u64, end| call(&breaker, at(second * 1000), end).1;
+        for _ in 0..10 {
+            assert_eq!(call_at(0, End::Answered), None);
+        }
+        for second in 1..10 {
+            assert_eq!(call_at(second, End::Answered), None);
+            assert_eq!(call_at(second, End::Failed), None, "less than half in second {second}");
+        }
+        assert_eq!(
+            call_at(10, End::Failed),
+            None,
+            "too few calls without those of ten seconds ago"
+        );
+        assert!(call_at(10, End::Failed).is_some(), "ten of twenty");
+    }
+
+    #[test]
+    fn one_call_decides_whether_it_closes_or_opens_for_twice_as_long() {
+        let breaker = breaker();
+        fail(&breaker, 5);
+        let mut now = at(0);
+        for seconds in [1, 2, 4, 8, 16, 30, 30] {
+            now = now.after(Duration::from_secs(seconds));
+            assert_eq!(breaker.pass(now, false), (Pass::Refused, None), "not this one");
+            assert_eq!(breaker.pass(now, true), (Pass::Probe, Some(Change::HalfOpen)));
+            assert_eq!(breaker.pass(now, true), (Pass::Refused, None), "one at a time");
+            let next = Duration::from_secs((seconds * 2).min(30));
+            let change = breaker.end(Pass::Probe, End::Failed, now, 1.0);
+            assert_eq!(change, Some(Change::Opened(next)));
+        }
+        now = now.after(Duration::from_secs(30));
+        assert_eq!(breaker.pass(now, true).0, Pass::Probe);
+        assert_eq!(breaker.end(Pass::Probe, End::Unknown, now, 1.0), None);
+        assert_eq!(breaker.pass(now, true), (Pass::Probe, None), "the other went away");
+        let closed = breaker.end(Pass::Probe, End::Answered, now, 1.0);
+        assert_eq!(closed, Some(Change::Closed));
+        (0..4).for_each(|_| assert_eq!(call(&breaker, now, End::Failed), (Pass::Free, None)));
+        let opened = Some(Change::Opened(Duration::from_secs(1)));
+        assert_eq!(call(&breaker, now, End::Failed).1, opened, "it begins with a second again");
+    }
+
+    #[test]
+    fn a_call_of_before_it_opened_changes_nothing() {
+        let breaker = breaker();
+        let (late, _) = breaker.pass(at(0), true);
+        fail(&breaker, 5);
+        assert_eq!(breaker.end(late, End::Answered, at(0), 1.0), None);
+        assert_eq!(breaker.phase(), Phase::Open { until: at(1000) });
+    }
+
+    #[test]
+    fn chance_shortens_a_pause_by_no_more_than_half() {
+        for (chance, millis) in [(0.0, 500), (0.5, 750), (1.0, 1000)] {
+            let breaker = Breaker::new(BreakerSpec::default());
+            let mut changes =
+                (0..5).filter_map(|_| breaker.end(Pass::Free, End::Failed, at(0), chance));
+            assert_eq!(changes.next(), Some(Change::Opened(Duration::from_millis(millis))));
+        }
+    }
+}

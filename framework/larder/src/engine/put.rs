@@ -1,0 +1,194 @@
+//! Storing entries in the byte tiers.
+
+use larder_core::{Capabilities, Entry, EntryMeta, ErrorKind, Life, Result, Stamp, Timestamp};
+
+use super::{Engine, Payloads};
+use crate::fence::Ticket;
+use crate::recovery::Work;
+use crate::settings::Lives;
+use crate::stats::MissCause;
+use crate::tags::Tags;
+use crate::tier::{ByteTier, count, is_outage};
+
+/// What is stored.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Origin {
+    /// What the application set: whatever the tier has is older.
+    Set,
+    /// What was loaded: something newer in the tier stays.
+    Load,
+}
+
+impl Engine {
+    /// The meta of an entry that is made now.
+    pub(crate) fn meta(&self, lives: &Lives, tags: Option<&Tags>, negative: bool) -> EntryMeta {
+        let gone = lives.wall.map(|wall| wall.after(lives.stale));
+        let hard_deadline = match lives.idle.map(|idle| self.clock.wall().after(idle)) {
+            Some(idle) => Some(gone.map_or(idle, |gone| gone.min(idle))),
+            None => gone,
+        };
+        EntryMeta {
+            stamp: self.stamp(),
+            soft_deadline: lives.wall,
+            hard_deadline,
+            tags: tags.map(Tags::stamps).unwrap_or_default(),
+            load_cost: lives.cost,
+            negative,
+            ..EntryMeta::default()
+        }
+    }
+
+    /// A deadline, or the end of the longest life of a tier if that comes first.
+    pub(crate) fn hard_deadline(
+        &self,
+        tier: &ByteTier,
+        deadline: Option<Timestamp>,
+    ) -> Option<Timestamp> {
+        let Some(Life::For(limit)) = tier.ttl else {
+            return deadline;
+        };
+        let limit = self.clock.wall().after(limit);
+        Some(deadline.map_or(limit, |own| own.min(limit)))
+    }
+
+    /// Stores an entry in every byte tier that the payloads are for. A tier that fails is skipped;
+    /// the error is returned only when there is a tier and none took the entry.
+    ///
+    /// Whatever became of a write that failed, the tier does not serve anything as old from then
+    /// on: what it has is made unusable as soon as it can be reached.
+    pub(crate) async fn put(&self, key: &str, payloads: Payloads, meta: &EntryMeta) -> Result<()> {
+        self.put_all(key, payloads, meta, Origin::Set).await
+    }
+
+    async fn put_all(
+        &self,
+        key: &str,
+        payloads: Payloads,
+        meta: &EntryMeta,
+        origin: Origin,
+    ) -> Result<()> {
+        let mut first_error = None;
+        let mut is_stored = false;
+        let Payloads { each, skip } = payloads;
+        let wanted = self.tiers.iter().zip(each).filter(|(tier, _)| !skip.has(tier.tier));
+        for (tier, payload) in wanted {
+            let mut meta = meta.clone();
+            meta.format = tier.format.serializer.format();
+            meta.wrappers = payload.packed.wrappers;
+            meta.hard_deadline = self.hard_deadline(tier, meta.hard_deadline);
+            let entry = Entry { value: payload.packed.bytes, meta };
+            let stamp = entry.meta.stamp;
+            match self.put_to(tier, key, entry, origin).await {
+                Ok(stored) => {
+                    is_stored = true;
+                    if let Some(stamp) = stored {
+                        count(&tier.counters.writes);
+                        tier.recovery.settle_key(key, stamp);
+                    }
+                }
+                Err(error) => {
+                    // What was loaded says nothing against what the tier has; but if it arrives
+                    // late it could undo a later delete.
+                    let may_land = error.kind() == ErrorKind::Timeout;
+                    if may_land || origin == Origin::Set && is_outage(&error) {
+                        let work = Work::Key { key: key.into(), may_land };
+                        tier.recover_later(work, stamp);
+                    }
+                    self.warn_unstored(tier, &error);
+                    first_error.get_or_insert(error);
+                }
+            }
+        }
+        match first_error {
+            Some(error) if !is_stored => Err(error),
+            _ => Ok(()),
+        }
+    }
+
+    /// Stores an entry in one tier; its version there, or `None` when something newer stays.
+    ///
+    /// Where the backend compares versions, a write that was slow on its way cannot replace a later
+    /// one.
+    async fn put_to(
+        &self,
+        tier: &ByteTier,
+        key: &str,
+        mut entry: Entry,
+        origin: Origin,
+    ) -> Result<Option<Stamp>> {
+        if !tier.can(Capabilities::PUT_IF_NEWER) {
+            let stamp = entry.meta.stamp;
+            return tier.bounded("set", tier.backend.set(key, entry)).await.map(|()| Some(stamp));
+        }
+        if self.put_newer(tier, key, &entry).await? {
+            return Ok(Some(entry.meta.stamp));
+        }
+        let there = tier.bounded("meta", tier.backend.meta(key)).await?;
+        let is_ahead = there.is_some_and(|there| !self.follow(tier, there.stamp));
+        if origin == Origin::Load {
+            count(&tier.counters.outdated);
+            return Ok(None);
+        }
+        // The clock of another writer is ahead of ours. What is set now comes after what it wrote.
+        entry.meta.stamp = self.stamp();
+        let stamp = entry.meta.stamp;
+        // One that is too far ahead would win for ever.
+        if !is_ahead && self.put_newer(tier, key, &entry).await? {
+            return Ok(Some(stamp));
+        }
+        tier.bounded("set", tier.backend.set(key, entry)).await.map(|()| Some(stamp))
+    }
+
+    async fn put_newer(&self, tier: &ByteTier, key: &str, entry: &Entry) -> Result<bool> {
+        let put = tier.backend.put_if_newer(key, entry.clone());
+        tier.bounded("put_if_newer", put).await
+    }
+
+    /// Stores what was found in a tier below, with the version that it has there.
+    pub(super) async fn put_copy(&self, tier: &ByteTier, key: &str, entry: Entry) -> Result<()> {
+        if tier.can(Capabilities::PUT_IF_NEWER) {
+            return self.put_newer(tier, key, &entry).await.map(drop);
+        }
+        tier.bounded("set", tier.backend.set(key, entry)).await
+    }
+
+    /// Gives an entry that was loaded and found as it was a new life in the byte tiers, unless its
+    /// key changed since the ticket.
+    pub(crate) async fn renew_loaded(
+        &self,
+        key: &str,
+        payloads: Payloads,
+        meta: &EntryMeta,
+        lives: &Lives,
+        ticket: &Ticket,
+    ) {
+        // A tier that lost the entry, or cannot change its deadlines alone, gets it whole.
+        let can_touch = self.tiers.iter().all(|tier| tier.can(Capabilities::TOUCH));
+        if !can_touch || self.find(key).await.is_err_and(|cause| cause != MissCause::Expired) {
+            return self.put_loaded(key, payloads, meta, ticket).await;
+        }
+        let _turn = self.write_turn(ticket.hash()).await;
+        if ticket.holds() {
+            self.renew(key, lives).await;
+        }
+    }
+
+    /// Stores a loaded entry in the byte tiers, unless its key changed since the ticket.
+    pub(crate) async fn put_loaded(
+        &self,
+        key: &str,
+        payloads: Payloads,
+        meta: &EntryMeta,
+        ticket: &Ticket,
+    ) {
+        let _turn = self.write_turn(ticket.hash()).await;
+        if !ticket.holds() {
+            return;
+        }
+        // Failures are counted and reported where they happen; the callers have their value.
+        self.put_all(key, payloads, meta, Origin::Load).await.ok();
+        if !ticket.holds() {
+            self.remove(key).await.ok();
+        }
+    }
+}

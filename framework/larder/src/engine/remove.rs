@@ -1,0 +1,116 @@
+//! Removing entries from the byte tiers.
+//!
+//! A tier that cannot be reached does not make a removal fail: what it has is not served any more,
+//! and is removed when it can be.
+
+use larder_core::key::glob_matches;
+use larder_core::{Result, Stamp};
+use xxhash_rust::xxh3::xxh3_64;
+
+use super::{Engine, Finally};
+use crate::fence::Ticket;
+use crate::recovery::{Added, Work};
+use crate::tier::{ByteTier, is_outage};
+
+impl Engine {
+    /// Removes a key from every byte tier; whether any had it, as far as they could be asked. All
+    /// tiers are tried before the first error is returned.
+    pub(crate) async fn remove(&self, key: &str) -> Result<bool> {
+        let mut removed = false;
+        let mut outcome = Ok(());
+        let stamp = self.stamp();
+        for tier in &self.tiers {
+            match tier.bounded("delete", tier.backend.delete(key)).await {
+                Ok(was_there) => {
+                    removed |= was_there;
+                    self.note_removed(tier, key, stamp);
+                }
+                Err(error) if is_outage(&error) => {
+                    let work = Work::Key { key: key.into(), may_land: false };
+                    tier.recover_later(work, stamp);
+                }
+                Err(error) => outcome = outcome.and(Err(error)),
+            }
+        }
+        outcome.map(|()| removed)
+    }
+
+    /// A tier has removed a key. While an older write may still arrive, the delivery that keeps it
+    /// out goes on waiting.
+    fn note_removed(&self, tier: &ByteTier, key: &str, stamp: Stamp) {
+        if tier.recovery.may_land(key) {
+            tier.recover_later(Work::Key { key: key.into(), may_land: true }, stamp);
+        } else {
+            tier.recovery.settle_key(key, stamp);
+        }
+    }
+
+    /// Removes an entry of which a load found out that it is none any more, unless its key changed
+    /// since the ticket.
+    pub(crate) async fn remove_loaded(&self, key: &str, ticket: &Ticket) {
+        let _turn = self.write_turn(ticket.hash()).await;
+        if ticket.holds() {
+            self.remove(key).await.ok();
+        }
+    }
+
+    /// Removes every key that matches a glob; which of them were in the byte tiers. `forget`
+    /// empties the store of them.
+    ///
+    /// From the first step on no tier serves what matches, even if the caller goes away half-way.
+    pub(crate) async fn remove_matching(
+        &self,
+        pattern: &str,
+        mut forget: impl FnMut(),
+    ) -> Result<Vec<String>> {
+        self.fence.change_all(&mut forget);
+        if self.tiers.is_empty() {
+            return Ok(Vec::new());
+        }
+        for tier in &self.tiers {
+            self.check_scan(tier)?;
+        }
+        let _finally = Finally(|| self.fence.change_all(&mut forget));
+        // Loads that are being stored found the fence open before: let them end, and notice.
+        drop(self.clearing.write().await);
+        let (ban, stamp) = (Work::Pattern(pattern.into()), self.stamp());
+        for tier in &self.tiers {
+            let added = tier.recovery.add_begun(ban.clone(), stamp, self.clock.now());
+            if added == Added::Overflow {
+                tier.warn_overflow();
+            }
+        }
+        let mut removed = Vec::new();
+        let mut outcome = Ok(());
+        for tier in &self.tiers {
+            match self.sweep(tier, pattern, &mut removed).await {
+                Ok(()) => tier.recovery.settle_work(&ban, stamp),
+                Err(error) if is_outage(&error) => tier.recover_later(ban.clone(), stamp),
+                Err(error) => {
+                    tier.recovery.settle_work(&ban, stamp);
+                    outcome = outcome.and(Err(error));
+                }
+            }
+        }
+        removed.sort_unstable();
+        removed.dedup();
+        outcome.map(|()| removed)
+    }
+
+    /// Removes from all tiers what one of them has of a pattern.
+    async fn sweep(&self, tier: &ByteTier, pattern: &str, removed: &mut Vec<String>) -> Result<()> {
+        let wild = |c: char| matches!(c, '*' | '?');
+        let prefix = pattern.split(wild).next().unwrap_or_default();
+        let keys = self.scan_tier(tier, prefix, &|key| glob_matches(pattern, key)).await?;
+        for key in keys {
+            let hash = xxh3_64(key.as_bytes());
+            let _turn = self.write_turn(hash).await;
+            // Who read it before it was removed must not copy it into a tier above.
+            let _finally = Finally(|| self.change(hash, || ()));
+            if self.remove(&key).await? {
+                removed.push(key);
+            }
+        }
+        Ok(())
+    }
+}
