@@ -65,7 +65,7 @@ impl<F: Fetch> Batcher<F> {
     /// Whoever is dropped is forgotten; others in the queue and in the same flight are not touched.
     pub(crate) async fn get(&self, key: &str) -> Result<Option<Bytes>> {
         match self.shared.enter(key) {
-            // In a box of its own, for a flight takes much room, and those who wait need none of it.
+            // In a box of its own: a flight takes much room, and those who wait need none of it.
             Turn::Fly(flight) => Box::pin(flight.alone(key)).await,
             Turn::Wait(answer) => answer.await.unwrap_or_else(|_| {
                 let message = "the runtime ended before the server answered";
