@@ -173,6 +173,7 @@ impl Backend for RedisBackend {
     async fn put_if_newer(&self, key: &str, entry: Entry) -> Result<bool> {
         key::check_text(key)?;
         let packed = self.space.pack(&entry)?;
+        self.sizes.note(key, packed.len());
         self.space.put_if_newer(key, &packed).await
     }
 

@@ -150,8 +150,13 @@ impl Cluster {
     fn owners(&self) -> BTreeMap<u16, u16> {
         let text = self.any().cli(&["CLUSTER", "NODES"]).text();
         let mut owners = BTreeMap::new();
-        for line in text.lines().filter(|line| line.contains("master") && !line.contains("fail")) {
+        for line in text.lines() {
             let words: Vec<&str> = line.split(' ').collect();
+            let mut flags = words[2].split(',');
+            // One that is only suspected has `fail?` and keeps its slots.
+            if flags.clone().any(|flag| flag == "fail") || !flags.any(|flag| flag == "master") {
+                continue;
+            }
             let port = words[1].split(['@', ':']).nth(1).and_then(|port| port.parse().ok());
             let port: u16 = port.expect("a node has a port");
             for range in words[8..].iter().filter(|word| !word.starts_with('[')) {

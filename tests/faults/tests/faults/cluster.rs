@@ -1,0 +1,98 @@
+//! Clusters whose nodes die and whose slots move.
+
+use larder_faults::{Config, Site, Source};
+use larder_servers::{Cluster, ClusterOptions, Redis, until};
+
+use crate::{SOON, keys, load_all};
+
+fn config(cluster: &Cluster) -> Config {
+    let ports: Vec<u16> = cluster.nodes().iter().map(Redis::port).collect();
+    Config::cluster(&ports)
+}
+
+/// What our entries are called is hashed by what stands in braces, the key.
+fn owner(cluster: &Cluster, key: &str) -> usize {
+    cluster.owner(cluster.slot(key))
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_killed_primary_of_a_cluster_leaves_the_others_alone_and_is_replaced() {
+    let options = ClusterOptions::new(3).replicas(1).partial();
+    let (cluster, source) = (Cluster::start_with(&options), Source::new());
+    let config = config(&cluster).without_memory();
+    let site = Site::open(&config, &source).await;
+    load_all(&site, keys("key", 60)).await;
+    // The node that knows the generation of the cache is needed for every key.
+    let control = cluster.nodes().iter().find_map(|node| {
+        let keys = node.cli(&["KEYS", "ldr1:c:*"]).texts();
+        keys.first().map(|key| owner(&cluster, key))
+    });
+    let dead = (control.unwrap() + 1) % 3;
+    let (lost, kept): (Vec<_>, Vec<_>) =
+        keys("key", 60).partition(|key| owner(&cluster, key) == dead);
+    assert!(!lost.is_empty() && !kept.is_empty());
+    cluster.nodes()[dead].kill();
+    load_all(&site, lost.iter().cloned()).await;
+    let reads = source.reads();
+    load_all(&site, kept.iter().cloned()).await;
+    assert_eq!(source.reads(), reads, "the slots of the other primaries are served from there");
+    let replica = &cluster.nodes()[dead + 3];
+    until("a replica in its place that is written to", SOON * 2, async || {
+        load_all(&site, lost.iter().cloned()).await;
+        let reads = source.reads();
+        load_all(&site, lost.iter().cloned()).await;
+        source.reads() == reads
+    })
+    .await;
+    assert_eq!(replica.info("role"), "master");
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn slots_that_move_are_followed_without_a_miss() {
+    let (cluster, source) = (Cluster::start(2, 0), Source::new());
+    let site = Site::open(&config(&cluster).without_memory(), &source).await;
+    load_all(&site, keys("key", 40)).await;
+    let (slot, from) = (cluster.slot("key0"), owner(&cluster, "key0"));
+    let (reads, failures) = (source.reads(), site.failures());
+    let migration = cluster.begin_migration(slot, 1 - from);
+    // Still there, and not yet there: the old owner sends us on.
+    load_all(&site, keys("key", 40)).await;
+    migration.move_keys();
+    load_all(&site, keys("key", 40)).await;
+    // A key whose lease is with the one node and whose entry with the other cannot be written
+    // before all of it is in one place.
+    let write = tokio::spawn({
+        let site = site.clone();
+        async move { site.set("key0", 2).await }
+    });
+    migration.finish();
+    write.await.unwrap().expect("a write that waits for the end of the move");
+    assert_eq!(site.get("key0").await.unwrap().version, 2);
+    load_all(&site, keys("key", 40)).await;
+    assert_eq!((source.reads(), site.failures()), (reads, failures));
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_cluster_that_is_down_costs_no_caller_an_error_and_is_used_again() {
+    let (cluster, source) = (Cluster::start(3, 0), Source::new());
+    let site = Site::open(&config(&cluster).without_memory(), &source).await;
+    load_all(&site, keys("key", 20)).await;
+    cluster.nodes()[1].kill();
+    cluster.nodes()[2].kill();
+    until("a cluster that is down", SOON, async || {
+        load_all(&site, keys("key", 5)).await;
+        cluster.nodes()[0].cli(&["CLUSTER", "INFO"]).text().contains("cluster_state:fail")
+    })
+    .await;
+    load_all(&site, keys("key", 20)).await;
+    cluster.nodes()[1].restart();
+    cluster.nodes()[2].restart();
+    cluster.wait_until_whole();
+    until("a cluster that is used again", SOON, async || {
+        load_all(&site, keys("key", 20)).await;
+        let reads = source.reads();
+        load_all(&site, keys("key", 20)).await;
+        source.reads() == reads
+    })
+    .await;
+}
