@@ -72,6 +72,11 @@ impl Engine {
         let Payloads { each, skip } = payloads;
         let wanted = self.tiers.iter().zip(each).filter(|(tier, _)| !skip.has(tier.tier));
         for (tier, payload) in wanted {
+            if origin == Origin::Load && tier.is_slow() {
+                // Whoever waits for the value has waited for this tier already.
+                count(&tier.counters.skipped);
+                continue;
+            }
             let mut meta = meta.clone();
             meta.format = tier.format.serializer.format();
             meta.wrappers = payload.packed.wrappers;
