@@ -229,6 +229,5 @@ impl fmt::Debug for RedisConnection {
     }
 }
 
-// The servers of the tests run on Unix only.
-#[cfg(all(test, unix))]
+#[cfg(test)]
 mod tests;

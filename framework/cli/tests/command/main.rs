@@ -3,7 +3,10 @@
 
 mod caches;
 mod configs;
+mod libraries;
 mod plugins;
+#[cfg(unix)]
+mod redis;
 mod simulate;
 mod snapshots;
 mod support;

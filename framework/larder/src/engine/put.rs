@@ -78,6 +78,11 @@ impl Engine {
         // The tier of the lease says whether the others may have the entry.
         places.sort_by_key(|(index, _)| lease.is_none_or(|lease| lease.tier != *index));
         for (index, (tier, payload)) in places {
+            if origin == Origin::Load && tier.is_slow() {
+                // Whoever waits for the value has waited for this tier already.
+                count(&tier.counters.skipped);
+                continue;
+            }
             let mut meta = meta.clone();
             meta.format = tier.format.serializer.format();
             meta.wrappers = payload.packed.wrappers;

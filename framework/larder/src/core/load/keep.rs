@@ -7,7 +7,7 @@ use super::lease::Turn;
 use super::{Basis, Loader, Mark, Outcome};
 use crate::core::lookup::Answer;
 use crate::core::{CacheValue, Core, Key};
-use crate::engine::{Found, Granted};
+use crate::engine::{Found, Granted, Look};
 use crate::settings::{Lives, Terms};
 use crate::stats::MissCause;
 use crate::stored::{Content, stored_with};
@@ -22,7 +22,10 @@ impl<K: Key, V: CacheValue> Core<K, V> {
     /// something to fall back on.
     pub(super) async fn fetch_or_keep(&self, key: &K, terms: &Terms, mark: &Mark) -> Answer<V> {
         let mut stale = None;
-        let answer = self.fetch(key, MissCause::Cold, Some(mark), &mut stale).await;
+        let store = self.store.as_ref().filter(|_| terms.keep_stale());
+        let is_soon = store.is_some_and(|store| store.table.peek_stale(key, |_, _| ()).is_some());
+        let look = Look { is_soon, ..Look::default() };
+        let answer = self.fetch_as(key, MissCause::Cold, Some(mark), look, &mut stale).await;
         if let (Err(_), Some(stale), true) = (&answer, stale, terms.keep_stale()) {
             self.keep_stale(key, &stale, mark);
         }
