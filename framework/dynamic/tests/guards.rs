@@ -1,5 +1,7 @@
 //! Every function that the other side calls is guarded, so that no panic crosses.
 
+#![expect(clippy::unwrap_used, reason = "helpers of tests may panic like tests")]
+
 use std::path::Path;
 
 /// Calls that catch panics, or lead to one that does.
