@@ -1,5 +1,6 @@
 //! [`Backend`], a place that keeps bytes.
 
+use std::collections::BTreeMap;
 use std::fmt;
 use std::sync::Arc;
 use std::time::Duration;
@@ -369,4 +370,6 @@ pub struct Health {
     pub corrupt: u64,
     /// Why it works worse than it should, if it does.
     pub degraded: Option<String>,
+    /// What it counts besides, by name, since the start: `reconnects`, `retries`, `batches`.
+    pub counts: BTreeMap<&'static str, u64>,
 }

@@ -4,7 +4,7 @@
 //! caller a bounded time, or none while the breaker is open, and is reported in one place.
 
 use std::future::Future;
-use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::{Arc, Weak};
 use std::time::Duration;
 
@@ -47,6 +47,8 @@ pub(crate) struct ByteTier {
     timeout: Duration,
     soft_timeout: Duration,
     breaker: Option<Breaker>,
+    /// Whether the last call took too long.
+    is_slow: AtomicBool,
 }
 
 /// What a tier is made of besides its config.
@@ -156,6 +158,7 @@ impl ByteTier {
             timeout: spec.timeout,
             soft_timeout: spec.soft_timeout,
             breaker: spec.breaker.map(Breaker::new),
+            is_slow: AtomicBool::new(false),
         })
     }
 
@@ -190,7 +193,13 @@ impl ByteTier {
             self.left_alone(operation)
         })?;
         let outcome = self.report(operation, longest, call).await;
+        let is_late = matches!(&outcome, Err(error) if error.kind() == ErrorKind::Timeout);
+        if self.is_slow.load(Ordering::Relaxed) != is_late {
+            self.is_slow.store(is_late, Ordering::Relaxed);
+        }
         watch.end = match &outcome {
+            // It may be slower than this caller would like, and answer all the same.
+            Err(_) if is_late && lane == Lane::Soon => End::Unknown,
             Err(error) if is_outage(error) => End::Failed,
             _ => End::Answered,
         };
@@ -300,6 +309,11 @@ impl ByteTier {
                 );
             }
         }
+    }
+
+    /// Whether the last call took too long: another one would keep its caller waiting as well.
+    pub(crate) fn is_slow(&self) -> bool {
+        self.is_slow.load(Ordering::Relaxed)
     }
 
     /// What the breaker does; `None` without one.
