@@ -199,7 +199,8 @@ impl ByteTier {
         }
         watch.end = match &outcome {
             // It may be slower than this caller would like, and answer all the same.
-            Err(_) if is_late && lane == Lane::Soon => End::Unknown,
+            Err(_) if is_late && longest < self.limit_of(operation) => End::Unknown,
+            Err(error) if error.is_of_a_part() => End::Unknown,
             Err(error) if is_outage(error) => End::Failed,
             _ => End::Answered,
         };

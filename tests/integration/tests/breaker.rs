@@ -199,6 +199,16 @@ async fn each_tier_can_be_left_out_of_a_read_or_a_write_and_nothing_else_changes
 }
 
 #[tokio::test]
+async fn a_write_that_leaves_the_memory_out_fails_when_no_tier_takes_it() {
+    let (users, puppet) = users(&ManualClock::new(), "nowhere", "").await;
+    puppet.fails.store(true, SeqCst);
+    let skip = SetOptions::new().skip(Tier::L1);
+    users.set_with("a", "Ada".into(), &skip).await.unwrap_err();
+    users.set("a", "Ada".into()).await.unwrap();
+    assert_eq!(users.stats().snapshot().sets, 1, "the one that is in the memory");
+}
+
+#[tokio::test]
 async fn a_tier_in_the_middle_that_fails_hides_nothing_below_it() {
     let clock = ManualClock::new();
     let below = "l3.backend = { kind = \"test.puppet\", name = \"below\" }\n";
