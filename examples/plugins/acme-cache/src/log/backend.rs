@@ -46,6 +46,7 @@ impl LogBackend {
         let (path, now) = (config.path.clone(), clock.wall());
         let opened = off_thread(move || Log::open(path, config.max_bytes.0, now)).await?;
         let log = opened.map_err(|error| failed("open", &config.path, error))?;
+        tracing::debug!(path = %config.path.display(), "the log is open");
         Ok(Self { log: Arc::new(Mutex::new(Some(log))), path: config.path, clock })
     }
 
