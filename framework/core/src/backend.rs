@@ -51,6 +51,12 @@ pub trait Backend: Send + Sync + fmt::Debug + 'static {
         None
     }
 
+    /// Whether it has parts that fail on their own, and calls of a part that is down fail at once.
+    /// Its tier has no breaker then: that would leave all parts alone when one is down.
+    fn is_divided(&self) -> bool {
+        false
+    }
+
     /// Begins background work, such as garbage collection. Called once, after every plugin of
     /// every cache was built.
     ///

@@ -140,6 +140,8 @@ impl ByteTier {
     /// A tier that knows itself, so that it can deliver later what it cannot now.
     pub(crate) fn new(spec: &TierSpec, parts: Parts) -> Arc<Self> {
         let Parts { kind, cache, home, backend, format, clock, owned } = parts;
+        // A backend of several parts leaves those alone that fail, and not the others with them.
+        let breaker = spec.breaker.filter(|_| !backend.is_divided());
         Arc::new_cyclic(|me: &Weak<Self>| Self {
             tier: spec.tier,
             kind,
@@ -155,7 +157,7 @@ impl ByteTier {
             replays: Replays::of(Weak::clone(me)),
             timeout: spec.timeout,
             soft_timeout: spec.soft_timeout,
-            breaker: spec.breaker.map(Breaker::new),
+            breaker: breaker.map(Breaker::new),
         })
     }
 
