@@ -1,5 +1,7 @@
 //! Connections to real servers, through real networks that fail.
 
+#![cfg(unix)] // as the servers are
+
 use std::sync::{Mutex, OnceLock, PoisonError};
 use std::time::Duration;
 
