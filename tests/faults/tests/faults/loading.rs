@@ -8,7 +8,7 @@ use larder_servers::{Redis, until};
 use tokio::sync::oneshot;
 use tokio::task::JoinHandle;
 
-use crate::{SOON, entries, holds};
+use crate::{SOON, entries};
 
 /// A load whose loader has read the source and waits.
 struct Held {
@@ -99,14 +99,6 @@ async fn what_was_loaded_before_a_change_is_stored_nowhere_after_it() {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn what_was_loaded_before_a_change_of_another_process_is_stored_nowhere_after_it() {
-    let redis = Redis::start();
-    for change in Change::ALL {
-        overtake(&redis, &Config::redis(&redis.url()), change, true).await;
-    }
-}
-
-#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_load_in_the_background_does_not_undo_a_change() {
     let redis = Redis::start();
     for change in Change::ALL {
@@ -130,19 +122,6 @@ async fn a_load_in_the_background_does_not_undo_a_change() {
         let fresh = Site::open(&config, &source).await;
         assert_eq!(fresh.load(key).await.version, version, "after {change:?}");
     }
-}
-
-#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn a_load_whose_lease_is_lost_is_not_stored() {
-    let (redis, source) = (Redis::start(), Source::new());
-    let config = Config::redis(&redis.url());
-    let site = Site::open(&config, &source).await;
-    let held = Held::begin(&site, &source, "key").await;
-    for lease in redis.cli(&["KEYS", "ldr1:l:*"]).texts() {
-        redis.cli(&["DEL", &lease]);
-    }
-    assert_eq!(held.finish().await.version, 1);
-    assert!(!holds(&redis, "key"));
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]

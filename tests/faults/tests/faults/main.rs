@@ -5,7 +5,11 @@
 //! comes back that nobody wrote: [`larder_faults::Site`] checks every call.
 
 #![cfg(unix)]
-#![expect(clippy::print_stdout, clippy::unwrap_used, reason = "a test may panic and print, its helpers too")]
+#![expect(
+    clippy::print_stdout,
+    clippy::unwrap_used,
+    reason = "a test may panic and print, its helpers too"
+)]
 
 mod access;
 mod bad_input;
