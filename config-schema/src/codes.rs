@@ -1,8 +1,18 @@
 //! The long text of every code, for `larder explain`.
 
-/// Codes and texts, sorted. `C01xx` syntax, `C02xx` options, `C03xx` layers and interpolation,
+mod libraries;
+
+/// Codes and texts, sorted.
+type Texts = &'static [(&'static str, &'static str)];
+
+/// Every code with its text, sorted. `C01xx` syntax, `C02xx` options, `C03xx` layers and interpolation,
 /// `C04xx` relations, `C05xx` environment, `C06xx` plugin libraries, `Wxxxx` warnings.
-pub(crate) const CODES: &[(&str, &str)] = &[
+pub(crate) fn all() -> impl Iterator<Item = (&'static str, &'static str)> {
+    [ERRORS, libraries::ERRORS, WARNINGS].into_iter().flatten().copied()
+}
+
+/// The errors but those of libraries.
+const ERRORS: Texts = &[
     (
         "C0101",
         "\
@@ -61,7 +71,8 @@ The kind is known, but this program cannot use it.
 Either the crate that has it is not linked: add it to Cargo.toml and name it in code (`use
 larder_memory as _;`), because a crate that nobody names is not linked. Or the crate is there
 without the feature that has it: turn it on (`cargo add larder --features pickle`). Or it is planned
-and not part of this release. Or it comes from a library, and this build does not load libraries.",
+and not part of this release. Or it comes from a library that was not loaded: this build does not
+load libraries, or the library does not bring it.",
     ),
     (
         "C0203",
@@ -260,28 +271,10 @@ A connection cannot be reached.
 The config itself is valid. Checks only connect when they are asked to, and programs connect when
 they start.",
     ),
-    (
-        "C0601",
-        "\
-The library of a plugin is not the one that was pinned with `sha256`, so it is not loaded.
+];
 
-If you replaced it on purpose, write the new hash into the config. If not, find out who did.",
-    ),
-    (
-        "C0602",
-        "\
-The library of a plugin was built for another plugin ABI, or is no plugin at all.
-
-The version is read from a stamp in the file, before any code of it runs. Get a build for the ABI of
-this program.",
-    ),
-    (
-        "C0603",
-        "\
-The library of a plugin cannot be read.
-
-A relative path is relative to the config file that names it.",
-    ),
+/// The warnings.
+const WARNINGS: Texts = &[
     (
         "W0201",
         "\
@@ -333,7 +326,9 @@ mod tests {
     use std::collections::BTreeSet;
     use std::path::Path;
 
-    use super::CODES;
+    use larder_core::library::Fault;
+
+    use super::all;
 
     /// Every quoted code in a folder of sources, tests apart.
     fn collect(folder: &Path, codes: &mut BTreeSet<String>) {
@@ -361,9 +356,12 @@ mod tests {
     #[test]
     fn every_code_in_use_has_a_text_and_every_text_a_use() {
         let mut used = BTreeSet::new();
-        collect(&Path::new(env!("CARGO_MANIFEST_DIR")).join("src"), &mut used);
-        let known: BTreeSet<String> = CODES.iter().map(|(code, _)| (*code).to_owned()).collect();
+        let here = Path::new(env!("CARGO_MANIFEST_DIR"));
+        collect(&here.join("src"), &mut used);
+        // The codes of libraries, which others refuse.
+        used.extend(Fault::ALL.iter().map(|fault| fault.code().to_owned()));
+        let known: BTreeSet<String> = all().map(|(code, _)| code.to_owned()).collect();
         assert_eq!(used, known);
-        assert!(CODES.is_sorted_by_key(|(code, _)| code));
+        assert!(all().is_sorted_by_key(|(code, _)| code));
     }
 }

@@ -3,7 +3,7 @@
 use larder_core::{Registry, Slot};
 use serde_json::Value;
 
-use crate::codes::CODES;
+use crate::codes::all;
 use crate::grammar;
 use crate::known::slot_word;
 use crate::shape;
@@ -11,13 +11,12 @@ use crate::shape;
 /// What a code means, why it is reported and how to mend it.
 #[must_use]
 pub fn explain(code: &str) -> Option<&'static str> {
-    let mut codes = CODES.iter();
-    codes.find(|(known, _)| known.eq_ignore_ascii_case(code)).map(|(_, text)| *text)
+    all().find(|(known, _)| known.eq_ignore_ascii_case(code)).map(|(_, text)| text)
 }
 
 /// All codes, sorted.
 pub fn codes() -> impl Iterator<Item = &'static str> {
-    CODES.iter().map(|(code, _)| *code)
+    all().map(|(code, _)| code)
 }
 
 /// What an option is, from its schema.

@@ -1,6 +1,9 @@
 //! What checks may ask the machine: [`CheckEnvironment`].
 
 use std::path::Path;
+use std::sync::Arc;
+
+use larder_core::library::LibraryLoader;
 
 /// What the machine is like, for checks that depend on it.
 #[derive(Clone, Debug, Default)]
@@ -10,27 +13,41 @@ pub struct CheckEnvironment {
     pub container_limit: Option<u64>,
     /// Where that number comes from, for messages.
     pub container_limit_source: Option<String>,
-    /// Whether to read files that the config points to: plugin libraries.
-    pub reads_files: bool,
+    /// What to do about libraries that the config names.
+    pub libraries: Libraries,
+}
+
+/// What to do about libraries that a config names.
+#[derive(Clone, Debug, Default)]
+#[non_exhaustive]
+pub enum Libraries {
+    /// Nothing: their plugins are there or not.
+    #[default]
+    Ignored,
+    /// Load them, if they pass the checks of this loader.
+    Loaded(Arc<dyn LibraryLoader>),
+    /// Warn that nobody loads them.
+    Unavailable,
 }
 
 const CGROUP_LIMIT: &str = "/sys/fs/cgroup/memory.max";
 
 impl CheckEnvironment {
-    /// No knowledge of the machine, and no look at its files.
+    /// No knowledge of the machine, and no library.
     #[must_use]
     pub fn isolated() -> Self {
         Self::default()
     }
 
-    /// This machine: the memory limit of its container, and its files.
+    /// This machine: the memory limit of its container. Nobody loads libraries before
+    /// [`libraries`](Self::libraries) says who.
     #[must_use]
     pub fn detect() -> Self {
         let limit = Self::limit_of(Path::new(CGROUP_LIMIT));
         Self {
             container_limit: limit,
             container_limit_source: limit.map(|_| CGROUP_LIMIT.to_owned()),
-            reads_files: true,
+            libraries: Libraries::Unavailable,
         }
     }
 
@@ -42,10 +59,10 @@ impl CheckEnvironment {
         self
     }
 
-    /// With or without a look at the files that the config points to.
+    /// With libraries that this loader loads.
     #[must_use]
-    pub const fn reads_files(mut self, reads_files: bool) -> Self {
-        self.reads_files = reads_files;
+    pub fn libraries(mut self, loader: Arc<dyn LibraryLoader>) -> Self {
+        self.libraries = Libraries::Loaded(loader);
         self
     }
 

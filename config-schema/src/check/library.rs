@@ -1,52 +1,155 @@
-//! Plugin libraries: the file is there, is the pinned one, and speaks our ABI.
+//! Plugin libraries: what the config says about each goes to who loads them, and what is wrong with
+//! one comes back to the line that names it.
 //!
-//! No code of a library runs here: the ABI stamp is read out of the file.
+//! This comes before the options are checked, because it brings the schemas of theirs.
 
-use std::fs::File;
-use std::io::Read;
+use std::borrow::Cow;
+use std::collections::BTreeSet;
 
-use larder_core::KeyPath;
-use sha2::{Digest, Sha256};
+use larder_core::library::{About, Fault, LibraryRequest, Refusal, Trust};
+use larder_core::{KeyPath, Registry};
 
-use super::options::Checker;
+use super::environment::{CheckEnvironment, Libraries};
 use super::scalars::absolute;
-use crate::diagnostic::Diagnostic;
-use crate::tree::{Item, Node, Sources};
+use crate::diagnostic::{Diagnostic, Fix};
+use crate::loader::Resolved;
+use crate::tree::{Item, Location, Node, Sources, Value};
 
-/// The version of the plugin ABI that this program speaks.
-const ABI: (u16, u16) = (1, 0);
+/// The plugins of a program, with those of the libraries that its config names.
+pub(super) struct Loaded<'a> {
+    pub(super) registry: Cow<'a, Registry>,
+    /// What is wrong with libraries.
+    pub(super) diagnostics: Vec<Diagnostic>,
+    /// The sections whose libraries were refused.
+    pub(super) refused: BTreeSet<String>,
+}
 
-/// How a stamp begins.
-const MAGIC: [u8; 16] = *b"\x89LDR-PLUGIN\x0d\x0a\x1a\x0a\x00";
-
-/// A library larger than this is no plugin; reading it would only take memory.
-const MAX_BYTES: u64 = 1 << 30;
-
-impl<'a> Checker<'a> {
-    /// Checks the files of all libraries, if the environment allows to read them.
-    pub(super) fn libraries(&mut self, root: &'a Node) {
-        if !self.environment.reads_files {
-            return;
+/// Loads every library that the config names, as far as the environment allows it.
+pub(super) fn load<'a>(
+    root: &Node,
+    sources: &Sources,
+    registry: &'a Registry,
+    environment: &CheckEnvironment,
+) -> Loaded<'a> {
+    let mut loaded = Loaded {
+        registry: Cow::Borrowed(registry),
+        diagnostics: Vec::new(),
+        refused: BTreeSet::new(),
+    };
+    let plugins = root.find(&["plugins".to_owned()]);
+    let items: Vec<&Item> = plugins.and_then(Node::as_table).into_iter().flatten().collect();
+    let loader = match &environment.libraries {
+        Libraries::Ignored => return loaded,
+        Libraries::Unavailable => {
+            loaded.diagnostics.extend(items.first().map(|item| unavailable(item)));
+            return loaded;
         }
-        let plugins = root.find(&["plugins".to_owned()]);
-        for item in plugins.and_then(Node::as_table).into_iter().flatten() {
-            let library = item.node.find(&["library".to_owned()]).and_then(of_system);
-            let Some(library) = library.filter(|library| !library.failed) else {
-                continue;
-            };
-            let Some(path) = library.as_str() else {
-                continue;
-            };
-            let Some(path) = absolute(self.sources, library, path) else {
-                continue;
-            };
-            let diagnostic = match read(&path) {
-                Ok(bytes) => examine(self.sources, item, library, &path, &bytes),
-                Err(error) => Some(unreadable(item, library, &path, &error)),
-            };
-            let at = KeyPath::from_segments(["plugins", &item.key]);
-            self.diagnostics.extend(diagnostic.map(|diagnostic| diagnostic.path(at)));
+        Libraries::Loaded(loader) => loader,
+    };
+    for item in items {
+        let Some(section) = Section::read(item, sources) else { continue };
+        match loader.load(&section.request) {
+            Ok(descriptors) => {
+                let known = loaded.registry.conflicts().len();
+                let registry = loaded.registry.into_owned().with_loaded(&item.key, descriptors);
+                let conflicts = registry.conflicts().get(known..).unwrap_or_default();
+                let conflicts = conflicts.iter().map(|conflict| {
+                    let text = conflict.to_string();
+                    let (message, hint) = text.split_once("; hint: ").unwrap_or((&text, ""));
+                    let label = "brings a kind that is there already";
+                    let taken = Refusal::new(Fault::Taken, message, label).help(hint);
+                    section.refusal(sources, &taken)
+                });
+                loaded.diagnostics.extend(conflicts);
+                loaded.registry = Cow::Owned(registry);
+            }
+            Err(refusal) => {
+                loaded.diagnostics.push(section.refusal(sources, &refusal));
+                loaded.refused.insert(item.key.clone());
+            }
         }
+    }
+    loaded
+}
+
+/// The libraries that a config names, as far as their sections say enough to load one.
+#[must_use]
+pub fn libraries(resolved: &Resolved) -> Vec<LibraryRequest> {
+    let plugins = resolved.root.find(&["plugins".to_owned()]);
+    let items = plugins.and_then(Node::as_table).into_iter().flatten();
+    let sections = items.filter_map(|item| Section::read(item, &resolved.sources));
+    sections.map(|section| section.request).collect()
+}
+
+/// A section that says enough to load a library. What is wrong with others is reported when their
+/// options are checked.
+struct Section<'a> {
+    item: &'a Item,
+    library: &'a Node,
+    provides: &'a Node,
+    sha256: Option<&'a Node>,
+    request: LibraryRequest,
+}
+
+impl<'a> Section<'a> {
+    fn read(item: &'a Item, sources: &Sources) -> Option<Self> {
+        let find = |key: &str| item.node.find(&[key.to_owned()]).filter(|node| !node.failed);
+        let library = find("library").and_then(of_system)?;
+        let path = absolute(sources, library, library.as_str()?)?;
+        let provides = find("provides")?;
+        let Value::Array(kinds) = &provides.value else { return None };
+        let kinds: Option<Vec<&str>> = kinds.iter().map(Node::as_str).collect();
+        let sha256 = find("sha256").and_then(of_system);
+        let trust = match (sha256, find("trust").and_then(Node::as_str)) {
+            (Some(sha256), _) => Trust::Pin(sha256.as_str()?.to_owned()),
+            (None, Some("path")) => Trust::Path,
+            (None, _) => Trust::Undecided,
+        };
+        let request = LibraryRequest::new(&item.key, path).trust(trust).provides(kinds?);
+        Some(Self { item, library, provides, sha256, request })
+    }
+
+    fn refusal(&self, sources: &Sources, refusal: &Refusal) -> Diagnostic {
+        let at = match refusal.fault.about() {
+            About::Name => &self.item.key_at,
+            About::Provides => &self.provides.at,
+            About::Sha256 => self.sha256.map_or(&self.library.at, |node| &node.at),
+            _ => &self.library.at,
+        };
+        let mut diagnostic = Diagnostic::error(refusal.fault.code(), refusal.message.as_str())
+            .at(at.clone(), refusal.label.as_str())
+            .path(KeyPath::from_segments(["plugins", &self.item.key]));
+        diagnostic.notes.extend(refusal.notes.iter().cloned());
+        diagnostic.help.extend(refusal.help.iter().cloned());
+        if refusal.fault == Fault::NotPinned
+            && let Some(sha256) = &refusal.sha256
+            && let Some(fix) = self.pin(sources, sha256)
+        {
+            diagnostic = diagnostic.fix(fix);
+        }
+        diagnostic
+    }
+
+    /// A line for the hash below that of the library, in its style.
+    fn pin(&self, sources: &Sources, sha256: &str) -> Option<Fix> {
+        let at = &self.library.at;
+        let text = &sources.get(at.source).text;
+        let start = text.get(..at.span.start)?.rfind('\n').map_or(0, |newline| newline + 1);
+        let line = text.get(start..)?.lines().next()?;
+        let indent = &line[..line.len() - line.trim_start().len()];
+        // In an inline table, or one per system, it has no line of its own.
+        let rest = line.trim_start().strip_prefix("library")?;
+        let sign = rest.trim_start().get(..1)?;
+        let padding = &rest[..rest.len() - rest.trim_start().len()];
+        let key = match sign {
+            ":" => "sha256:".to_owned(),
+            "=" => format!("{:width$} =", "sha256", width = "library".len() + padding.len() - 1),
+            _ => return None,
+        };
+        let end = text.get(start..)?.find('\n').map(|newline| start + newline + 1)?;
+        let edit = Location::new(at.source, end..end);
+        let line = format!("{indent}{key} \"{sha256}\"\n");
+        Some(Fix::replace("pin the file that is there", edit, line))
     }
 }
 
@@ -54,107 +157,14 @@ impl<'a> Checker<'a> {
 fn of_system(node: &Node) -> Option<&Node> {
     match node.as_str() {
         Some(_) => Some(node),
-        None => node.find(&[std::env::consts::OS.to_owned()]),
+        None => node.find(&[std::env::consts::OS.to_owned()]).filter(|node| !node.failed),
     }
 }
 
-fn read(path: &str) -> std::io::Result<Vec<u8>> {
-    let mut bytes = Vec::new();
-    File::open(path)?.take(MAX_BYTES).read_to_end(&mut bytes)?;
-    Ok(bytes)
-}
-
-fn unreadable(item: &Item, library: &Node, path: &str, error: &std::io::Error) -> Diagnostic {
-    let reason = match error.kind() {
-        std::io::ErrorKind::NotFound => "there is no such file".to_owned(),
-        std::io::ErrorKind::PermissionDenied => "permission denied".to_owned(),
-        _ => error.to_string(),
-    };
-    let message = format!("cannot read the library of plugin `{}`: {reason}", item.key);
-    Diagnostic::error("C0603", message)
-        .at(library.at.clone(), reason)
-        .note(format!("the path is `{path}`"))
-}
-
-fn examine(
-    sources: &Sources,
-    item: &Item,
-    library: &Node,
-    path: &str,
-    bytes: &[u8],
-) -> Option<Diagnostic> {
-    let pin = item.node.find(&["sha256".to_owned()]).and_then(of_system);
-    if let Some(pin) = pin
-        && let Some(pinned) = pin.as_str()
-    {
-        let found: String = Sha256::digest(bytes).iter().map(|b| format!("{b:02x}")).collect();
-        if !found.eq_ignore_ascii_case(pinned.trim()) {
-            return Some(mismatch(sources, item, pin, path, &found));
-        }
-    }
-    foreign_abi(item, library, bytes)
-}
-
-fn mismatch(sources: &Sources, item: &Item, pin: &Node, path: &str, found: &str) -> Diagnostic {
-    let name = &item.key;
-    let message = format!("plugin `{name}` does not match its sha256 pin; it was not loaded");
-    let file = &sources.get(pin.at.source).name;
-    Diagnostic::error("C0601", message)
-        .at(pin.at.clone(), "pinned")
-        .note(format!("{path} has\n{found}"))
-        .help(format!(
-            "if the new file is wanted, write its hash into {file}; if not, somebody replaced \
-             the library"
-        ))
-}
-
-/// What the stamp of a library says.
-struct Stamp {
-    version: (u16, u16),
-    target: String,
-}
-
-/// The first stamp in a library.
-fn stamp(bytes: &[u8]) -> Option<Stamp> {
-    let start = bytes.windows(MAGIC.len()).position(|window| window == MAGIC)?;
-    let stamp = bytes.get(start..)?;
-    let number = |at: usize| -> Option<u16> {
-        let pair = stamp.get(at..at + 2)?;
-        Some(u16::from_ne_bytes([pair[0], pair[1]]))
-    };
-    let target = stamp.get(112..144)?;
-    let target = target.split(|byte| *byte == 0).next().unwrap_or_default();
-    Some(Stamp {
-        version: (number(20)?, number(22)?),
-        target: String::from_utf8_lossy(target).escape_debug().to_string(),
-    })
-}
-
-fn foreign_abi(item: &Item, library: &Node, bytes: &[u8]) -> Option<Diagnostic> {
-    let name = &item.key;
-    let Some(stamp) = stamp(bytes) else {
-        let message = format!("the library of `{name}` is not a Larder plugin");
-        return Some(
-            Diagnostic::error("C0602", message)
-                .at(library.at.clone(), "has no plugin ABI stamp")
-                .help("check the path, and that the library was built with the plugin header"),
-        );
-    };
-    let (major, minor) = stamp.version;
-    if major == ABI.0 {
-        return None;
-    }
-    let needs = ABI.0;
-    let message =
-        format!("plugin `{name}` speaks plugin ABI {major}.{minor}, this program needs {needs}.x");
-    let built = match stamp.target.as_str() {
-        "" => format!("built for plugin ABI {major}.{minor}"),
-        target => format!("built for {target} with plugin ABI {major}.{minor}"),
-    };
-    Some(
-        Diagnostic::error("C0602", message)
-            .at(library.at.clone(), built)
-            .note(format!("this program: ABI {needs}.{}, accepts {needs}.x", ABI.1))
-            .help(format!("get a build of {name} for ABI {needs}")),
-    )
+fn unavailable(item: &Item) -> Diagnostic {
+    let message = "this build does not load libraries, so `plugins` is ignored";
+    Diagnostic::warning("W0201", message)
+        .at(item.key_at.clone(), "checked, and otherwise ignored")
+        .path(KeyPath::from_segments(["plugins", &item.key]))
+        .help("turn the feature on:\n    cargo add larder --features dynamic")
 }

@@ -3,7 +3,7 @@
 //! Every check reports all it finds, and skips what an earlier one refused, so there are no
 //! follow-up errors. Nothing here does more I/O than [`CheckEnvironment`] allows.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use larder_core::{KeyPath, Registry};
 use serde_json::Value as Json;
@@ -42,7 +42,8 @@ mod wrappers;
 
 pub(crate) use self::rules::{MATCH, RULES, rules_of};
 pub use connection::connection_problem;
-pub use environment::CheckEnvironment;
+pub use environment::{CheckEnvironment, Libraries};
+pub use library::libraries;
 
 /// What came out of the checks.
 #[derive(Clone, Debug)]
@@ -52,6 +53,8 @@ pub struct Checked {
     pub config: Option<Config>,
     /// All diagnostics, those of the loader as well.
     pub report: Report,
+    /// The plugins it was checked against: those of the program, and those of libraries.
+    pub registry: Registry,
 }
 
 impl Checked {
@@ -68,31 +71,36 @@ impl Checked {
     }
 }
 
-/// Checks a resolved config against the plugins of a program.
+/// Checks a resolved config against the plugins of a program. Loads the libraries that the config
+/// names, if the environment has a loader.
 #[must_use]
 pub fn check(resolved: &Resolved, registry: &Registry, environment: &CheckEnvironment) -> Checked {
     let (root, sources) = (&resolved.root, &resolved.sources);
     let has_loader_errors =
         resolved.diagnostics.iter().any(|diagnostic| diagnostic.severity == Severity::Error);
-    let mut checker = Checker::new(sources, registry, environment, root);
+    let mut loaded = library::load(root, sources, registry, environment);
+    let mut checker = Checker::new(sources, &loaded.registry, environment, root);
+    checker.refused = std::mem::take(&mut loaded.refused);
     checker.parts(&resolved.parts);
     let json = checker.root(root);
     checker.relations(root, has_loader_errors);
     let mut diagnostics = resolved.diagnostics.clone();
     diagnostics.append(&mut checker.diagnostics);
+    diagnostics.append(&mut loaded.diagnostics);
     diagnostics.retain(|diagnostic| !is_accepted(diagnostic, root));
     secrets::by_key(root, false, &mut checker.secrets);
     if root.failed {
         checker.secrets.extend(secrets::by_name(sources));
     }
     let report = Report::new(diagnostics, sources.clone()).hiding(checker.secrets);
+    let registry = loaded.registry.into_owned();
     let config = json.filter(|_| !report.has_errors());
     let patterns = root.find(&["patterns".to_owned()]).and_then(Node::as_table);
     let patterns = patterns.into_iter().flatten();
     let patterns: Vec<String> = patterns.map(|item| item.key.clone()).collect();
     match config.map(|json| build::config(json, &patterns)).transpose() {
-        Ok(config) => Checked { config, report },
-        Err(error) => Checked { config: None, report: with_bug(&report, &error) },
+        Ok(config) => Checked { config, report, registry },
+        Err(error) => Checked { config: None, report: with_bug(&report, &error), registry },
     }
 }
 
@@ -134,6 +142,7 @@ impl<'a> Checker<'a> {
             registry,
             environment,
             provided: provided(root),
+            refused: BTreeSet::new(),
             diagnostics: Vec::new(),
             secrets: Vec::new(),
             plugins: Vec::new(),
@@ -182,7 +191,6 @@ impl<'a> Checker<'a> {
         self.staleness(&views);
         self.rules(&views);
         self.budget(&views);
-        self.libraries(root);
     }
 }
 

@@ -1,7 +1,7 @@
 //! The option checker: a node of the config against a schema in normal form, with messages that
 //! name the plugin, list what it has and say what to write instead.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use larder_core::{KeyPath, Registry};
 use serde_json::{Map, Value as Json};
@@ -22,6 +22,8 @@ pub(super) struct Checker<'a> {
     pub(super) environment: &'a CheckEnvironment,
     /// Which entry of `plugins` provides a `slot:kind`, and where it says so.
     pub(super) provided: BTreeMap<String, (String, Location)>,
+    /// Entries of `plugins` whose libraries were refused, which is reported.
+    pub(super) refused: BTreeSet<String>,
     pub(super) diagnostics: Vec<Diagnostic>,
     /// Where literal values of secret options stand.
     pub(super) secrets: Vec<Location>,

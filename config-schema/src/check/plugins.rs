@@ -51,6 +51,9 @@ impl<'a> Checker<'a> {
             return self.not_a_kind(spot, kind_node, slot);
         };
         let Some(registered) = self.registry.find(slot, kind) else {
+            if self.is_of_refused(slot, kind) {
+                return None;
+            }
             if !known::is_ignored(slot) || known::find(slot, kind).is_none() {
                 let diagnostic = self.unregistered(slot, kind, kind_node);
                 let diagnostic = diagnostic.path(spot.path.clone());
@@ -190,6 +193,12 @@ impl<'a> Checker<'a> {
             0 => format!("no {word} is registered in this program"),
             _ => format!("registered {}: {}", known::slot_words(slot), kinds.join(", ")),
         }
+    }
+
+    /// Whether a kind is missing because its library was refused.
+    fn is_of_refused(&self, slot: Slot, kind: &str) -> bool {
+        let provided = self.provided.get(&format!("{slot}:{kind}"));
+        provided.is_some_and(|(plugin, _)| self.refused.contains(plugin))
     }
 
     /// The message about a kind that is not registered.

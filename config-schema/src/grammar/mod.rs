@@ -99,7 +99,6 @@ pub(crate) struct Root {
     /// Connections that several plugins share.
     pub(crate) connections: BTreeMap<String, ConnectionNode>,
     /// Plugins in libraries that are loaded at run time.
-    #[schemars(extend("x-not-yet" = "loading libraries"))]
     plugins: BTreeMap<String, LibrarySection>,
     /// The caches.
     pub(crate) caches: BTreeMap<String, CacheSection>,
@@ -309,9 +308,14 @@ pub(crate) struct LibrarySection {
     /// The library: one path, or one per operating system.
     #[schemars(extend("x-path" = true))]
     library: OnePerSystem,
-    /// SHA-256 of the library: one, or one per operating system.
+    /// SHA-256 of the library: one, or one per operating system. A library with another one is not
+    /// loaded.
     sha256: Option<OnePerSystem>,
-    /// What it may register, as `slot:kind`.
+    /// Why a library without `sha256` may be run: `path` says because of where it is, so everybody
+    /// who can write there can run code in this process. Else it is not loaded.
+    #[schemars(extend("enum" = ["path"]))]
+    trust: Option<String>,
+    /// What it registers, as `slot:kind`; nothing else, and nothing less.
     provides: Vec<String>,
 }
 

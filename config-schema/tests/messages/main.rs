@@ -5,14 +5,17 @@ mod mistakes;
 #[path = "../support/mod.rs"]
 mod support;
 
+use std::path::Path;
+use std::sync::Arc;
+
 use larder_config::check::connection_problem;
 use larder_config::check::{CheckEnvironment, Checked, check};
 use larder_config::diagnostic::Severity;
 use larder_config::loader::Loader;
 use larder_config::parse::Format;
 use larder_config::render::{RenderOptions, Report};
-use larder_core::{CacheError, ErrorKind, Registry};
-use sha2::{Digest, Sha256};
+use larder_core::library::{Fault, LibraryLoader, LibraryRequest, Refusal};
+use larder_core::{CacheError, Descriptor, ErrorKind, Registry, Slot, Source};
 
 use self::mistakes::MISTAKES;
 
@@ -181,61 +184,119 @@ fn connection_refused() -> CacheError {
         .caused_by(std::io::Error::other("connection refused (os error 111)"))
 }
 
-/// A library of the given ABI: a stamp between other bytes.
-fn library(major: u16, minor: u16) -> Vec<u8> {
-    let mut bytes = b"\x7fELF and code".to_vec();
-    bytes.extend(b"\x89LDR-PLUGIN\x0d\x0a\x1a\x0a\x00");
-    bytes.extend(176_u32.to_ne_bytes());
-    bytes.extend(major.to_ne_bytes());
-    bytes.extend(minor.to_ne_bytes());
-    bytes.resize(13 + 112, 0);
-    bytes.extend(b"x86_64-unknown-linux-gnu");
-    bytes.resize(13 + 176 + 40, 0);
-    bytes
+/// Refuses every library for one reason.
+#[derive(Debug)]
+struct Refuses(Refusal);
+
+impl LibraryLoader for Refuses {
+    fn load(&self, request: &LibraryRequest) -> Result<Vec<Descriptor>, Box<Refusal>> {
+        assert_eq!(request.name, "acme-lmdb");
+        assert_eq!(request.path, Path::new("/opt/shop/libacme_lmdb.so"));
+        assert_eq!(request.provides.as_deref(), Some(&["backend:acme.lmdb".to_owned()][..]));
+        Err(Box::new(self.0.clone()))
+    }
 }
 
-/// The report about a config whose library is `bytes`; its folder reads `/opt/shop`.
-fn library_report(extension: &str, bytes: Option<&[u8]>, pin: Option<&str>) -> String {
-    let folder = tempfile::tempdir().expect("a folder");
-    if let Some(bytes) = bytes {
-        std::fs::write(folder.path().join("libacme_lmdb.so"), bytes).expect("a file");
-    }
-    let text = match (extension, pin.unwrap_or_default()) {
-        ("toml", pin) => format!(
-            "allow = [\"W0201\"]\n[plugins.acme-lmdb]\nlibrary  = \"libacme_lmdb.so\"\n\
-             provides = [\"backend:acme.lmdb\"]\nsha256   = \"{pin}\"\n"
+const FOUND: &str = "39362bc54de8ed86b767e0d39ec3f0c5c07ebe3e2f23537d667d849ad93c48a4";
+
+/// The report about a config whose library is refused.
+fn library_report(extension: &str, refusal: Refusal, more: &str) -> String {
+    let (format, sign) = match extension {
+        "toml" => (Format::Toml, "   = "),
+        _ => (Format::Yaml, ": "),
+    };
+    let more = more.replace(" = ", sign);
+    let text = match format {
+        Format::Toml => format!(
+            "[plugins.acme-lmdb]\nlibrary  = \"libacme_lmdb.so\"\n\
+             provides = [\"backend:acme.lmdb\"]\n{more}[caches.geo]\n\
+             backend = {{ kind = \"acme.lmdb\", path = \"/a\" }}\n"
         ),
-        (_, pin) => format!(
-            "allow: [W0201]\nplugins:\n  acme-lmdb:\n    library: libacme_lmdb.so\n    \
-             provides: [\"backend:acme.lmdb\"]\n    sha256: \"{pin}\"\n"
+        _ => format!(
+            "plugins:\n  acme-lmdb:\n    library: libacme_lmdb.so\n    \
+             provides: [\"backend:acme.lmdb\"]\n{}caches:\n  geo:\n    \
+             backend: {{ kind: acme.lmdb, path: /a }}\n",
+            more.lines().map(|line| format!("    {line}\n")).collect::<String>()
         ),
     };
-    // Without a pin there is no line for it.
-    let lines = text.lines().filter(|line| pin.is_some() || !line.contains("sha256"));
-    let text: String = lines.map(|line| format!("{line}\n")).collect();
-    let file = folder.path().join(format!("caches.{extension}"));
-    std::fs::write(&file, text).expect("a file");
-    let resolved = Loader::new().file(&file).resolve();
-    let environment = CheckEnvironment::isolated().reads_files(true);
-    let checked = check(&resolved, &support::registry(), &environment);
-    let folder = folder.path().to_str().expect("a plain path").to_owned();
-    relevant(&checked.report).replace(&folder, "/opt/shop")
+    let name = format!("/opt/shop/caches.{extension}");
+    let resolved = Loader::new().text(name, format, text).resolve();
+    let environment = CheckEnvironment::isolated().libraries(Arc::new(Refuses(refusal)));
+    let checked = check(&resolved, &Registry::empty(), &environment);
+    assert!(checked.config.is_none());
+    relevant(&checked.report)
 }
 
 #[test]
-fn libraries_are_checked_without_running_them() {
-    let bytes = library(1, 0);
-    let pin: String = Sha256::digest(&bytes).iter().map(|byte| format!("{byte:02x}")).collect();
-    let other = pin.replace(char::is_numeric, "0");
+fn a_library_that_is_refused_is_shown_where_it_is_named() {
+    let refusal = |fault: Fault, label: &str| {
+        let message = "the library of plugin `acme-lmdb` cannot be used";
+        Refusal::new(fault, message, label).note("the library is `/opt/shop/libacme_lmdb.so`")
+    };
+    let pin = format!("sha256 = \"{}\"\n", FOUND.replace(char::is_numeric, "0"));
     for language in ["toml", "yaml"] {
-        let report = |bytes: Option<&[u8]>, pin: Option<&str>| library_report(language, bytes, pin);
-        assert_eq!(report(Some(&bytes), Some(&pin)), "");
-        let golden = |name: &str, report: String| golden(&format!("{name}.{language}"), report);
-        golden("14-pin", report(Some(&bytes), Some(&other)));
-        golden("15-abi", report(Some(&library(2, 1)), None));
-        golden("15-no-plugin", report(Some(b"#!/bin/sh\n"), None));
-        golden("15-no-library", report(None, None));
+        let check = |name: &str, refusal: Refusal, more: &str| {
+            golden(&format!("{name}.{language}"), library_report(language, refusal, more));
+        };
+        check("14-pin", refusal(Fault::Pin, "pinned").sha256(FOUND), &pin);
+        check("14-not-pinned", refusal(Fault::NotPinned, "not pinned").sha256(FOUND), "");
+        check("15-abi", refusal(Fault::Abi, "built for plugin ABI 2.1"), "");
+        check("15-name", refusal(Fault::Name, "not `acme-bolt`").help("rename it"), "");
+        check("15-provides", refusal(Fault::Provides, "does not list all"), "");
     }
+}
+
+/// Brings one backend.
+#[derive(Debug)]
+struct Brings(Descriptor);
+
+impl LibraryLoader for Brings {
+    fn load(&self, _: &LibraryRequest) -> Result<Vec<Descriptor>, Box<Refusal>> {
+        Ok(vec![self.0])
+    }
+}
+
+fn with_library(registry: &Registry, text: &str) -> Checked {
+    let lmdb = support::registry();
+    let lmdb = lmdb.find(Slot::Backend, "acme.lmdb").expect("it is there").descriptor;
+    let resolved = Loader::new().text("caches.toml", Format::Toml, text).resolve();
+    check(&resolved, registry, &CheckEnvironment::isolated().libraries(Arc::new(Brings(lmdb))))
+}
+
+/// The plugins of the program.
+fn without_libraries() -> Registry {
+    let all = support::registry();
+    let linked = all.iter().filter(|plugin| plugin.source == Source::Explicit);
+    linked.fold(Registry::empty(), |registry, plugin| registry.with(plugin.descriptor))
+}
+
+const LIBRARY: &str = "[plugins.acme]\nlibrary = 'a.so'\nprovides = ['backend:acme.lmdb']\n";
+
+#[test]
+fn options_of_a_plugin_from_a_library_are_checked_like_others() {
+    let text = format!(
+        "{LIBRARY}[caches.a]\nbackend = {{ kind = 'acme.lmdb', path = '/a', map_sise = '1GiB' }}\n"
+    );
+    let checked = with_library(&without_libraries(), &text);
+    golden("15-option-of-a-library.toml", relevant(&checked.report));
+    let text = text.replace("sise", "size");
+    let checked = with_library(&without_libraries(), &text);
+    assert_eq!(relevant(&checked.report), "");
+    let found = checked.registry.find(Slot::Backend, "acme.lmdb").expect("it is registered");
+    assert_eq!(found.source.to_string(), "plugin acme");
+}
+
+#[test]
+fn a_kind_that_is_there_already_is_reported_at_the_library() {
+    let checked = with_library(&support::registry(), LIBRARY);
+    golden("15-taken.toml", relevant(&checked.report));
+}
+
+#[test]
+fn a_build_that_loads_no_libraries_says_so() {
+    let resolved = Loader::new().text("caches.toml", Format::Toml, LIBRARY).resolve();
+    let checked = check(&resolved, &support::registry(), &CheckEnvironment::detect());
+    golden("w3-no-libraries", checked.report.to_string() + "\n");
 }
 
 #[test]

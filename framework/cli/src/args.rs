@@ -172,8 +172,30 @@ pub(crate) struct Generated {
 /// Commands about plugins.
 #[derive(Debug, Subcommand)]
 pub(crate) enum Plugins {
-    /// List the plugins that are linked into this command
+    /// List the plugins that are linked into this command, and those of the libraries of a config
     List(Answer),
+    /// Show what a library brings; this loads it
+    Info {
+        /// Its name in the config, or the path of a file, which is then trusted
+        #[arg(value_name = "NAME|FILE")]
+        library: String,
+        #[command(flatten)]
+        answer: Answer,
+    },
+    /// Check the libraries of a config, without running any of their code
+    Verify {
+        /// Their names in the config, or paths of files [default: all that the config names]
+        #[arg(value_name = "NAME|FILE")]
+        libraries: Vec<String>,
+        #[command(flatten)]
+        answer: Answer,
+    },
+    /// Print the SHA-256 of a library, as the config takes it
+    Pin {
+        /// Its name in the config, or the path of a file
+        #[arg(value_name = "NAME|FILE")]
+        library: String,
+    },
 }
 
 /// Commands about entries of caches that outlive the process: in files, on servers.

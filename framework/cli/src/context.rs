@@ -5,7 +5,7 @@ use std::fs::File;
 use std::io;
 use std::path::{Path, PathBuf};
 
-use larder::config::check::{CheckEnvironment, Checked, check};
+use larder::config::check::{Checked, check};
 use larder::config::loader::{Loader, Resolved};
 use larder::config::model::Config;
 use larder::{CacheManager, Registry};
@@ -70,7 +70,7 @@ impl<'a> Context<'a> {
 
     /// What the checks say to a resolved config, on this machine.
     pub(crate) fn check(&self, resolved: &Resolved) -> Checked {
-        check(resolved, &self.registry, &CheckEnvironment::detect())
+        check(resolved, &self.registry, &larder::environment())
     }
 
     /// The config that the arguments and the environment choose.
@@ -80,11 +80,14 @@ impl<'a> Context<'a> {
         Ok((file, resolved))
     }
 
-    /// The config that the arguments and the environment choose, without errors.
-    pub(crate) fn config(&self) -> Result<(PathBuf, Config), Failure> {
+    /// The config that the arguments and the environment choose, without errors, and the plugins
+    /// it was checked against: those of its libraries as well.
+    pub(crate) fn config(&self) -> Result<(PathBuf, Config, Registry), Failure> {
         let (file, resolved) = self.resolved()?;
-        match self.check(&resolved).into_config() {
-            Ok((config, _)) => Ok((file, config)),
+        let mut checked = self.check(&resolved);
+        let registry = std::mem::take(&mut checked.registry);
+        match checked.into_config() {
+            Ok((config, _)) => Ok((file, config, registry)),
             Err(error) => Err(Failure::Config(Box::new(error.report().clone()))),
         }
     }

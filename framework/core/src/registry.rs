@@ -165,12 +165,15 @@ impl Registry {
     }
 }
 
-/// A plugin that is linked, and that the program hands over as well, is one plugin.
+/// A plugin that is linked, and that the program hands over as well, is one plugin; and so is one
+/// of a library that two configs name.
 fn is_same(first: &Registered, second: &Registered) -> bool {
-    let in_program = |source: &Source| matches!(source, Source::Linked | Source::Explicit);
-    in_program(&first.source)
-        && in_program(&second.source)
-        && first.source != second.source
+    let is_one = match (&first.source, &second.source) {
+        (Source::Loaded { plugin: first }, Source::Loaded { plugin: second }) => first == second,
+        (Source::Loaded { .. }, _) | (_, Source::Loaded { .. }) => false,
+        (first, second) => first != second,
+    };
+    is_one
         && first.descriptor.origin == second.descriptor.origin
         && first.descriptor.version == second.descriptor.version
 }

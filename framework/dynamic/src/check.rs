@@ -21,6 +21,13 @@ pub(crate) struct Checked {
     pub(crate) stamp: Stamp,
 }
 
+/// The name in the stamp of a library.
+pub(crate) fn name(request: &LibraryRequest, bytes: &[u8]) -> Answer<String> {
+    format::is_library(request, bytes)?;
+    let (_, stamp) = stamp::find(request, bytes)?;
+    stamp::name(request, &stamp).map(str::to_owned)
+}
+
 /// Goes through all checks of the bytes.
 pub(crate) fn bytes(request: &LibraryRequest, bytes: &[u8]) -> Answer<Checked> {
     let sha256 = hex(&Sha256::digest(bytes));

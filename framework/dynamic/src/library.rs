@@ -9,6 +9,7 @@ use std::path::PathBuf;
 use larder_abi::Stamp;
 use larder_abi::Status;
 use larder_abi::call::Error;
+use larder_abi::descriptor::unwinds;
 use larder_abi::table::{
     BackendVt, CodecVt, InvalidatorVt, PolicyVt, ReplicatorVt, WarmerVt, codec,
 };
@@ -97,6 +98,24 @@ impl Table {
             Self::Policy(_) => Slot::Policy,
             Self::Replicator(_) => Slot::Replicator,
             Self::Warmer(_) => Slot::Warmer,
+        }
+    }
+}
+
+impl Library {
+    /// What it was built for, by its stamp.
+    #[must_use]
+    pub fn target(&self) -> &str {
+        crate::check::target_of(&self.stamp).unwrap_or_default()
+    }
+
+    /// What its panics do, in words.
+    #[must_use]
+    pub const fn panics(&self) -> &'static str {
+        match self.stamp.unwinds {
+            unwinds::NOT_RUST => "it is not written in Rust",
+            unwinds::YES => "are caught",
+            _ => "end the process",
         }
     }
 }

@@ -1,11 +1,11 @@
 //! [`Loader`]: the chain of all checks, and the libraries of this process.
 
 use std::collections::HashMap;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::sync::{LazyLock, Mutex, MutexGuard, PoisonError};
 
 use larder_abi::{Host, Stamp};
-use larder_core::library::{Fault, LibraryRequest, Refusal};
+use larder_core::library::{Fault, LibraryRequest, Refusal, Trust};
 use larder_core::telemetry;
 
 use crate::check::{self, Checked};
@@ -83,6 +83,20 @@ impl Loader {
         let (bytes, checked) = self.checked(request)?;
         let Checked { sha256, stamp } = checked;
         Ok(Examined { sha256, size: bytes.len() as u64, stamp })
+    }
+
+    /// A request for a file whose name is in its stamp, trusted because of its path.
+    ///
+    /// # Errors
+    ///
+    /// The first check that the library did not pass.
+    pub fn identify(&self, path: &Path) -> Answer<LibraryRequest> {
+        let name = path.file_name().unwrap_or_default().to_string_lossy();
+        let nameless = LibraryRequest::new(name, path).trust(Trust::Path);
+        self.is_allowed(&nameless)?;
+        let bytes = trust::read(&nameless)?;
+        let name = check::name(&nameless, &bytes)?;
+        Ok(LibraryRequest::new(name, path).trust(Trust::Path))
     }
 
     /// Checks a library and loads it, unless these bytes are loaded already.

@@ -20,6 +20,8 @@ use crate::refusal::{Answer, refused};
 
 mod hints;
 mod place;
+#[cfg(test)]
+mod tests;
 
 /// All symbols are looked up at once, so that a missing one is found here and not in the middle of
 /// a call; they are not offered to other libraries; and the library is never unloaded.

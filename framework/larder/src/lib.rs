@@ -34,6 +34,7 @@
 //! | feature | default | what |
 //! |---|---|---|
 //! | `cbor` | yes | the serializer of that name |
+//! | `dynamic` | no | plugins in libraries that a config names: see [`environment`] |
 //! | `file` | yes | the backend that keeps entries as files |
 //! | `foyer` | no | the backend `foyer`: memory and disk as one cache, for high rates |
 //! | `pickle` | yes | the serializer of that name |
@@ -80,6 +81,8 @@ pub use larder_core::{
     ByteSize, CacheError, CacheKey, Clock, ErrorKind, Life, ManualClock, RefreshAhead, Registry,
     Result, Share, SystemClock, Tier,
 };
+#[cfg(feature = "dynamic")]
+pub use larder_dynamic as libraries;
 pub use larder_store::{Estimates, PolicyEstimate, SizeEstimate};
 
 pub use crate::blocking::Blocking;
@@ -98,6 +101,16 @@ pub use crate::stats::{
     CacheStats, MissCause, ResilienceStats, StaleReason, StatsSnapshot, TierStats,
 };
 pub use crate::ttl::TtlManager;
+
+/// What the checks of a config may use here: the memory limit of the container, and, with the
+/// feature `dynamic`, a loader of the libraries that the config names.
+#[must_use]
+pub fn environment() -> config::check::CheckEnvironment {
+    let environment = config::check::CheckEnvironment::detect();
+    #[cfg(feature = "dynamic")]
+    let environment = environment.libraries(std::sync::Arc::new(larder_dynamic::Loader::new()));
+    environment
+}
 
 /// All plugins that come with this crate, and all that are linked into the program.
 ///

@@ -49,6 +49,12 @@ fn text(doc: &OptionDoc) -> String {
     if let Some(description) = &doc.description {
         text += &format!("\n{description}\n");
     }
+    text + &options(doc)
+}
+
+/// What follows the title: facts, and the options that it contains.
+pub(super) fn options(doc: &OptionDoc) -> String {
+    let mut text = String::new();
     for (head, lines) in [("", &doc.facts), ("contains:\n", &doc.options)] {
         if lines.is_empty() {
             continue;

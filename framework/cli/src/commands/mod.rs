@@ -18,6 +18,17 @@ mod snapshot;
 mod stages;
 mod stats;
 
+fn plugins(command: Plugins, context: &mut Context<'_>) -> Result<Exit, Failure> {
+    match command {
+        Plugins::List(answer) => plugins::list(answer, context),
+        Plugins::Info { library, answer } => plugins::library::info(&library, answer, context),
+        Plugins::Verify { libraries, answer } => {
+            plugins::library::verify(&libraries, answer, context)
+        }
+        Plugins::Pin { library } => plugins::library::pin(&library, context),
+    }
+}
+
 /// Runs a command.
 pub(crate) fn run(command: Command, context: &mut Context<'_>) -> Result<Exit, Failure> {
     match command {
@@ -26,7 +37,7 @@ pub(crate) fn run(command: Command, context: &mut Context<'_>) -> Result<Exit, F
         Command::Explain(arguments) => explain::run(&arguments, context),
         Command::Schema(arguments) => schema::run(&arguments, context),
         Command::Reference(arguments) => schema::reference(&arguments, context),
-        Command::Plugins(Plugins::List(answer)) => plugins::list(answer, context),
+        Command::Plugins(command) => plugins(command, context),
         Command::Entry(command) => cache::entry(command, context),
         Command::Export(arguments) => snapshot::export(&arguments, context),
         Command::Import(arguments) => snapshot::import(&arguments, context),

@@ -1,5 +1,7 @@
-//! `larder plugins list`: what is linked into this command.
+//! `larder plugins list`: what is linked into this command, and what libraries of a config bring.
 
+use larder::Registry;
+use larder::config::check::libraries;
 use larder::config::known::{Unlinked, unlinked};
 use larder::plugin::registry::Registered;
 use serde_json::{Value, json};
@@ -8,11 +10,14 @@ use crate::args::{Answer, Format};
 use crate::context::Context;
 use crate::exit::{Exit, Failure};
 
+pub(super) mod library;
+
 pub(super) fn list(answer: Answer, context: &mut Context<'_>) -> Result<Exit, Failure> {
-    let missing: Vec<Unlinked> = unlinked(&context.registry).collect();
+    let (registry, are_all_loaded) = with_libraries(context)?;
+    let missing: Vec<Unlinked> = unlinked(&registry).collect();
     match answer.format {
         Format::Human => {
-            let rows: Vec<_> = context.registry.iter().map(row).collect();
+            let rows: Vec<_> = registry.iter().map(row).collect();
             context.output.table(["SLOT", "KIND", "FROM", "VERSION", "CAN"], rows)?;
             let groups = [("known but not linked", true), ("not in this release", false)];
             for (head, is_released) in groups {
@@ -22,7 +27,7 @@ pub(super) fn list(answer: Answer, context: &mut Context<'_>) -> Result<Exit, Fa
             }
         }
         Format::Json => {
-            let plugins: Vec<Value> = context.registry.iter().map(object).collect();
+            let plugins: Vec<Value> = registry.iter().map(object).collect();
             let unlinked = missing.iter().map(|missing| {
                 json!({
                     "slot": missing.slot.as_str(),
@@ -36,11 +41,30 @@ pub(super) fn list(answer: Answer, context: &mut Context<'_>) -> Result<Exit, Fa
             context.output.json(&json!({ "plugins": plugins, "not_linked": unlinked }))?;
         }
     }
-    let conflicts = context.registry.conflicts();
-    for conflict in conflicts {
+    let conflicts = context.registry.conflicts().to_vec();
+    for conflict in &conflicts {
         context.output.error(conflict);
     }
-    Ok(Exit::answer(conflicts.is_empty()))
+    Ok(Exit::answer(conflicts.is_empty() && are_all_loaded))
+}
+
+/// The plugins of this command, and those of libraries if there is a config that names some.
+fn with_libraries(context: &mut Context<'_>) -> Result<(Registry, bool), Failure> {
+    let resolved = match context.resolved() {
+        Ok((_, resolved)) if !libraries(&resolved).is_empty() => resolved,
+        Err(failure) if context.common.config.is_some() => return Err(failure),
+        Ok(_) | Err(_) => return Ok((context.registry.clone(), true)),
+    };
+    let checked = context.check(&resolved);
+    let options = context.output.render_options();
+    let refused = checked.report.diagnostics().iter();
+    let refused: Vec<_> = refused.filter(|one| one.code.starts_with("C06")).collect();
+    for diagnostic in &refused {
+        let text = checked.report.render_one(diagnostic, options);
+        context.output.note(&text);
+    }
+    let are_all_loaded = refused.is_empty();
+    Ok((checked.registry, are_all_loaded))
 }
 
 fn row(registered: &Registered) -> [String; 5] {

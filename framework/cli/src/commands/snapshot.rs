@@ -167,8 +167,8 @@ fn with_cache<F>(name: &str, context: &mut Context<'_>, work: F) -> Result<Exit,
 where
     F: AsyncFnOnce(&DynamicCache, &mut Context<'_>) -> Result<Exit, Failure>,
 {
-    let (file, config) = context.config()?;
-    outliving::require_to_copy(&config, name, &context.registry)?;
+    let (file, config, registry) = context.config()?;
+    outliving::require_to_copy(&config, name, &registry)?;
     cache::with_caches(&file, &[name.to_owned()], context, async |caches, context| {
         let cache = caches.dynamic(name)?;
         work(&cache, context).await

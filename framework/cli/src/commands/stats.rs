@@ -12,8 +12,8 @@ use crate::context::Context;
 use crate::exit::{Exit, Failure};
 
 pub(super) fn run(arguments: &Stats, context: &mut Context<'_>) -> Result<Exit, Failure> {
-    let (file, config) = context.config()?;
-    let names = outliving::chosen(&config, arguments.cache.as_deref(), &context.registry)?;
+    let (file, config, registry) = context.config()?;
+    let names = outliving::chosen(&config, arguments.cache.as_deref(), &registry)?;
     if names.is_empty() {
         context.output.done("no cache of this config outlives the process that uses it");
     }

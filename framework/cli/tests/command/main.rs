@@ -3,6 +3,7 @@
 
 mod caches;
 mod configs;
+mod libraries;
 mod plugins;
 mod simulate;
 mod snapshots;

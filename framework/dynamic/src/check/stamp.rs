@@ -85,10 +85,13 @@ pub(super) fn is_compatible(request: &LibraryRequest, stamp: &Stamp) -> Answer {
         return Err(too_new(request, stamp));
     }
     has_layout(request, stamp)?;
-    let Some(name) = name_of(stamp) else {
-        return Err(broken(request, "its name is no text"));
-    };
+    let name = name(request, stamp)?;
     if name == request.name { Ok(()) } else { Err(other_name(request, name)) }
+}
+
+/// The name of the plugin.
+pub(super) fn name<'a>(request: &LibraryRequest, stamp: &'a Stamp) -> Answer<&'a str> {
+    name_of(stamp).ok_or_else(|| broken(request, "its name is no text"))
 }
 
 const fn order(big_endian: u8) -> &'static str {

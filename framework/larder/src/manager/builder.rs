@@ -4,9 +4,10 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::path::PathBuf;
 use std::sync::Arc;
 
-use larder_config::check::{CheckEnvironment, check};
+use larder_config::check::{CheckEnvironment, Checked, check};
 use larder_config::loader::Loader;
 use larder_config::model::CacheSpec;
+use larder_core::library::LibraryLoader;
 use larder_core::{
     CacheError, Clock, Descriptor, ErrorKind, Registry, Result, SystemClock, telemetry,
 };
@@ -35,6 +36,7 @@ use crate::block::block_on;
 pub struct CacheManagerBuilder {
     loader: Loader,
     registry: Registry,
+    checks: CheckEnvironment,
     clock: Arc<dyn Clock>,
     file: Option<PathBuf>,
     only: Option<BTreeSet<String>>,
@@ -47,6 +49,7 @@ impl CacheManagerBuilder {
         Self {
             loader: Loader::new(),
             registry: crate::registry(),
+            checks: crate::environment(),
             clock: SystemClock::shared(),
             file: None,
             only: None,
@@ -120,6 +123,14 @@ impl CacheManagerBuilder {
         self
     }
 
+    /// Loads the libraries that the config names with this loader. Default: with the feature
+    /// `dynamic` one that takes them from everywhere; without
+    /// it none are loaded, and the config gets a warning.
+    pub fn libraries(mut self, loader: Arc<dyn LibraryLoader>) -> Self {
+        self.checks = self.checks.libraries(loader);
+        self
+    }
+
     /// Uses this clock. Default: the time of the system.
     pub fn clock(mut self, clock: Arc<dyn Clock>) -> Self {
         self.clock = clock;
@@ -177,7 +188,8 @@ impl CacheManagerBuilder {
         }
         let file = self.file.as_deref().map(|path| path.display().to_string()).unwrap_or_default();
         let span = tracing::info_span!(target: telemetry::TARGET, "config.load", file);
-        let mut config = span.in_scope(|| checked(self.loader, &self.registry))?;
+        let checked = span.in_scope(|| checked(self.loader, &self.registry, &self.checks));
+        let (mut config, registry) = checked?;
         if let Some(names) = self.only {
             keep_only(&mut config.caches, names);
         }
@@ -185,8 +197,7 @@ impl CacheManagerBuilder {
             config.caches.values_mut().for_each(|cache| cache.persist = None);
         }
         let connections = Connections::new(config.connections);
-        let assembler =
-            Assembler::new(self.registry, self.clock, connections).await.seed(self.seed);
+        let assembler = Assembler::new(registry, self.clock, connections).await.seed(self.seed);
         CacheManager::assemble(assembler, config.caches, config.patterns).instrument(span).await
     }
 }
@@ -210,10 +221,14 @@ fn keep_only(caches: &mut BTreeMap<String, CacheSpec>, names: BTreeSet<String>) 
     caches.retain(|name, _| wanted.contains(name));
 }
 
-/// The config, when it can be used; its warnings go to the log.
-pub(super) fn checked(loader: Loader, registry: &Registry) -> Result<larder_config::model::Config> {
-    let resolved = loader.resolve();
-    let checked = check(&resolved, registry, &CheckEnvironment::detect());
+/// The config, when it can be used, and the plugins for it; its warnings go to the log.
+pub(super) fn checked(
+    loader: Loader,
+    registry: &Registry,
+    environment: &CheckEnvironment,
+) -> Result<(larder_config::model::Config, Registry)> {
+    let mut checked: Checked = check(&loader.resolve(), registry, environment);
+    let registry = std::mem::take(&mut checked.registry);
     let (config, report) =
         checked.into_config().map_err(|error| CacheError::transparent(ErrorKind::Config, error))?;
     for warning in report.diagnostics() {
@@ -223,5 +238,5 @@ pub(super) fn checked(loader: Loader, registry: &Registry) -> Result<larder_conf
             code = warning.code, path, problem = warning.message, "{}", telemetry::CONFIG_WARNING
         );
     }
-    Ok(config)
+    Ok((config, registry))
 }

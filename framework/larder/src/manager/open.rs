@@ -3,6 +3,7 @@
 use std::any::type_name;
 use std::sync::{Arc, PoisonError};
 
+use larder_config::check::CheckEnvironment;
 use larder_config::model::PatternSpec;
 use larder_core::key::glob_matches;
 use larder_core::{CacheError, ErrorKind, Result};
@@ -164,7 +165,8 @@ impl CacheManager {
     pub(crate) async fn add(&self, name: &str, json: &str) -> Result<()> {
         let loader =
             larder_config::loader::Loader::new().text("get_cache", crate::Format::Json, json);
-        let mut config = builder::checked(loader, self.registry())?;
+        let environment = CheckEnvironment::detect();
+        let (mut config, _) = builder::checked(loader, self.registry(), &environment)?;
         let Some(spec) = config.caches.remove(name) else {
             return Err(self.unknown(name));
         };
