@@ -5,8 +5,9 @@ mod libraries;
 /// Codes and texts, sorted.
 type Texts = &'static [(&'static str, &'static str)];
 
-/// Every code with its text, sorted. `C01xx` syntax, `C02xx` options, `C03xx` layers and interpolation,
-/// `C04xx` relations, `C05xx` environment, `C06xx` plugin libraries, `Wxxxx` warnings.
+/// Every code with its text, sorted. `C01xx` syntax, `C02xx` options, `C03xx` layers and
+/// interpolation, `C04xx` relations, `C05xx` environment, `C06xx` plugin libraries, `Wxxxx`
+/// warnings.
 pub(crate) fn all() -> impl Iterator<Item = (&'static str, &'static str)> {
     [ERRORS, libraries::ERRORS, WARNINGS].into_iter().flatten().copied()
 }

@@ -39,7 +39,7 @@ pub(crate) struct TierSection {
     #[schemars(extend("x-reload" = "live"))]
     pub(crate) soft_timeout: Option<HumanDuration>,
     /// When a tier that fails is left alone, so that nobody waits for it; `false` asks it every
-    /// time. A Redis cluster has none: its nodes are left alone one by one.
+    /// time.
     #[schemars(extend("x-default" = true, "x-reload" = "live", "x-aliases" = ["circuit_breaker"]))]
     pub(crate) breaker: Option<BreakerNode>,
     /// Inherited keys that are removed.

@@ -309,8 +309,16 @@ typedef struct larder_create {
  * out points to what the function would have filled in, NULL if nothing. When op_complete returns
  * LARDER_OK the host has taken it over; else it still belongs to the plugin: the answer came twice,
  * or after the deadline, when nobody waits any more. An op is a number that is never used again, so
- * a late answer does no harm. op_complete may come before the function returns. cancel(self, token)
- * says that nobody waits any more.
+ * a late answer does no harm. op_complete may come before the function returns.
+ *
+ * The host reads out and error once whatever the status is, and releases all that they own: zero
+ * what is not filled in. larder_reads has as many reads as the call has keys, and at once they are
+ * the arrays of the host. out, scratch and error of a call end with the function, so a later answer
+ * brings structs of the plugin's own, with scratch NULL.
+ *
+ * cancel(self, token) says that nobody waits any more. A token is a number that the plugin looks
+ * up, never a pointer that it follows: cancel may come during or after an op_complete that says
+ * LARDER_CLOSED. It does not come to an instance that panicked.
  *
  * start, flush and close of any kind may be NULL: there is nothing to do. So may cancel.
  */
@@ -364,7 +372,8 @@ typedef struct larder_backend_vt {
     int32_t (*touch)(void *self, const larder_call *call, const larder_key *key, int64_t soft_us,
                      int64_t hard_us, larder_error *error);
     /* cursor is that of the page before, empty for the first. Keys that begin otherwise than
-     * prefix may be listed too. */
+     * prefix may be listed too. limit may be 0: as many as the plugin likes, about 1000. A page of
+     * more than 4 * limit + 1000 keys is an error, and so is one whose next is its cursor. */
     int32_t (*scan)(void *self, const larder_call *call, const larder_slice *prefix,
                     const larder_slice *cursor, size_t limit, larder_page *out,
                     larder_error *error);

@@ -1,5 +1,6 @@
 //! [`Backend`], a place that keeps bytes.
 
+use std::collections::BTreeMap;
 use std::fmt;
 use std::sync::Arc;
 use std::time::Duration;
@@ -49,12 +50,6 @@ pub trait Backend: Send + Sync + fmt::Debug + 'static {
     /// these settings; as a lower tier it is used through the other methods.
     fn in_process(&self) -> Option<InProcess> {
         None
-    }
-
-    /// Whether it has parts that fail on their own, and calls of a part that is down fail at once.
-    /// Its tier has no breaker then: that would leave all parts alone when one is down.
-    fn is_divided(&self) -> bool {
-        false
     }
 
     /// Begins background work, such as garbage collection. Called once, after every plugin of
@@ -375,4 +370,6 @@ pub struct Health {
     pub corrupt: u64,
     /// Why it works worse than it should, if it does.
     pub degraded: Option<String>,
+    /// What it counts besides, by name, since the start: `reconnects`, `retries`, `batches`.
+    pub counts: BTreeMap<&'static str, u64>,
 }

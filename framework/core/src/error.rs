@@ -102,6 +102,7 @@ struct Inner {
     context: Vec<(&'static str, String)>,
     hint: Option<Cow<'static, str>>,
     retryable: Option<bool>,
+    is_of_a_part: bool,
     source: Option<Arc<dyn StdError + Send + Sync>>,
     /// Whether the message says already what the source says.
     is_transparent: bool,
@@ -118,6 +119,7 @@ impl CacheError {
             context: Vec::new(),
             hint: None,
             retryable: None,
+            is_of_a_part: false,
             source: None,
             is_transparent: false,
         }))
@@ -175,6 +177,14 @@ impl CacheError {
         self
     }
 
+    /// Says that other parts of the backend, such as the other nodes of a cluster, are well. Such
+    /// an error does not open the breaker of its tier, which would close all parts.
+    #[must_use]
+    pub fn of_a_part(mut self) -> Self {
+        self.edit().is_of_a_part = true;
+        self
+    }
+
     /// Keeps an error of any type that caused this one.
     #[must_use]
     pub fn caused_by_any(mut self, source: Box<dyn StdError + Send + Sync>) -> Self {
@@ -193,6 +203,12 @@ impl CacheError {
     pub fn is_retryable(&self) -> bool {
         let by_kind = matches!(self.0.kind, ErrorKind::Connection | ErrorKind::Timeout);
         self.0.retryable.unwrap_or(by_kind)
+    }
+
+    /// Whether it concerns only a part of the backend.
+    #[must_use]
+    pub fn is_of_a_part(&self) -> bool {
+        self.0.is_of_a_part
     }
 
     /// The message alone, without context and hint.

@@ -88,6 +88,7 @@ pub mod error;
 pub mod invalidator;
 pub mod key;
 pub mod library;
+pub mod messagepack;
 pub mod plugin;
 pub mod policy;
 pub mod problem;

@@ -19,6 +19,10 @@ pub(crate) enum Garbage {
     Null(&'static str),
     /// A length is beyond anything sensible.
     Length(&'static str, usize),
+    /// It is about so many keys, where so many were asked for.
+    Count(usize, usize),
+    /// A pointer is not the one that was lent.
+    Foreign(&'static str),
 }
 
 impl std::fmt::Display for Garbage {
@@ -26,6 +30,10 @@ impl std::fmt::Display for Garbage {
         match self {
             Self::Null(what) => write!(f, "{what} is null"),
             Self::Length(what, length) => write!(f, "{what} has the impossible length `{length}`"),
+            Self::Count(found, asked) => {
+                write!(f, "it answered `{found}` keys, and was asked for `{asked}`")
+            }
+            Self::Foreign(what) => write!(f, "{what} was exchanged for another"),
         }
     }
 }
@@ -79,6 +87,22 @@ pub(crate) fn take(bytes: &value::Bytes, what: &'static str) -> Result<Bytes, Ga
         return Ok(Bytes::from_owner(owned));
     }
     Ok(Bytes::copy_from_slice(owned.as_ref()))
+}
+
+/// The same for bytes that may lie in a buffer that was lent for them: if they begin there, they
+/// must end there.
+pub(crate) fn take_within(
+    bytes: &value::Bytes,
+    (scratch, room): (*mut u8, usize),
+    what: &'static str,
+) -> Result<Bytes, Garbage> {
+    let before = bytes.ptr.addr().checked_sub(scratch.addr());
+    let left = before.and_then(|before| room.checked_sub(before)).filter(|left| *left > 0);
+    if left.is_some_and(|left| bytes.len > left) {
+        release(bytes);
+        return Err(Garbage::Length(what, bytes.len));
+    }
+    take(bytes, what)
 }
 
 /// The bytes of a slice that is lent for the time of a call.

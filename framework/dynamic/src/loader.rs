@@ -114,9 +114,16 @@ impl Loader {
             Some(known) => known.clone()?,
             None => {
                 let sha256 = checked.sha256.clone();
-                let entry = open::open(request, &bytes, &checked.stamp)?;
-                let started = describe(request, checked, entry, self.host.0);
-                let started = started.and_then(|library| loaded.admit(request, library));
+                let opened = open::open(request, &bytes, &checked.stamp);
+                if let Err(refusal) = &opened
+                    && matches!(refusal.fault, Fault::Link | Fault::Unsupported)
+                {
+                    // It is not in memory, and may be taken when the cause is mended.
+                    return Err(refusal.clone());
+                }
+                let started = opened
+                    .and_then(|entry| describe(request, checked, entry, self.host.0))
+                    .and_then(|library| loaded.admit(request, library));
                 loaded.libraries.insert(sha256, started.clone());
                 started?
             }

@@ -2,19 +2,18 @@
 
 use std::borrow::Borrow;
 use std::fmt;
-use std::future::ready;
 use std::io::{Read, Write};
 
 use larder_core::{Life, Result};
 
 use crate::block::block_on;
 use crate::cache::{Cache, Lookup};
-use crate::core::{BoxError, CacheValue, Key, KeyRef, Loader, boxed};
-use crate::options::LoadOptions;
+use crate::core::{CacheValue, Key, KeyRef};
 use crate::settings::SetOptions;
 use crate::snapshot::{Exported, ImportMode, Imported};
 use crate::stats::MissCause;
 
+mod load;
 mod tiers;
 
 /// The calls of a [`Cache`], made to wait. What each does and how it fails is said there.
@@ -284,102 +283,6 @@ impl<K: Key, V: CacheValue> Blocking<K, V> {
         Q: KeyRef<K> + ?Sized,
     {
         block_on(self.cache.ttl(key))
-    }
-
-    /// See [`Cache::get_or_load`]. The loader runs on this thread, while the others wait for it;
-    /// no limit stops it, and nothing is loaded again in the background.
-    ///
-    /// # Errors
-    ///
-    /// As [`Cache::get_or_load`].
-    pub fn get_or_load<Q, E>(
-        &self,
-        key: &Q,
-        loader: impl FnOnce() -> Result<V, E> + Send,
-    ) -> Result<V>
-    where
-        K: Borrow<Q>,
-        Q: KeyRef<K> + ?Sized,
-        E: Into<BoxError> + Send,
-    {
-        self.get_or_load_with(key, LoadOptions::new(), loader)
-    }
-
-    /// See [`Cache::get_or_load_with`]. The loader runs on this thread.
-    ///
-    /// # Errors
-    ///
-    /// As [`Cache::get_or_load`].
-    pub fn get_or_load_with<Q, E>(
-        &self,
-        key: &Q,
-        options: impl Into<LoadOptions<V>>,
-        loader: impl FnOnce() -> Result<V, E> + Send,
-    ) -> Result<V>
-    where
-        K: Borrow<Q>,
-        Q: KeyRef<K> + ?Sized,
-        E: Into<BoxError> + Send,
-    {
-        let loaded = self.load(key, options.into(), || loader().map(Some), false)?;
-        loaded.ok_or_else(|| self.cache.without_value())
-    }
-
-    /// See [`Cache::get_stale`].
-    ///
-    /// # Errors
-    ///
-    /// As [`Cache::get_stale`].
-    pub fn get_stale<Q>(&self, key: &Q) -> Result<Option<V>>
-    where
-        K: Borrow<Q>,
-        Q: KeyRef<K> + ?Sized,
-    {
-        block_on(self.cache.get_stale(key))
-    }
-
-    /// See [`Cache::get_or_load_optional`]. The loader runs on this thread.
-    ///
-    /// # Errors
-    ///
-    /// As [`Cache::get_or_load_optional`].
-    pub fn get_or_load_optional<Q, E>(
-        &self,
-        key: &Q,
-        loader: impl FnOnce() -> Result<Option<V>, E> + Send,
-    ) -> Result<Option<V>>
-    where
-        K: Borrow<Q>,
-        Q: KeyRef<K> + ?Sized,
-        E: Into<BoxError> + Send,
-    {
-        self.load(key, LoadOptions::new(), loader, true)
-    }
-
-    fn load<Q, E>(
-        &self,
-        key: &Q,
-        options: LoadOptions<V>,
-        loader: impl FnOnce() -> Result<Option<V>, E> + Send,
-        takes_negative: bool,
-    ) -> Result<Option<V>>
-    where
-        K: Borrow<Q>,
-        Q: KeyRef<K> + ?Sized,
-        E: Into<BoxError> + Send,
-    {
-        let cause = match self.cache.core.fast(key) {
-            Ok(answer) if answer.is_some() || takes_negative => return Ok(answer),
-            Ok(_) => self.cache.core.count_unanswered(),
-            Err(cause) => cause,
-        };
-        if let Some(local) = self.cache.core.local() {
-            let request = (options, takes_negative);
-            return self.cache.core.load_locally(&local, key, cause, request, loader);
-        }
-        let run = boxed(move || ready(loader()));
-        let loader = Loader { run, options, takes_negative };
-        block_on(self.cache.core.load_here(key, cause, loader))
     }
 }
 

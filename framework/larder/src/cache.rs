@@ -15,7 +15,7 @@ use crate::settings::SetOptions;
 use crate::stats::{CacheStats, MissCause};
 
 mod load;
-mod many;
+pub(crate) mod many;
 mod room;
 mod snapshot;
 

@@ -34,7 +34,7 @@ mod lookup;
 mod snapshot;
 mod weigh;
 
-pub(crate) use load::{BoxError, Loader, Run, asking, boxed};
+pub(crate) use load::{Batches, BoxError, LoadMany, Loader, Run, asking, boxed};
 pub(crate) use local::{Flight, Origin, can_read, read_key};
 pub(crate) use weigh::Weigh;
 
@@ -198,6 +198,8 @@ impl From<larder_store::MissCause> for MissCause {
         match cause {
             larder_store::MissCause::Expired => Self::Expired,
             larder_store::MissCause::Evicted => Self::Evicted,
+            larder_store::MissCause::Cleared => Self::Cleared,
+            larder_store::MissCause::Deleted => Self::Deleted,
             larder_store::MissCause::Invalidated => Self::Invalidated,
             _ => Self::Cold,
         }
@@ -247,6 +249,8 @@ impl<K: Key, V: CacheValue> StatsSource for Core<K, V> {
                 (MissCause::Cold, stats.misses_cold),
                 (MissCause::Expired, stats.misses_expired),
                 (MissCause::Evicted, stats.misses_evicted),
+                (MissCause::Cleared, stats.misses_cleared),
+                (MissCause::Deleted, stats.misses_deleted),
                 (MissCause::Invalidated, stats.misses_invalidated),
             ];
             for (cause, count) in of_store {

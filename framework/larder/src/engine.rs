@@ -23,6 +23,7 @@ use crate::stats::Counters;
 use crate::tags::TagTable;
 use crate::tier::{ByteTier, Lane};
 
+mod lease;
 mod look;
 mod mark;
 mod put;
@@ -32,6 +33,7 @@ mod repack;
 mod touch;
 mod write;
 
+pub(crate) use lease::{Answer as LeaseAnswer, Granted};
 pub(crate) use look::{Look, TierSet};
 pub(crate) use read::Found;
 pub(crate) use write::{Finally, Payloads};
@@ -154,6 +156,11 @@ impl Engine {
         let average =
             |before: u64| Some(if before == 0 { took } else { before / 8 * 7 + took / 8 });
         self.load_time.fetch_update(Ordering::Relaxed, Ordering::Relaxed, average).ok();
+    }
+
+    /// About how long a load takes; zero while nobody knows.
+    fn load_time(&self) -> Duration {
+        Duration::from_nanos(self.load_time.load(Ordering::Relaxed))
     }
 
     /// A version greater than any that this cache gave out or saw before.

@@ -139,6 +139,12 @@ impl Recovery {
         !self.is_empty() && self.lock().hides(key, stamp)
     }
 
+    /// Up to which version the entry of a key must not be served by who is about to read it. Holds
+    /// even if what waits is delivered in the middle of that: what was read is no newer for it.
+    pub(crate) fn hidden_up_to(&self, key: &str) -> Option<Stamp> {
+        if self.is_empty() { None } else { self.lock().hidden_up_to(key) }
+    }
+
     /// Everything, oldest first: what is due, or all, if it may be that only the tier was away.
     pub(crate) fn due(&self, now: Moment, all: bool) -> Vec<Item> {
         let state = self.lock();
@@ -292,14 +298,16 @@ impl State {
     }
 
     fn hides(&self, key: &str, stamp: Stamp) -> bool {
-        let concerns = |item: &Item| stamp <= item.stamp;
-        self.clear.as_ref().is_some_and(concerns)
-            || self.keys.get(key).is_some_and(concerns)
-            || !key.starts_with(RESERVED)
-                && self
-                    .patterns
-                    .iter()
-                    .any(|(glob, item)| concerns(item) && glob_matches(glob, key))
+        self.hidden_up_to(key).is_some_and(|hidden| stamp <= hidden)
+    }
+
+    /// The latest of the versions up to which something of a key must not be served.
+    fn hidden_up_to(&self, key: &str) -> Option<Stamp> {
+        let matches =
+            |(glob, _): &&(Arc<str>, Item)| !key.starts_with(RESERVED) && glob_matches(glob, key);
+        let patterns = self.patterns.iter().filter(matches).map(|(_, item)| item);
+        let items = self.clear.iter().chain(self.keys.get(key)).chain(patterns);
+        items.map(|item| item.stamp).max()
     }
 }
 

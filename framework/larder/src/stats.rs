@@ -5,13 +5,14 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 
-use larder_core::{HumanDuration, Tier};
+use larder_core::Tier;
 use larder_store::Estimates;
 use serde::Serialize;
 
 mod counters;
 mod heat;
 mod resilience;
+mod text;
 mod window;
 
 pub(crate) use counters::Counters;
@@ -26,15 +27,20 @@ use crate::fence::Tally;
 pub enum MissCause {
     /// The caller did not want the tier asked that may have it.
     Bypass,
+    /// The cache was cleared.
+    Cleared,
     /// It was never there, as far as is known.
     Cold,
     /// Its bytes could not be decoded.
     Decode,
+    /// It was deleted.
+    Deleted,
     /// The policy made room.
     Evicted,
     /// Its life was over.
     Expired,
-    /// It was deleted, cleared or matched a pattern.
+    /// It matched a pattern that was deleted; or a tier that has it still is yet to be told that it
+    /// is gone.
     Invalidated,
     /// One of its tags was invalidated.
     Tag,
@@ -44,10 +50,12 @@ pub enum MissCause {
 
 impl MissCause {
     /// All causes, in the order in which statistics list them.
-    pub const ALL: [Self; 8] = [
+    pub const ALL: [Self; 10] = [
         Self::Bypass,
+        Self::Cleared,
         Self::Cold,
         Self::Decode,
+        Self::Deleted,
         Self::Evicted,
         Self::Expired,
         Self::Invalidated,
@@ -60,8 +68,10 @@ impl MissCause {
     pub const fn as_str(self) -> &'static str {
         match self {
             Self::Bypass => "bypass",
+            Self::Cleared => "cleared",
             Self::Cold => "cold",
             Self::Decode => "decode",
+            Self::Deleted => "deleted",
             Self::Evicted => "evicted",
             Self::Expired => "expired",
             Self::Invalidated => "invalidated",
@@ -305,64 +315,4 @@ impl StatsSnapshot {
         self.span_seconds = counters.clock.now().since(counters.since()).as_secs_f64();
         self
     }
-}
-
-impl fmt::Display for StatsSnapshot {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let span = HumanDuration(Duration::from_secs(self.span_seconds as u64));
-        let percent = self.hit_rate * 100.0;
-        writeln!(f, "{} (last {span})", self.name)?;
-        writeln!(f, "  hits        {} of {} ({percent:.1}%)", self.hits, self.hits + self.misses)?;
-        let causes: Vec<String> = self
-            .miss_causes
-            .iter()
-            .filter(|(_, misses)| *misses > 0)
-            .map(|(cause, misses)| format!("{misses} {cause}"))
-            .collect();
-        if !causes.is_empty() {
-            writeln!(f, "  misses      {}", causes.join(", "))?;
-        }
-        write!(f, "  entries     {}", self.entries)?;
-        if let Some(usage) = self.usage {
-            write!(f, " ({:.1}% of the capacity)", usage * 100.0)?;
-        }
-        writeln!(f)?;
-        writeln!(
-            f,
-            "  removed     {} evicted, {} expired, {} deleted",
-            self.evictions, self.expirations, self.deletes
-        )?;
-        writeln!(
-            f,
-            "  loads       {} ({} failed, {} callers waited along)",
-            self.loads, self.load_failures, self.coalesced
-        )?;
-        for tier in &self.tiers {
-            let name = format!("{} {}", tier.tier, tier.backend);
-            write!(f, "  {name:<11} {} hits, {} misses", tier.hits, tier.misses)?;
-            if tier.failures + tier.undecodable > 0 {
-                write!(f, ", {} failures, {} undecodable", tier.failures, tier.undecodable)?;
-            }
-            if tier.skipped > 0 {
-                write!(f, ", {} skipped (breaker {})", tier.skipped, tier.breaker)?;
-            }
-            if tier.pending > 0 {
-                write!(f, ", {} invalidations pending", tier.pending)?;
-            }
-            writeln!(f)?;
-        }
-        self.estimates.as_ref().map_or(Ok(()), |estimates| show_estimates(estimates, f))
-    }
-}
-
-/// What other policies and capacities would answer, two lines.
-fn show_estimates(estimates: &Estimates, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-    let policies = estimates.policies.iter().map(|one| {
-        let mark = if one.policy == estimates.policy { " (in use)" } else { "" };
-        format!("{} {:.1}%{mark}", one.policy, one.hit_ratio * 100.0)
-    });
-    let sizes = estimates.sizes.iter();
-    let sizes = sizes.map(|one| format!("{}x {:.1}%", one.factor, one.hit_ratio * 100.0));
-    writeln!(f, "  would hit   {}", policies.collect::<Vec<_>>().join(", "))?;
-    writeln!(f, "  if it were  {}", sizes.collect::<Vec<_>>().join(", "))
 }

@@ -120,6 +120,8 @@ impl Tags {
 #[derive(Debug, Default)]
 pub(crate) struct TagTable {
     cells: Mutex<HashMap<u64, Arc<TagCell>>>,
+    /// The greatest version of a cell that was dropped, as its tag may be asked for again.
+    dropped: AtomicU64,
     /// Held by whoever writes a marker, so that no older version is written over a newer one.
     pub(crate) marking: tokio::sync::Mutex<()>,
 }
@@ -134,7 +136,7 @@ impl TagTable {
     pub(crate) fn cell_of(&self, hash: u64) -> Arc<TagCell> {
         let mut cells = self.lock();
         if cells.len() >= PRUNE_AT && !cells.contains_key(&hash) {
-            cells.retain(|_, cell| Arc::strong_count(cell) > 1);
+            self.drop_unused(&mut cells);
         }
         let cell = cells.entry(hash).or_insert_with(|| Arc::new(TagCell::new(hash)));
         Arc::clone(cell)
@@ -144,8 +146,24 @@ impl TagTable {
     /// stays, for an entry that is stored later may carry it.
     pub(crate) fn forget_markers(&self) {
         let mut cells = self.lock();
-        cells.retain(|_, cell| Arc::strong_count(cell) > 1);
+        self.drop_unused(&mut cells);
         cells.values().for_each(|cell| cell.set_marked(false));
+    }
+
+    /// Whether a tag may have been invalidated after `since`, which only this process knew of.
+    pub(crate) fn may_have_moved(&self, cell: &TagCell, since: u64) -> bool {
+        let version = cell.version();
+        version > since || version == 0 && self.dropped.load(Ordering::Acquire) > since
+    }
+
+    fn drop_unused(&self, cells: &mut HashMap<u64, Arc<TagCell>>) {
+        cells.retain(|_, cell| {
+            let is_used = Arc::strong_count(cell) > 1;
+            if !is_used {
+                self.dropped.fetch_max(cell.version(), Ordering::AcqRel);
+            }
+            is_used
+        });
     }
 
     fn lock(&self) -> MutexGuard<'_, HashMap<u64, Arc<TagCell>>> {
@@ -169,6 +187,19 @@ mod tests {
         assert!(tags.hold(), "a version never goes back");
         a.advance(11);
         assert!(!tags.hold());
+    }
+
+    #[test]
+    fn a_tag_whose_cell_was_dropped_may_have_moved() {
+        let table = TagTable::default();
+        table.cell("moved").bump(50);
+        assert!(table.may_have_moved(&table.cell("moved"), 40));
+        assert!(!table.may_have_moved(&table.cell("other"), 40));
+        table.forget_markers();
+        for name in ["moved", "other"] {
+            assert!(table.may_have_moved(&table.cell(name), 40), "nobody can tell");
+            assert!(!table.may_have_moved(&table.cell(name), 50));
+        }
     }
 
     #[test]

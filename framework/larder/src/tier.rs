@@ -4,7 +4,7 @@
 //! caller a bounded time, or none while the breaker is open, and is reported in one place.
 
 use std::future::Future;
-use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::{Arc, Weak};
 use std::time::Duration;
 
@@ -47,6 +47,8 @@ pub(crate) struct ByteTier {
     timeout: Duration,
     soft_timeout: Duration,
     breaker: Option<Breaker>,
+    /// Whether the last call took too long.
+    is_slow: AtomicBool,
 }
 
 /// What a tier is made of besides its config.
@@ -140,8 +142,6 @@ impl ByteTier {
     /// A tier that knows itself, so that it can deliver later what it cannot now.
     pub(crate) fn new(spec: &TierSpec, parts: Parts) -> Arc<Self> {
         let Parts { kind, cache, home, backend, format, clock, owned } = parts;
-        // A backend of several parts leaves those alone that fail, and not the others with them.
-        let breaker = spec.breaker.filter(|_| !backend.is_divided());
         Arc::new_cyclic(|me: &Weak<Self>| Self {
             tier: spec.tier,
             kind,
@@ -157,7 +157,8 @@ impl ByteTier {
             replays: Replays::of(Weak::clone(me)),
             timeout: spec.timeout,
             soft_timeout: spec.soft_timeout,
-            breaker: breaker.map(Breaker::new),
+            breaker: spec.breaker.map(Breaker::new),
+            is_slow: AtomicBool::new(false),
         })
     }
 
@@ -192,7 +193,14 @@ impl ByteTier {
             self.left_alone(operation)
         })?;
         let outcome = self.report(operation, longest, call).await;
+        let is_late = matches!(&outcome, Err(error) if error.kind() == ErrorKind::Timeout);
+        if self.is_slow.load(Ordering::Relaxed) != is_late {
+            self.is_slow.store(is_late, Ordering::Relaxed);
+        }
         watch.end = match &outcome {
+            // It may be slower than this caller would like, and answer all the same.
+            Err(_) if is_late && longest < self.limit_of(operation) => End::Unknown,
+            Err(error) if error.is_of_a_part() => End::Unknown,
             Err(error) if is_outage(error) => End::Failed,
             _ => End::Answered,
         };
@@ -302,6 +310,11 @@ impl ByteTier {
                 );
             }
         }
+    }
+
+    /// Whether the last call took too long: another one would keep its caller waiting as well.
+    pub(crate) fn is_slow(&self) -> bool {
+        self.is_slow.load(Ordering::Relaxed)
     }
 
     /// What the breaker does; `None` without one.

@@ -32,13 +32,17 @@ impl<V> Lookup<V> {
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 #[non_exhaustive]
 pub enum MissCause {
+    /// Everything was removed.
+    Cleared,
     /// Nothing is known about the key.
     Cold,
-    /// Its life was over.
-    Expired,
+    /// It was removed by its key.
+    Deleted,
     /// It had to make room, or was refused for lack of room.
     Evicted,
-    /// It was deleted, invalidated or cleared.
+    /// Its life was over.
+    Expired,
+    /// It was invalidated, by its key or by a condition.
     Invalidated,
 }
 
@@ -47,9 +51,11 @@ impl MissCause {
     #[must_use]
     pub const fn as_str(self) -> &'static str {
         match self {
+            Self::Cleared => "cleared",
             Self::Cold => "cold",
-            Self::Expired => "expired",
+            Self::Deleted => "deleted",
             Self::Evicted => "evicted",
+            Self::Expired => "expired",
             Self::Invalidated => "invalidated",
         }
     }
@@ -154,7 +160,9 @@ impl RemovalReason {
     /// What a look-up of the key should say from now on.
     pub(crate) const fn miss_cause(self) -> MissCause {
         match self {
-            Self::Cleared | Self::Deleted | Self::Invalidated => MissCause::Invalidated,
+            Self::Cleared => MissCause::Cleared,
+            Self::Deleted => MissCause::Deleted,
+            Self::Invalidated => MissCause::Invalidated,
             Self::Evicted | Self::Rejected | Self::Replaced => MissCause::Evicted,
             Self::Expired => MissCause::Expired,
         }

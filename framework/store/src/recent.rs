@@ -9,7 +9,7 @@ use std::sync::atomic::{AtomicU32, Ordering};
 use crate::outcome::MissCause;
 
 /// The low bits of a fingerprint hold the cause; 0 is an empty place.
-const CAUSE_BITS: u32 = 0b11;
+const CAUSE_BITS: u32 = 0b111;
 
 pub(crate) struct Recent {
     prints: OnceLock<Box<[AtomicU32]>>,
@@ -63,6 +63,8 @@ impl Recent {
             1 => MissCause::Expired,
             2 => MissCause::Evicted,
             3 => MissCause::Invalidated,
+            4 => MissCause::Deleted,
+            5 => MissCause::Cleared,
             _ => MissCause::Cold,
         }
     }
@@ -87,6 +89,8 @@ const fn code(cause: MissCause) -> u32 {
         MissCause::Expired => 1,
         MissCause::Evicted => 2,
         MissCause::Invalidated => 3,
+        MissCause::Deleted => 4,
+        MissCause::Cleared => 5,
     }
 }
 
@@ -99,7 +103,13 @@ mod tests {
         let recent = Recent::new(16);
         let hash = 0x2345_6789;
         assert_eq!(recent.cause(hash), MissCause::Cold);
-        for cause in [MissCause::Expired, MissCause::Evicted, MissCause::Invalidated] {
+        for cause in [
+            MissCause::Cleared,
+            MissCause::Deleted,
+            MissCause::Evicted,
+            MissCause::Expired,
+            MissCause::Invalidated,
+        ] {
             recent.remember(hash, cause);
             assert_eq!(recent.cause(hash), cause);
         }
@@ -107,7 +117,7 @@ mod tests {
         assert_eq!(recent.cause(hash), MissCause::Cold);
         recent.remember(hash, MissCause::Evicted);
         let shares_its_place = |other: &u32| recent.place(*other) == recent.place(hash);
-        let other = (8..).step_by(4).find(shares_its_place).unwrap();
+        let other = (8..).step_by(8).find(shares_its_place).unwrap();
         recent.remember(other, MissCause::Expired);
         assert_eq!(recent.cause(hash), MissCause::Cold);
         assert_eq!(recent.cause(other), MissCause::Expired);

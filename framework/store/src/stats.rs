@@ -7,13 +7,17 @@
 pub struct StoreStats {
     /// Look-ups that found a value.
     pub hits: u64,
+    /// Look-ups of keys that were there when everything was removed.
+    pub misses_cleared: u64,
     /// Look-ups of keys that nothing is known about.
     pub misses_cold: u64,
-    /// Look-ups of keys whose life was over.
-    pub misses_expired: u64,
+    /// Look-ups of keys that were deleted.
+    pub misses_deleted: u64,
     /// Look-ups of keys that had to make room.
     pub misses_evicted: u64,
-    /// Look-ups of keys that were invalidated or cleared.
+    /// Look-ups of keys whose life was over.
+    pub misses_expired: u64,
+    /// Look-ups of keys that were invalidated.
     pub misses_invalidated: u64,
     /// New keys.
     pub inserts: u64,
@@ -35,16 +39,23 @@ impl StoreStats {
     /// Look-ups that found nothing, whatever the cause.
     #[must_use]
     pub const fn misses(&self) -> u64 {
-        self.misses_cold + self.misses_expired + self.misses_evicted + self.misses_invalidated
+        self.misses_cleared
+            + self.misses_cold
+            + self.misses_deleted
+            + self.misses_evicted
+            + self.misses_expired
+            + self.misses_invalidated
     }
 
     /// The numbers since `start`; entries and weight are not counters and stay.
     pub(crate) const fn since(self, start: &Self) -> Self {
         Self {
             hits: self.hits.saturating_sub(start.hits),
+            misses_cleared: self.misses_cleared.saturating_sub(start.misses_cleared),
             misses_cold: self.misses_cold.saturating_sub(start.misses_cold),
-            misses_expired: self.misses_expired.saturating_sub(start.misses_expired),
+            misses_deleted: self.misses_deleted.saturating_sub(start.misses_deleted),
             misses_evicted: self.misses_evicted.saturating_sub(start.misses_evicted),
+            misses_expired: self.misses_expired.saturating_sub(start.misses_expired),
             misses_invalidated: self.misses_invalidated.saturating_sub(start.misses_invalidated),
             inserts: self.inserts.saturating_sub(start.inserts),
             replacements: self.replacements.saturating_sub(start.replacements),

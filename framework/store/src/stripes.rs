@@ -15,18 +15,22 @@ use crate::threads::Guard;
 #[derive(Default)]
 struct Stripe {
     hits: AtomicU64,
+    cleared: AtomicU64,
     cold: AtomicU64,
-    expired: AtomicU64,
+    deleted: AtomicU64,
     evicted: AtomicU64,
+    expired: AtomicU64,
     invalidated: AtomicU64,
 }
 
 impl Stripe {
     const fn misses(&self, cause: MissCause) -> &AtomicU64 {
         match cause {
+            MissCause::Cleared => &self.cleared,
             MissCause::Cold => &self.cold,
-            MissCause::Expired => &self.expired,
+            MissCause::Deleted => &self.deleted,
             MissCause::Evicted => &self.evicted,
+            MissCause::Expired => &self.expired,
             MissCause::Invalidated => &self.invalidated,
         }
     }
@@ -77,9 +81,11 @@ impl Stripes {
     pub(crate) fn add_to(&self, stats: &mut StoreStats) {
         for stripe in self.own.iter().chain([&self.shared]) {
             stats.hits += stripe.hits.load(Ordering::Relaxed);
+            stats.misses_cleared += stripe.cleared.load(Ordering::Relaxed);
             stats.misses_cold += stripe.cold.load(Ordering::Relaxed);
-            stats.misses_expired += stripe.expired.load(Ordering::Relaxed);
+            stats.misses_deleted += stripe.deleted.load(Ordering::Relaxed);
             stats.misses_evicted += stripe.evicted.load(Ordering::Relaxed);
+            stats.misses_expired += stripe.expired.load(Ordering::Relaxed);
             stats.misses_invalidated += stripe.invalidated.load(Ordering::Relaxed);
         }
     }

@@ -87,10 +87,6 @@ impl Backend for RedisBackend {
         RedisConfig::CAPABILITIES
     }
 
-    fn is_divided(&self) -> bool {
-        self.space.connection.is_cluster()
-    }
-
     async fn start(&self) -> Result<()> {
         self.sweeper.start(&self.space, self.holder);
         Ok(())

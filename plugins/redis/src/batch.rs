@@ -65,12 +65,8 @@ impl<F: Fetch> Batcher<F> {
     /// Whoever is dropped is forgotten; others in the queue and in the same flight are not touched.
     pub(crate) async fn get(&self, key: &str) -> Result<Option<Bytes>> {
         match self.shared.enter(key) {
-            Turn::Fly(flight) => {
-                let keys = [key.to_owned()];
-                let fetched = flight.shared.fetch.fetch(&keys).await;
-                drop(flight);
-                fetched.map(|mut answers| answers.pop().flatten())
-            }
+            // In a box of its own: a flight takes much room, and those who wait need none of it.
+            Turn::Fly(flight) => Box::pin(flight.alone(key)).await,
             Turn::Wait(answer) => answer.await.unwrap_or_else(|_| {
                 let message = "the runtime ended before the server answered";
                 Err(CacheError::new(ErrorKind::Closed, message))
@@ -136,6 +132,13 @@ impl<F: Fetch> Flight<F> {
         }
         let count = queue.waiting.len().min(most);
         Some(queue.waiting.drain(..count).collect())
+    }
+
+    /// Flies with one key.
+    async fn alone(self, key: &str) -> Result<Option<Bytes>> {
+        let keys = [key.to_owned()];
+        let fetched = self.shared.fetch.fetch(&keys).await;
+        fetched.map(|mut answers| answers.pop().flatten())
     }
 
     /// Flies until nobody waits.

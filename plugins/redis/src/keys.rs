@@ -82,14 +82,14 @@ impl Keys {
     /// The name of an entry.
     pub(crate) fn entry(&self, generation: Generation, key: &str) -> String {
         let mut name = String::new();
-        self.write_entry(&mut name, generation, key);
+        write_name(&mut name, &self.entries, generation, key);
         name
     }
 
-    /// Writes the name of an entry in place of what is in `name`.
-    pub(crate) fn write_entry(&self, name: &mut String, generation: Generation, key: &str) {
-        name.clear();
-        write_name(name, &self.entries, generation, key);
+    /// The names of many entries, each of which is gone when the next is asked for.
+    pub(crate) fn namer(&self, generation: Generation) -> Namer {
+        let name = format!("{}{generation}:{{", self.entries);
+        Namer { fixed: name.len(), name }
     }
 
     /// The name of a lease.
@@ -124,6 +124,23 @@ impl Keys {
     }
 }
 
+/// Writes the names of entries of one generation, of which only the end differs.
+#[derive(Debug)]
+pub(crate) struct Namer {
+    name: String,
+    fixed: usize,
+}
+
+impl Namer {
+    /// The name of the entry of a key.
+    pub(crate) fn entry(&mut self, key: &str) -> &str {
+        self.name.truncate(self.fixed);
+        escape(&mut self.name, key);
+        self.name.push('}');
+        &self.name
+    }
+}
+
 fn write_name(name: &mut String, kind: &str, generation: Generation, key: &str) {
     name.reserve(kind.len() + Generation::LENGTH + key.len() + ":{}".len());
     name.push_str(kind);
@@ -136,7 +153,8 @@ fn write_name(name: &mut String, kind: &str, generation: Generation, key: &str) 
 /// Appends a text in which no brace is left.
 fn escape(out: &mut String, text: &str) {
     let mut rest = text;
-    while let Some(at) = rest.find(['%', '{', '}']) {
+    let is_special = |byte: u8| matches!(byte, b'%' | b'{' | b'}');
+    while let Some(at) = rest.bytes().position(is_special) {
         out.push_str(&rest[..at]);
         out.push_str(match rest.as_bytes()[at] {
             b'%' => "%25",
@@ -193,6 +211,10 @@ mod tests {
         assert_eq!(keys.entry(GENERATION, "42"), "ldr1:e:shop:0647d846204001:{42}");
         assert_eq!(keys.lease(GENERATION, "42"), "ldr1:l:shop:0647d846204001:{42}");
         assert_eq!(keys.control, "ldr1:c:{shop:}");
+        let mut namer = keys.namer(GENERATION);
+        for key in ["42", "a longer one", "{}%", "4"] {
+            assert_eq!(namer.entry(key), keys.entry(GENERATION, key));
+        }
     }
 
     #[test]

@@ -37,11 +37,12 @@ impl Fetch for Reads {
 impl Space {
     /// The entry in these bytes; `None` when its life is over or it cannot be read.
     pub(crate) async fn decode(&self, key: &str, bytes: Option<Bytes>) -> Option<Entry> {
-        let bytes = bytes?;
-        match envelope::decode(&bytes) {
+        let mut bytes = bytes?;
+        match envelope::decode_owned(&mut bytes) {
             Ok(entry) => (!entry.meta.is_dead(self.now())).then_some(entry),
             Err(error) => {
-                self.cannot_read(key, &bytes, &error).await;
+                // In a box, so that those who can read need no room for it.
+                Box::pin(self.cannot_read(key, &bytes, &error)).await;
                 None
             }
         }

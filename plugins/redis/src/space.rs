@@ -292,10 +292,9 @@ impl Space {
     ) -> Result<(Vec<Option<Bytes>>, Option<Bytes>)> {
         let mut command = Cmd::with_capacity(keys.len() + 2, keys.len() * 64);
         command.arg("MGET").arg(&self.keys.control);
-        let mut name = String::new();
+        let mut names = self.keys.namer(generation);
         for key in keys {
-            self.keys.write_entry(&mut name, generation, key.as_ref());
-            command.arg(&name);
+            command.arg(names.entry(key.as_ref()));
         }
         let answer = self.send_one(lane, Route::Key(&self.keys.control), command).await?;
         let mut found = answer::many(Some(answer))?.into_iter();

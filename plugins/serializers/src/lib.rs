@@ -79,7 +79,7 @@ pub const PLUGINS: &[Descriptor] = &[
 
 /// How deep maps, sequences and enum variants may be nested in each other, when written and when
 /// read.
-pub const MAX_DEPTH: usize = 127;
+pub const MAX_DEPTH: usize = larder_core::messagepack::MAX_DEPTH;
 
 /// The error of a value that could not be written.
 fn not_written(serializer: &'static str, cause: impl Error + Send + Sync + 'static) -> CacheError {

@@ -4,12 +4,11 @@
 //! added, removed and reordered. Enum variants are written by name. 128-bit integers are written
 //! as 16 bytes.
 
-mod shape;
-
 use larder_core::erased_serde;
 use larder_core::serializer::{Visit, formats};
 use larder_core::{
-    BuildContext, Descriptor, PluginConfig, Result, Serializer, async_trait, descriptor, register,
+    BuildContext, Descriptor, PluginConfig, Result, Serializer, async_trait, descriptor,
+    messagepack, register,
 };
 use schemars::JsonSchema;
 use serde::Deserialize;
@@ -69,12 +68,12 @@ pub(crate) fn write(
     let mut packer = rmp_serde::Serializer::new(&mut *out).with_struct_map();
     erased_serde::serialize(value, &mut packer).map_err(|error| not_written(kind, error))?;
     // What would be refused when it is read must not be stored.
-    shape::check(&out[start..]).map_err(|error| not_written(kind, error))
+    messagepack::check(&out[start..]).map_err(|error| not_written(kind, error))
 }
 
 /// Reads exactly one value; `kind` is the serializer that an error names.
 pub(crate) fn read(bytes: &[u8], visit: &mut Visit<'_>, kind: &'static str) -> Result<()> {
-    shape::check(bytes).map_err(|error| not_read(kind, error))?;
+    messagepack::check(bytes).map_err(|error| not_read(kind, error))?;
     let mut unpacker = rmp_serde::Deserializer::from_read_ref(bytes);
     visit(&mut <dyn erased_serde::Deserializer<'_>>::erase(&mut unpacker))
         .map_err(|error| not_read(kind, error))

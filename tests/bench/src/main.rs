@@ -1,6 +1,6 @@
 //! `larder-bench [peers [--case NAME] [--threads N,…]] [overhead] [config]
-//! [file [--entries N] [--dir DIR]] [redis] [--json]`: Larder next to its peers, as ratios; see
-//! `docs/benchmarks.md`.
+//! [file [--entries N] [--dir DIR]] [plugins] [redis] [--json]`: Larder next to its peers, as
+//! ratios; see `docs/benchmarks.md`.
 
 use std::error::Error;
 use std::process::ExitCode;
@@ -16,6 +16,7 @@ mod harness;
 mod keys;
 mod overhead;
 mod peers;
+mod plugins;
 mod redis;
 mod report;
 mod tables;
@@ -31,6 +32,7 @@ struct Request {
     file: Option<file::Options>,
     overhead: bool,
     peers: Vec<Case>,
+    plugins: bool,
     redis: bool,
     threads: Threads,
     format: Format,
@@ -46,7 +48,7 @@ fn main() -> Result<ExitCode, Failure> {
         let cases = Case::ALL.map(Case::name).join(", ");
         eprintln!(
             "usage: larder-bench [peers [--case NAME] [--threads N,…]] [overhead] [config] \
-             [file [--entries N] [--dir DIR]] [redis] [--json]"
+             [file [--entries N] [--dir DIR]] [plugins] [redis] [--json]"
         );
         eprintln!("cases of `peers`: {cases}");
         eprintln!("`--threads` is for the cases cloudflare, hit and scale");
@@ -65,17 +67,21 @@ fn main() -> Result<ExitCode, Failure> {
     if let Some(options) = request.file {
         file::run(&mut report, &options)?;
     }
+    if request.plugins {
+        plugins::run(&mut report)?;
+    }
     if request.redis {
         redis::run(&mut report)?;
     }
     Ok(ExitCode::SUCCESS)
 }
 
-/// Reads the arguments; without a subject all of them run but `file`, which fills the disk, and
-/// `redis`, which needs a server. `None` for what is not known, and for what belongs to a subject
-/// that is not named.
+/// Reads the arguments; without a subject all of them run but `file`, which fills the disk,
+/// `plugins`, which needs a C compiler, and `redis`, which needs a server. `None` for what is not
+/// known, and for what belongs to a subject that is not named.
 fn parse(mut arguments: impl Iterator<Item = String>) -> Option<Request> {
     let (mut config, mut overhead, mut peers, mut redis) = (false, false, false, false);
+    let mut plugins = false;
     let (mut file, mut file_options) = (false, file::Options::default());
     let mut cases = Vec::new();
     let mut threads = Threads::default();
@@ -86,6 +92,7 @@ fn parse(mut arguments: impl Iterator<Item = String>) -> Option<Request> {
             "file" => file = true,
             "overhead" => overhead = true,
             "peers" => peers = true,
+            "plugins" => plugins = true,
             "redis" => redis = true,
             "--case" => cases.push(Case::named(&arguments.next()?)?),
             "--threads" => threads = Threads(Some(counts(&arguments.next()?)?)),
@@ -101,14 +108,14 @@ fn parse(mut arguments: impl Iterator<Item = String>) -> Option<Request> {
     if !file && file_options != file::Options::default() {
         return None;
     }
-    if !config && !file && !overhead && !peers && !redis {
+    if !config && !file && !overhead && !peers && !plugins && !redis {
         (config, overhead, peers) = (true, true, true);
     }
     if peers && cases.is_empty() {
         cases = Case::ALL.to_vec();
     }
     let file = file.then_some(file_options);
-    Some(Request { config, file, overhead, peers: cases, redis, threads, format })
+    Some(Request { config, file, overhead, peers: cases, plugins, redis, threads, format })
 }
 
 /// Reads numbers with commas in between; none of them may be zero.

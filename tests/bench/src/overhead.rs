@@ -81,7 +81,7 @@ where
 }
 
 /// What a future has to say when it is polled for the first time, as a runtime does on a hit.
-fn polled_once<F: Future>(future: F) -> Option<F::Output> {
+pub(crate) fn polled_once<F: Future>(future: F) -> Option<F::Output> {
     match pin!(future).poll(&mut Context::from_waker(Waker::noop())) {
         Poll::Pending => None,
         Poll::Ready(output) => Some(output),

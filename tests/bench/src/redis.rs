@@ -156,11 +156,14 @@ impl Drop for Sides {
 
 /// A cache `users` with these lines of config, and a connection `main` to a server.
 async fn manager(url: &str, lines: &str) -> Result<CacheManager, Failure> {
+    let limit = LIMIT.as_millis();
     let text = format!(
         "version = 1\n\
          [connections.main]\n\
          kind = \"redis\"\n\
          url = \"{url}\"\n\
+         timeout = \"{limit}ms\"\n\
+         connect_timeout = \"{limit}ms\"\n\
          [caches.users]\n\
          {lines}\n"
     );
@@ -204,6 +207,9 @@ const ALONE: &str = r#"backend = { kind = "redis", connection = "main" }"#;
 /// Memory over Redis.
 const BELOW_MEMORY: &str = r#"l1.backend = { kind = "memory", capacity = 10_000 }
 l2.backend = { kind = "redis", connection = "main" }"#;
+
+/// The longest wait for an answer of the server.
+const LIMIT: Duration = Duration::from_millis(200);
 
 const KEYS: usize = 10_000;
 const TASKS: usize = 64;

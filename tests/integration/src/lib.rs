@@ -14,6 +14,10 @@ use schemars::JsonSchema;
 use serde::Deserialize;
 use tokio::sync::Notify;
 
+mod shared;
+
+pub use shared::{Leases, Shared, SharedConfig};
+
 /// A backend of tests: `kind = "test.puppet"`. Puppets of one name share their [`Strings`].
 #[derive(Debug, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
@@ -60,6 +64,8 @@ pub struct Strings {
     pub alive: AtomicU64,
     /// The entries.
     pub entries: Mutex<BTreeMap<String, Entry>>,
+    /// The leases; see [`SharedConfig`].
+    pub leases: Mutex<Leases>,
 }
 
 /// A write on its way: key, entry, and whether versions are compared.

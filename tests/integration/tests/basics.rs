@@ -93,7 +93,8 @@ async fn delete_clear_and_patterns_remove_what_they_name() {
     assert_eq!(users.delete_many(["order:1", "order:2"]).await.unwrap(), 1);
     users.set("last", "x".into()).await.unwrap();
     users.clear().await.unwrap();
-    assert_eq!(users.lookup("last").await.unwrap(), Lookup::Miss(MissCause::Invalidated));
+    assert_eq!(users.lookup("last").await.unwrap(), Lookup::Miss(MissCause::Cleared));
+    assert_eq!(users.lookup("user").await.unwrap(), Lookup::Miss(MissCause::Deleted));
 }
 
 #[tokio::test]

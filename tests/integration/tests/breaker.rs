@@ -98,6 +98,51 @@ async fn a_write_is_waited_for_no_longer_than_a_read() {
 }
 
 #[tokio::test]
+async fn a_load_waits_once_for_a_tier_that_hangs_and_not_again_to_write() {
+    let clock = ManualClock::new();
+    let (users, puppet) = users(&clock, "hangs-twice", "l2.timeout = \"300ms\"\n").await;
+    puppet.hang_in("get");
+    let load = tokio::spawn({
+        let users = users.clone();
+        async move { users.get_or_load("a", || async { Ok::<_, String>("1".into()) }).await }
+    });
+    puppet.is_hanging.notified().await;
+    clock.advance(Duration::from_millis(300));
+    assert_eq!(load.await.unwrap().unwrap(), "1");
+    assert_eq!(puppet.sets.load(SeqCst), 0);
+    puppet.hang_in(None);
+    users.get("b").await.unwrap();
+    users.get_or_load("c", || async { Ok::<_, String>("1".into()) }).await.unwrap();
+    assert_eq!(puppet.sets.load(SeqCst), 1, "it answers again");
+}
+
+#[tokio::test]
+async fn little_time_is_spent_on_a_tier_while_a_stale_value_is_at_hand() {
+    let clock = ManualClock::new();
+    let more = "l2.soft_timeout = \"50ms\"\nl2.timeout = \"10s\"\nttl = \"1m\"\n\
+                resilience.stale_for = \"1h\"\n";
+    let (users, puppet) = users(&clock, "soon", more).await;
+    users.set("a", "old".into()).await.unwrap();
+    clock.advance(Duration::from_secs(61));
+    puppet.hang_in("get");
+    let (started, has_started) = tokio::sync::oneshot::channel();
+    let load = tokio::spawn({
+        let users = users.clone();
+        let loader = move || async move {
+            started.send(()).unwrap();
+            Ok::<_, String>("new".into())
+        };
+        async move { users.get_or_load("a", loader).await }
+    });
+    puppet.is_hanging.notified().await;
+    clock.advance(Duration::from_millis(50));
+    has_started.await.unwrap();
+    assert_eq!(load.await.unwrap().unwrap(), "new");
+    let tier = users.stats().snapshot().tiers[1].clone();
+    assert_eq!((tier.timeouts, &*tier.breaker), (1, "closed"));
+}
+
+#[tokio::test]
 async fn the_config_says_when_the_breaker_opens_and_whether_there_is_one() {
     let clock = ManualClock::new();
     let off = users(&clock, "no-breaker", "l2.breaker = false\n").await;
@@ -151,6 +196,16 @@ async fn each_tier_can_be_left_out_of_a_read_or_a_write_and_nothing_else_changes
     users.get_or_load_with("c", only_l2, load).await.unwrap();
     assert_eq!(users.get_with("c", &past(Tier::L2)).await.unwrap(), None);
     assert_eq!(users.get("c").await.unwrap(), value("3"));
+}
+
+#[tokio::test]
+async fn a_write_that_leaves_the_memory_out_fails_when_no_tier_takes_it() {
+    let (users, puppet) = users(&ManualClock::new(), "nowhere", "").await;
+    puppet.fails.store(true, SeqCst);
+    let skip = SetOptions::new().skip(Tier::L1);
+    users.set_with("a", "Ada".into(), &skip).await.unwrap_err();
+    users.set("a", "Ada".into()).await.unwrap();
+    assert_eq!(users.stats().snapshot().sets, 1, "the one that is in the memory");
 }
 
 #[tokio::test]

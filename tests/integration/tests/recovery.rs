@@ -378,3 +378,25 @@ async fn an_expired_entry_is_stale_in_its_tier_and_not_gone() {
     process.replayed().await;
     assert!(!process.has("a"));
 }
+
+#[tokio::test]
+async fn what_was_expired_is_a_fallback_and_what_was_deleted_is_not() {
+    let tier = "l2.backend = { kind = \"test.puppet\", name = \"fallback\" }\n";
+    for below in ["", tier] {
+        let text = format!(
+            "[caches.users]\nttl = \"1m\"\nresilience.stale_for = \"1h\"\n\
+             l1.backend = \"memory\"\n{below}"
+        );
+        let builder = CacheManager::builder().text("caches.toml", Format::Toml, text);
+        let manager = builder.clock(Arc::new(ManualClock::new())).build().await.unwrap();
+        let users: Users = manager.cache("users").unwrap();
+        for key in ["expired", "deleted"] {
+            users.set(key, "old".into()).await.unwrap();
+        }
+        assert!(users.expire("expired").await.unwrap() && users.delete("deleted").await.unwrap());
+        let load = |key| users.get_or_load(key, || async { Err::<String, _>("away") });
+        assert_eq!(users.get("expired").await.unwrap(), None);
+        assert_eq!(load("expired").await.unwrap(), "old");
+        assert!(load("deleted").await.is_err());
+    }
+}

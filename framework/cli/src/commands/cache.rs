@@ -109,7 +109,7 @@ pub(super) fn with_caches<F>(
 where
     F: AsyncFnOnce(&CacheManager, &mut Context<'_>) -> Result<Exit, Failure>,
 {
-    let runtime = tokio::runtime::Builder::new_current_thread().enable_time().build();
+    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build();
     let runtime = runtime.map_err(|error| {
         Failure::new(Exit::No, format!("cannot start the runtime: {}", error.kind()))
     })?;

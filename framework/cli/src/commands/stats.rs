@@ -51,7 +51,15 @@ fn human(found: &[Found], context: &mut Context<'_>) -> Result<(), Failure> {
             ]
         })
     });
-    context.output.table(["CACHE", "TIER", "BACKEND", "ENTRIES", "BYTES", "STATE"], rows)
+    context.output.table(["CACHE", "TIER", "BACKEND", "ENTRIES", "BYTES", "STATE"], rows)?;
+    for (name, tiers) in found {
+        for tier in tiers.iter().filter(|tier| !tier.counts.is_empty()) {
+            let counts = tier.counts.iter().map(|(what, count)| format!("{count} {what}"));
+            let counts = counts.collect::<Vec<_>>().join(", ");
+            context.output.line(format_args!("{name} {}: {counts}", tier.tier))?;
+        }
+    }
+    Ok(())
 }
 
 fn object((name, tiers): &Found) -> Value {

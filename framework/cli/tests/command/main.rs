@@ -5,6 +5,8 @@ mod caches;
 mod configs;
 mod libraries;
 mod plugins;
+#[cfg(unix)]
+mod redis;
 mod simulate;
 mod snapshots;
 mod support;

@@ -150,6 +150,20 @@ fn the_value_is_not_copied() {
 }
 
 #[test]
+fn bytes_of_one_owner_become_the_entry_or_stay() {
+    for entry in [full_entry(), wrapped_entry(), Entry::default()] {
+        let mut bytes = Bytes::from(encoded(&entry));
+        assert_eq!(decode_owned(&mut bytes), Ok(entry));
+        assert!(bytes.is_empty());
+    }
+    let mut torn = encoded(&full_entry());
+    torn.pop();
+    let mut bytes = Bytes::from(torn.clone());
+    assert!(matches!(decode_owned(&mut bytes), Err(EnvelopeError::Checksum { .. })));
+    assert_eq!(bytes, torn);
+}
+
+#[test]
 fn what_does_not_fit_is_cut_to_the_nearest_that_does() {
     let mut entry = full_entry();
     entry.meta.hard_deadline = Some(micros(0));

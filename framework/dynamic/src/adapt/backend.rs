@@ -163,10 +163,6 @@ impl Backend for ForeignBackend {
         let identity = self.keeper.identity();
         let answer = self.ask::<Many>(Args::keys(keys.iter().copied()), calls::get_many).await;
         let found = answer.done("get_many", &identity)?;
-        if found.len() != keys.len() {
-            let wrong: Answer<()> = Answer::broken(format!("it answered `{}` keys", found.len()));
-            wrong.done("get_many", &identity)?;
-        }
         let mut entries = Vec::with_capacity(keys.len());
         for (key, found) in keys.iter().zip(found) {
             entries.push(match found {
@@ -205,7 +201,8 @@ impl Backend for ForeignBackend {
         }
         let args = Args::keys(keys.iter().copied());
         let answer = self.ask(args, calls::remove_many).await;
-        answer.done("delete_many", &self.keeper.identity())
+        let deleted: u64 = answer.done("delete_many", &self.keeper.identity())?;
+        Ok(deleted.min(keys.len() as u64))
     }
 
     async fn touch(&self, key: &str, deadlines: Deadlines) -> Result<bool> {
@@ -224,7 +221,7 @@ impl Backend for ForeignBackend {
         };
         let identity = self.keeper.identity();
         let page: Page = self.ask(args, calls::scan).await.done("scan", &identity)?;
-        page::read(&page).map_err(|what| {
+        page::read(&page, &request).map_err(|what| {
             let wrong: Answer<()> = Answer::broken(what);
             wrong.done("scan", &identity).expect_err("it is a failure")
         })

@@ -11,7 +11,7 @@ use larder_abi::value::{Bytes, Output, Slice};
 use larder_abi::{Status, UNLIMITED};
 use larder_core::serializer::{Visit, format_of};
 use larder_core::wrapper::number_of;
-use larder_core::{CacheError, ErrorKind, Result, Serializer, WrapContext, Wrapper};
+use larder_core::{CacheError, ErrorKind, Result, Serializer, WrapContext, Wrapper, messagepack};
 
 use super::failure::{self, Failure};
 use super::instance::Instance;
@@ -63,16 +63,13 @@ impl ForeignCodec {
         });
         // SAFETY: the error is ours, and read for the first time.
         let failure = unsafe { Failure::taken(status, &raw const error) };
+        // Whatever the status is: what the output owns would be lost otherwise.
+        let taken = borrow::take_within(&out.bytes, (scratch, scratch_cap), "the output");
         let failed = |failure: Failure| failure.into_error(operation, self.instance.identity());
         if status != Status::OK {
             let no_answer = || Failure::ours(Status::BROKEN, format!("`{status}` is no answer"));
             return Err(failed(if status.is_error() { failure } else { no_answer() }));
         }
-        let is_in_scratch = std::ptr::eq(out.bytes.ptr, scratch);
-        if is_in_scratch && out.bytes.len > scratch_cap {
-            return Err(failed(Failure::ours(Status::BROKEN, "it wrote beyond its buffer")));
-        }
-        let taken = borrow::take(&out.bytes, "the output");
         taken.map_err(|garbage| failed(Failure::ours(Status::BROKEN, garbage.to_string())))
     }
 
@@ -109,10 +106,13 @@ impl Serializer for ForeignCodec {
         let mut writer = rmp_serde::Serializer::new(&mut packed).with_struct_map();
         let written = value
             .erased_serialize(&mut <dyn larder_core::erased_serde::Serializer>::erase(&mut writer));
-        written.map_err(|error| {
+        let unfit = || {
             CacheError::new(ErrorKind::Serialization, "the value does not go into MessagePack")
-                .caused_by(error)
-        })?;
+                .with("serializer", self.kind)
+        };
+        written.map_err(|error| unfit().caused_by(error))?;
+        // What would be refused when it is read must not be stored.
+        messagepack::check(&packed).map_err(|error| unfit().caused_by(error))?;
         out.extend_from_slice(&self.code(
             "serialize",
             self.table.encode,
@@ -127,16 +127,14 @@ impl Serializer for ForeignCodec {
         let unreadable = |message: &'static str| {
             CacheError::new(ErrorKind::Serialization, message).with("serializer", self.kind)
         };
+        messagepack::check(&packed)
+            .map_err(|error| unreadable("what the plugin decoded is no value").caused_by(error))?;
         let mut reader = rmp_serde::Deserializer::from_read_ref(&packed[..]);
         let read =
             visit(&mut <dyn larder_core::erased_serde::Deserializer<'_>>::erase(&mut reader));
         read.map_err(|error| {
             unreadable("what the plugin decoded is no such value").caused_by(error)
-        })?;
-        if !reader.get_ref().is_empty() {
-            return Err(unreadable("what the plugin decoded goes on after the value"));
-        }
-        Ok(())
+        })
     }
 }
 

@@ -18,7 +18,7 @@ use larder_core::{Clock, Result};
 use super::args::{Args, deadline_us};
 use super::failure::{self, Failure};
 use super::instance::{Instance, Recipe};
-use super::output::{Answer, Output};
+use super::output::{Answer, Lent, Output};
 use crate::host::instances::Identity;
 use crate::host::log;
 use crate::host::ops::{CallSlot, Pending};
@@ -79,7 +79,9 @@ struct Waiting<O> {
 impl<O> Drop for Waiting<O> {
     fn drop(&mut self) {
         let is_given_up = self.pending.give_up();
-        if let (true, Some(cancel)) = (is_given_up, self.cancel) {
+        if let (true, Some(cancel)) = (is_given_up, self.cancel)
+            && !self.instance.identity().is_poisoned()
+        {
             // SAFETY: the instance lives as long as this, and the function may be called from any
             // thread.
             unsafe { cancel(self.instance.this(), self.token) };
@@ -224,8 +226,8 @@ impl<V: Send + Sync> Keeper<V> {
     ) -> Outcome<O> {
         let mut room = O::Room::default();
         let mut blank = O::blank(&mut room, args);
-        let out = &raw mut blank;
-        self.call_into(instance, out, |this, call, error| {
+        let (lent, out) = (O::lent(&blank), &raw mut blank);
+        self.call_into(instance, (out, lent), |this, call, error| {
             run(self.table, this, call, args, out, error)
         })
     }
@@ -237,19 +239,19 @@ impl<V: Send + Sync> Keeper<V> {
     ) -> Outcome<O> {
         let mut room = O::Room::default();
         let mut blank = O::blank(&mut room, &Args::default());
-        let out = &raw mut blank;
-        self.call_into(instance, out, |this, call, error| run(this, call, out, error))
+        let (lent, out) = (O::lent(&blank), &raw mut blank);
+        self.call_into(instance, (out, lent), |this, call, error| run(this, call, out, error))
     }
 
     /// Makes a call whose output goes to `out`, which must be live.
     fn call_into<O: Output>(
         &self,
         instance: &Arc<Instance>,
-        out: *mut O::Raw,
+        (out, lent): (*mut O::Raw, Lent),
         run: impl FnOnce(*mut c_void, *const call::Call, *mut call::Error) -> Status,
     ) -> Outcome<O> {
         log::refresh();
-        let slot = CallSlot::<O>::new();
+        let slot = CallSlot::<O>::new(lent);
         let may_wait = self.manner.caps & cap::SYNC == 0;
         let now = self.manner.clock.wall();
         let call = call::Call {
@@ -266,6 +268,8 @@ impl<V: Send + Sync> Keeper<V> {
         let deferred = slot.into_pending();
         if status == Status::PENDING {
             let Some((pending, token)) = deferred else {
+                // SAFETY: as below.
+                drop(unsafe { Answer::<O>::taken(status, out, &raw const error, &lent) });
                 let message = "it said `pending` without `op_defer`";
                 return Outcome::Now(Answer::broken(message));
             };
@@ -273,7 +277,7 @@ impl<V: Send + Sync> Keeper<V> {
             return Outcome::Later(Waiting { pending, instance, token, cancel });
         }
         // SAFETY: both are ours, filled in by the call, and read for the first time.
-        let answer = unsafe { Answer::taken(status, out, &raw const error) };
+        let answer = unsafe { Answer::taken(status, out, &raw const error, &lent) };
         note_panic(&answer, instance);
         Outcome::Now(answer)
     }

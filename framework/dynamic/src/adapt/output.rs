@@ -68,26 +68,47 @@ impl<O: Output> Answer<O> {
         status: Status,
         out: *mut O::Raw,
         error: *const call::Error,
+        lent: &Lent,
     ) -> Self {
-        let has_output = status == Status::OK || (status == Status::MISS && O::ALSO_ON_MISS);
-        if !has_output {
-            // SAFETY: the caller says so.
-            let failure = unsafe { Failure::taken(status, error) };
-            return match status {
-                Status::MISS => Self::Miss(None),
-                _ if status.is_error() => Self::Failed(failure),
-                _ => Self::broken(format!("`{status}` is no answer")),
-            };
-        }
-        if size_of::<O::Raw>() > 0 && (out.is_null() || !out.is_aligned()) {
-            return Self::broken("the output is null or not aligned");
-        }
+        // Both are read whatever the status is: what they own would be lost otherwise.
+        // SAFETY: the caller says so.
+        let failure = unsafe { Failure::taken(status, error) };
+        let is_there = size_of::<O::Raw>() == 0 || (!out.is_null() && out.is_aligned());
         // SAFETY: the caller says so; it is neither null nor misaligned.
-        match unsafe { O::take(out) } {
-            Ok(output) if status == Status::MISS => Self::Miss(Some(output)),
-            Ok(output) => Self::Done(output),
-            Err(garbage) => Self::broken(garbage.to_string()),
+        let output = is_there.then(|| unsafe { O::take(out, lent) });
+        match (status, output) {
+            (Status::MISS, _) if !O::ALSO_ON_MISS => Self::Miss(None),
+            (Status::OK | Status::MISS, None) => Self::broken("the output is null or not aligned"),
+            (Status::OK | Status::MISS, Some(Err(garbage))) => Self::broken(garbage.to_string()),
+            (Status::OK, Some(Ok(output))) => Self::Done(output),
+            (Status::MISS, Some(Ok(output))) => Self::Miss(Some(output)),
+            _ if status.is_error() => Self::Failed(failure),
+            _ => Self::broken(format!("`{status}` is no answer")),
         }
+    }
+}
+
+/// What a call lent to the library, as far as its answer is judged by it: what the library says
+/// about this may be wrong.
+#[derive(Clone, Copy, Debug, Default)]
+pub(crate) struct Lent {
+    /// How many keys it is about.
+    keys: usize,
+    /// The buffer for a small value. An answer that comes later has its own or none.
+    scratch: Option<(*mut u8, usize)>,
+    /// The arrays for many reads. An answer that comes later has its own.
+    arrays: Option<(*mut value::Read, *mut Status)>,
+}
+
+// SAFETY: the pointers are only compared.
+unsafe impl Send for Lent {}
+// SAFETY: as above.
+unsafe impl Sync for Lent {}
+
+impl Lent {
+    /// What counts for an answer that comes when the buffers of the call are gone.
+    pub(crate) const fn later(self) -> Self {
+        Self { keys: self.keys, scratch: None, arrays: None }
     }
 }
 
@@ -105,6 +126,11 @@ pub(crate) trait Output: Sized + Send + 'static {
     /// An empty struct for a call, which may point into `room`.
     fn blank(room: &mut Self::Room, args: &Args<'_>) -> Self::Raw;
 
+    /// What such an empty struct lends.
+    fn lent(_: &Self::Raw) -> Lent {
+        Lent::default()
+    }
+
     /// Reads the struct and takes over what it owns.
     ///
     /// # Errors
@@ -114,7 +140,7 @@ pub(crate) trait Output: Sized + Send + 'static {
     /// # Safety
     ///
     /// `raw` must be not null, aligned, filled in as the header says, and read for the first time.
-    unsafe fn take(raw: *mut Self::Raw) -> Result<Self, Garbage>;
+    unsafe fn take(raw: *mut Self::Raw, lent: &Lent) -> Result<Self, Garbage>;
 }
 
 /// Nothing is put out.
@@ -124,7 +150,7 @@ impl Output for () {
 
     fn blank((): &mut (), _: &Args<'_>) {}
 
-    unsafe fn take(_: *mut ()) -> Result<(), Garbage> {
+    unsafe fn take(_: *mut (), _: &Lent) -> Result<(), Garbage> {
         Ok(())
     }
 }
@@ -184,14 +210,15 @@ impl Output for Found {
         blank_read(room.open())
     }
 
-    unsafe fn take(raw: *mut value::Read) -> Result<Self, Garbage> {
+    fn lent(raw: &value::Read) -> Lent {
+        Lent { scratch: Some((raw.scratch, raw.scratch_cap)), ..Lent::default() }
+    }
+
+    unsafe fn take(raw: *mut value::Read, lent: &Lent) -> Result<Self, Garbage> {
         // SAFETY: the caller says so.
         let read = unsafe { raw.read() };
-        let value = &read.entry.value;
-        if std::ptr::eq(value.ptr, read.scratch) && value.len > read.scratch_cap {
-            return Err(Garbage::Length("the value", value.len));
-        }
-        let envelope = borrow::take(value, "the value")?;
+        let scratch = lent.scratch.unwrap_or((read.scratch, read.scratch_cap));
+        let envelope = borrow::take_within(&read.entry.value, scratch, "the value")?;
         Ok(Self { envelope, deadlines: deadlines(read.entry.soft_us, read.entry.hard_us) })
     }
 }
@@ -218,22 +245,32 @@ impl Output for Many {
         value::Reads { reads, status, n }
     }
 
-    unsafe fn take(raw: *mut value::Reads) -> Result<Self, Garbage> {
+    fn lent(raw: &value::Reads) -> Lent {
+        Lent { keys: raw.n, arrays: Some((raw.reads, raw.status)), ..Lent::default() }
+    }
+
+    unsafe fn take(raw: *mut value::Reads, lent: &Lent) -> Result<Self, Garbage> {
         // SAFETY: the caller says so.
         let value::Reads { reads, status, n } = unsafe { raw.read() };
+        if n != lent.keys {
+            return Err(Garbage::Count(n, lent.keys));
+        }
+        if lent.arrays.is_some_and(|arrays| arrays != (reads, status)) {
+            return Err(Garbage::Foreign("an array of the call"));
+        }
         // SAFETY: the caller says so.
         let statuses =
             unsafe { borrow::array(status, n) }.map_err(|_| Garbage::Null("a status"))?;
         // SAFETY: as above.
         let reads = unsafe { borrow::array(reads, n) }.map_err(|_| Garbage::Null("a read"))?;
-        let each = statuses.iter().zip(reads).map(|(status, read)| match *status {
+        let each = statuses.iter().zip(reads).map(|(status, read)| {
             // SAFETY: as above, and each is read once.
-            Status::OK => match unsafe { Found::take((&raw const *read).cast_mut()) } {
-                Ok(found) => Ok(Some(found)),
-                Err(_) => Err(Status::BROKEN),
-            },
-            Status::MISS => Ok(None),
-            status => Err(status),
+            let found = unsafe { Found::take((&raw const *read).cast_mut(), &Lent::default()) };
+            match *status {
+                Status::OK => found.map(Some).map_err(|_| Status::BROKEN),
+                Status::MISS => Ok(None),
+                status => Err(status),
+            }
         });
         Ok(each.collect())
     }
@@ -248,7 +285,7 @@ impl Output for u64 {
         0
     }
 
-    unsafe fn take(raw: *mut Self) -> Result<Self, Garbage> {
+    unsafe fn take(raw: *mut Self, _: &Lent) -> Result<Self, Garbage> {
         // SAFETY: the caller says so.
         Ok(unsafe { raw.read() })
     }
@@ -264,7 +301,7 @@ impl Output for value::Lease {
         Self { token: 0, remaining_us: NEVER }
     }
 
-    unsafe fn take(raw: *mut Self) -> Result<Self, Garbage> {
+    unsafe fn take(raw: *mut Self, _: &Lent) -> Result<Self, Garbage> {
         // SAFETY: the caller says so.
         Ok(unsafe { raw.read() })
     }
@@ -285,7 +322,7 @@ impl Output for Page {
         value::Page { keys: value::Bytes::EMPTY, next: value::Bytes::EMPTY }
     }
 
-    unsafe fn take(raw: *mut value::Page) -> Result<Self, Garbage> {
+    unsafe fn take(raw: *mut value::Page, _: &Lent) -> Result<Self, Garbage> {
         // SAFETY: the caller says so.
         let page = unsafe { raw.read() };
         let (keys, next) =
@@ -309,7 +346,7 @@ impl Output for larder_core::backend::Health {
         }
     }
 
-    unsafe fn take(raw: *mut call::Health) -> Result<Self, Garbage> {
+    unsafe fn take(raw: *mut call::Health, _: &Lent) -> Result<Self, Garbage> {
         // SAFETY: the caller says so.
         let raw = unsafe { read_extensible(raw.cast_const()) };
         let raw = raw.map_err(|_| Garbage::Null("the health"))?;

@@ -2,6 +2,7 @@
 
 #[cfg(not(miri))]
 mod c;
+mod codec;
 mod foreign_policy;
 mod protocol;
 mod toy;

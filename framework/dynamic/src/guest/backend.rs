@@ -133,16 +133,13 @@ macro_rules! functions {
     (@one $name:ident, [$($arg:ident: $type:ty),*], (), [$($read:ident = $reader:ident),*],
      $backend:ident, $ask:expr) => {
         unsafe extern "C" fn $name(this: S, call: C, $($arg: $type,)* error: E) -> Status {
+            let begin = |$backend: Arc<Plugin>| {
+                // SAFETY: the host keeps the rules of the header.
+                $(let $read = unsafe { $reader($read) }?;)*
+                Ok(async move { $ask.await }.boxed())
+            };
             // SAFETY: the host keeps the rules of the header.
-            $(let $read = unsafe { $reader($read) };)*
-            let call = (this, call, std::ptr::null_mut(), error);
-            // SAFETY: the host keeps the rules of the header.
-            unsafe {
-                answer(call, |$backend: Arc<Plugin>| {
-                    $(let $read = $read?;)*
-                    Ok(async move { $ask.await }.boxed())
-                })
-            }
+            unsafe { answer((this, call, std::ptr::null_mut(), error), begin) }
         }
     };
     (@one $name:ident, [$($arg:ident: $type:ty),*], $out:tt, [$($read:ident = $reader:ident),*],
@@ -154,15 +151,13 @@ macro_rules! functions {
             out: *mut $out,
             error: E,
         ) -> Status {
+            let begin = |$backend: Arc<Plugin>| {
+                // SAFETY: the host keeps the rules of the header.
+                $(let $read = unsafe { $reader($read) }?;)*
+                Ok(async move { $ask.await }.boxed())
+            };
             // SAFETY: the host keeps the rules of the header.
-            $(let $read = unsafe { $reader($read) };)*
-            // SAFETY: the host keeps the rules of the header.
-            unsafe {
-                answer((this, call, out, error), |$backend: Arc<Plugin>| {
-                    $(let $read = $read?;)*
-                    Ok(async move { $ask.await }.boxed())
-                })
-            }
+            unsafe { answer((this, call, out, error), begin) }
         }
     };
 }

@@ -5,7 +5,7 @@ use std::fmt;
 use std::marker::PhantomData;
 
 use larder_abi::call::Error;
-use larder_abi::table::kind;
+use larder_abi::table::{cap, kind};
 use larder_abi::value::Slice;
 use larder_abi::{ABI_MAJOR, ABI_MINOR, Component, Host, Plugin, Status};
 use larder_core::plugin::Factory;
@@ -38,6 +38,18 @@ impl Part {
     }
 }
 
+/// What the table of a backend has functions for, of what can be declared. The host refuses a
+/// library that declares more, and does the rest by itself.
+const OF_BACKENDS: u64 = cap::TTL
+    | cap::TOUCH
+    | cap::TAGS
+    | cap::SCAN
+    | cap::PERSIST
+    | cap::SHARED
+    | cap::PUT_IF_NEWER
+    | cap::LEASE
+    | cap::HEADER_READ;
+
 struct BackendOf<C>(PhantomData<C>);
 struct PolicyOf<C>(PhantomData<C>);
 struct WrapperOf<C>(PhantomData<C>);
@@ -57,7 +69,9 @@ impl<C: WrapperConfig<Plugin: Wrapper>> Exported for WrapperOf<C> {
 /// The backend that a config type builds.
 #[must_use]
 pub fn backend<C: PluginConfig<Plugin: Backend>>() -> Part {
-    part::<BackendOf<C>, _>(kind::BACKEND, backend_table::table::<BackendOf<C>>())
+    let mut part = part::<BackendOf<C>, _>(kind::BACKEND, backend_table::table::<BackendOf<C>>());
+    part.0.caps &= OF_BACKENDS;
+    part
 }
 
 /// The policy that a config type builds.

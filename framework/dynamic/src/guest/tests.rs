@@ -9,6 +9,7 @@ use std::task::{Context, Waker};
 use std::time::Duration;
 
 use async_trait::async_trait;
+use larder_abi::table::cap;
 use larder_core::backend::{Deadlines, Health, ScanRequest};
 use larder_core::{
     Backend, BuildContext, CacheError, Capabilities, Entry, ErrorKind, PluginConfig, Result,
@@ -66,8 +67,7 @@ impl Drop for Bomb {
 impl PluginConfig for MoodyConfig {
     const KIND: &'static str = "tested.moody";
     const SUMMARY: &'static str = "does what the key says";
-    const CAPABILITIES: Capabilities =
-        Capabilities::SCAN.union(Capabilities::TOUCH).union(Capabilities::LEASE);
+    const CAPABILITIES: Capabilities = Capabilities::all();
 
     type Plugin = Moody;
 
@@ -161,6 +161,16 @@ static MOODY: LazyLock<&Component> =
 
 async fn moody(cache: &str) -> Arc<dyn Backend> {
     testing::build(*MOODY, json!({}), &BuildContext::new(cache)).await.unwrap()
+}
+
+#[test]
+fn what_the_table_has_no_function_for_is_not_declared() {
+    let declared = part::backend::<MoodyConfig>().component().caps;
+    for missing in [cap::BATCH, cap::POLICY, 1 << 8, 1 << 12, 1 << 13] {
+        assert_eq!(declared & missing, 0, "{missing:#x}");
+    }
+    let kept = cap::SCAN | cap::TOUCH | cap::LEASE | cap::HEADER_READ;
+    assert_eq!(declared & kept, kept);
 }
 
 /// The message of a panic, which is an error of the plugin.

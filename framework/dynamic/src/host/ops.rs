@@ -17,7 +17,7 @@ use std::task::{Context, Poll, Waker};
 use larder_abi::{Status, call};
 
 use super::or_broken;
-use crate::adapt::output::{Answer, Output};
+use crate::adapt::output::{Answer, Lent, Output};
 use crate::guard::guard;
 
 /// Few enough to be small, many enough that threads seldom meet.
@@ -48,18 +48,23 @@ enum State<O> {
 }
 
 /// An operation of one type of output.
-struct Op<O>(Mutex<State<O>>);
+struct Op<O> {
+    state: Mutex<State<O>>,
+    lent: Lent,
+}
 
 impl<O> Op<O> {
     fn state(&self) -> MutexGuard<'_, State<O>> {
-        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+        self.state.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 
 impl<O: Output> Settle for Op<O> {
     unsafe fn settle(&self, status: Status, out: *mut c_void, error: *const call::Error) {
         // SAFETY: the caller says so.
-        let answer = unsafe { Answer::taken(status, out.cast::<O::Raw>(), error) };
+        let answer =
+            guard(|| unsafe { Answer::taken(status, out.cast::<O::Raw>(), error, &self.lent) });
+        let answer = answer.unwrap_or_else(Answer::broken);
         let before = std::mem::replace(&mut *self.state(), State::Answered(answer));
         if let State::Waiting(Some(waker)) = before {
             waker.wake();
@@ -77,6 +82,7 @@ struct Head {
 #[repr(C)]
 pub(crate) struct CallSlot<O> {
     head: Head,
+    lent: Lent,
     op: OnceLock<Deferred<O>>,
 }
 
@@ -88,8 +94,9 @@ struct Deferred<O> {
 }
 
 impl<O: Output> CallSlot<O> {
-    pub(crate) fn new() -> Self {
-        Self { head: Head { defer: defer::<O> }, op: OnceLock::new() }
+    /// For a call that lends this.
+    pub(crate) fn new(lent: Lent) -> Self {
+        Self { head: Head { defer: defer::<O> }, lent: lent.later(), op: OnceLock::new() }
     }
 
     /// For `larder_call.slot`; to be used while this lives.
@@ -116,7 +123,7 @@ unsafe fn defer<O: Output>(slot: *const c_void, token: u64) -> u64 {
     let mut given = 0;
     slot.op.get_or_init(|| {
         given = NEXT.fetch_add(1, Ordering::Relaxed);
-        let op = Arc::new(Op(Mutex::new(State::Waiting(None))));
+        let op = Arc::new(Op { state: Mutex::new(State::Waiting(None)), lent: slot.lent });
         shard(given).insert(given, Arc::clone(&op) as Arc<dyn Settle>);
         Deferred { number: given, op, token }
     });
@@ -197,8 +204,13 @@ pub(super) unsafe extern "C" fn op_complete(
 ) -> Status {
     or_broken(|| {
         let Some(found) = shard(op).remove(&op) else { return Status::CLOSED };
-        // SAFETY: by the header `out` is what this operation puts out, and `error` null or valid.
-        unsafe { found.settle(status, out, error) };
+        // The answer is ours from here on, so the library must not hear anything else, even if
+        // who is woken up panics.
+        let _settled = guard(move || {
+            // SAFETY: by the header `out` is what this operation puts out, and `error` null or
+            // valid.
+            unsafe { found.settle(status, out, error) };
+        });
         Status::OK
     })
 }

@@ -1,12 +1,32 @@
 //! Reading, storing and removing many keys at once.
 
 use std::borrow::Borrow;
+use std::future::Future;
+use std::sync::Arc;
 
 use larder_core::Result;
 
 use super::Cache;
-use crate::core::{CacheValue, Key, KeyRef};
+use crate::core::{Batches, BoxError, CacheValue, Key, KeyRef, LoadMany};
+use crate::options::LoadOptions;
 use crate::settings::SetOptions;
+
+/// Boxes a loader of many keys.
+pub(crate) fn boxed_many<K, V, F, Fut, I, E>(loader: F) -> LoadMany<K, V>
+where
+    F: Fn(Vec<K>) -> Fut + Send + Sync + 'static,
+    Fut: Future<Output = Result<I, E>> + Send + 'static,
+    I: IntoIterator<Item = (K, V)>,
+    E: Into<BoxError>,
+{
+    Arc::new(move |keys| {
+        let found = loader(keys);
+        Box::pin(async move {
+            let found = found.await.map_err(Into::into)?;
+            Ok(found.into_iter().collect())
+        })
+    })
+}
 
 impl<K: Key, V: CacheValue> Cache<K, V> {
     /// The values of many keys, in the order of the keys. Tiers below the store are asked once
@@ -29,6 +49,65 @@ impl<K: Key, V: CacheValue> Cache<K, V> {
     {
         let keys: Vec<&Q> = keys.into_iter().collect();
         self.core.look_up_many(&keys).await
+    }
+
+    /// The values of many keys, in the order of the keys; those that are not there are loaded, some
+    /// at a time: a hundred, or as many as [`LoadOptions::batch`] says. `loader` gets the keys that
+    /// are missing and returns those that it found, in any order; for all others there is no value,
+    /// which is remembered for the `negative_ttl` of the config.
+    ///
+    /// A key that somebody else loads already is waited for, and who wants one of these keys
+    /// meanwhile waits for this load. The batches run beside each other.
+    ///
+    /// # Errors
+    ///
+    /// As [`get_or_load`](Self::get_or_load), for the first key that has neither a value nor
+    /// anything to fall back on. When one batch fails, what the others loaded is stored all the
+    /// same.
+    ///
+    /// # Cancellation
+    ///
+    /// As [`get_or_load`](Self::get_or_load).
+    pub async fn get_many_or_load<'q, Q, F, Fut, I, E>(
+        &self,
+        keys: impl IntoIterator<Item = &'q Q>,
+        options: impl Into<LoadOptions<V>>,
+        loader: F,
+    ) -> Result<Vec<Option<V>>>
+    where
+        K: Borrow<Q>,
+        Q: KeyRef<K> + ?Sized + 'q,
+        F: Fn(Vec<K>) -> Fut + Send + Sync + 'static,
+        Fut: Future<Output = Result<I, E>> + Send + 'static,
+        I: IntoIterator<Item = (K, V)>,
+        E: Into<BoxError>,
+    {
+        let keys: Vec<&Q> = keys.into_iter().collect();
+        self.find_or_load_many(&keys, options.into(), boxed_many(loader), Batches::OnTasks).await
+    }
+
+    pub(crate) async fn find_or_load_many<Q>(
+        &self,
+        keys: &[&Q],
+        options: LoadOptions<V>,
+        loader: LoadMany<K, V>,
+        batches: Batches,
+    ) -> Result<Vec<Option<V>>>
+    where
+        K: Borrow<Q>,
+        Q: KeyRef<K> + ?Sized,
+    {
+        let mut answers = self.core.look_up_many(keys).await?;
+        let missing: Vec<usize> = (0..keys.len()).filter(|at| answers[*at].is_none()).collect();
+        if missing.is_empty() {
+            return Ok(answers);
+        }
+        let wanted = missing.iter().map(|at| keys[*at].to_owned()).collect();
+        let loaded = Box::pin(self.core.load_many(wanted, options, loader, batches)).await;
+        for (at, outcome) in missing.into_iter().zip(loaded) {
+            answers[at] = outcome?;
+        }
+        Ok(answers)
     }
 
     /// Stores many values, in one pass where nothing has to be waited for.

@@ -93,7 +93,8 @@ impl<K: Key, V: CacheValue> Core<K, V> {
                 },
             )
             .await;
-        let done = if is_typed && kept.is_ok() { Ok(()) } else { outcome };
+        let is_in_store = is_typed && !options.skip.has(Tier::L1);
+        let done = if is_in_store && kept.is_ok() { Ok(()) } else { outcome };
         done.inspect(|()| count(&self.engine.counters.sets))
     }
 

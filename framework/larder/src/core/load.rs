@@ -17,6 +17,7 @@ use larder_core::{CacheError, Clock, ErrorKind, Result, Timestamp};
 
 use self::attempt::Purpose;
 use self::attend::Caller;
+pub(crate) use self::many::{Batches, LoadMany};
 use super::{CacheValue, Core, Key, KeyRef, place};
 use crate::fence::Ticket;
 use crate::flight::{Join, Lead};
@@ -30,6 +31,8 @@ use crate::tier::count;
 pub(super) mod attempt;
 pub(super) mod attend;
 mod keep;
+mod lease;
+mod many;
 mod refresh;
 
 /// What all callers of a flight get.

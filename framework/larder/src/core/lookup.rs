@@ -159,7 +159,8 @@ impl<K: Key, V: CacheValue> Core<K, V> {
         self.fetch_as(key, cause, mark, Look::default(), stale).await
     }
 
-    async fn fetch_as<Q>(
+    /// The same, in the tiers and the time that the caller wants.
+    pub(super) async fn fetch_as<Q>(
         &self,
         key: &Q,
         cause: MissCause,

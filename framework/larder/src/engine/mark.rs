@@ -53,7 +53,10 @@ impl Engine {
         let mut cells = Vec::with_capacity(names.len());
         for name in names {
             let cell = self.tags.cell(name);
-            is_outdated |= cell.version() > since;
+            is_outdated |= match self.tiers.is_empty() {
+                true => self.tags.may_have_moved(&cell, since),
+                false => cell.version() > since,
+            };
             // One that nobody knew until now was not invalidated: its version is made here.
             if !self.tiers.is_empty()
                 && let Ok(Some(marker)) = self.read_marker(&cell).await

@@ -2,7 +2,7 @@
 
 use larder_core::{Capabilities, Entry, EntryMeta, ErrorKind, Life, Result, Stamp, Timestamp};
 
-use super::{Engine, Payloads};
+use super::{Engine, Granted, Payloads};
 use crate::fence::Ticket;
 use crate::recovery::Work;
 use crate::settings::Lives;
@@ -57,28 +57,46 @@ impl Engine {
     /// Whatever became of a write that failed, the tier does not serve anything as old from then
     /// on: what it has is made unusable as soon as it can be reached.
     pub(crate) async fn put(&self, key: &str, payloads: Payloads, meta: &EntryMeta) -> Result<()> {
-        self.put_all(key, payloads, meta, Origin::Set).await
+        self.put_all(key, payloads, meta, Origin::Set, None).await.map(drop)
     }
 
+    /// The same for what comes from here or there, and under a lease, if there is one; whether it
+    /// held. If it did not, nothing is stored.
     async fn put_all(
         &self,
         key: &str,
         payloads: Payloads,
         meta: &EntryMeta,
         origin: Origin,
-    ) -> Result<()> {
+        lease: Option<&Granted>,
+    ) -> Result<bool> {
         let mut first_error = None;
         let mut is_stored = false;
         let Payloads { each, skip } = payloads;
-        let wanted = self.tiers.iter().zip(each).filter(|(tier, _)| !skip.has(tier.tier));
-        for (tier, payload) in wanted {
+        let places = self.tiers.iter().zip(each).enumerate();
+        let mut places: Vec<_> = places.filter(|(_, (tier, _))| !skip.has(tier.tier)).collect();
+        // The tier of the lease says whether the others may have the entry.
+        places.sort_by_key(|(index, _)| lease.is_none_or(|lease| lease.tier != *index));
+        for (index, (tier, payload)) in places {
+            if origin == Origin::Load && tier.is_slow() {
+                // Whoever waits for the value has waited for this tier already.
+                count(&tier.counters.skipped);
+                continue;
+            }
             let mut meta = meta.clone();
             meta.format = tier.format.serializer.format();
             meta.wrappers = payload.packed.wrappers;
             meta.hard_deadline = self.hard_deadline(tier, meta.hard_deadline);
             let entry = Entry { value: payload.packed.bytes, meta };
             let stamp = entry.meta.stamp;
-            match self.put_to(tier, key, entry, origin).await {
+            let put = match lease.filter(|lease| lease.tier == index) {
+                Some(lease) => match self.fill(tier, key, entry, lease).await {
+                    Ok(false) => return Ok(false),
+                    filled => filled.map(|_| Some(stamp)),
+                },
+                None => self.put_to(tier, key, entry, origin).await,
+            };
+            match put {
                 Ok(stored) => {
                     is_stored = true;
                     if let Some(stamp) = stored {
@@ -101,8 +119,19 @@ impl Engine {
         }
         match first_error {
             Some(error) if !is_stored => Err(error),
-            _ => Ok(()),
+            _ => Ok(true),
         }
+    }
+
+    /// Stores an entry under a lease, which it ends; whether the lease held.
+    async fn fill(
+        &self,
+        tier: &ByteTier,
+        key: &str,
+        entry: Entry,
+        lease: &Granted,
+    ) -> Result<bool> {
+        tier.bounded("fill", tier.backend.fill(key, entry, lease.token)).await
     }
 
     /// Stores an entry in one tier; its version there, or `None` when something newer stays.
@@ -165,7 +194,8 @@ impl Engine {
         // A tier that lost the entry, or cannot change its deadlines alone, gets it whole.
         let can_touch = self.tiers.iter().all(|tier| tier.can(Capabilities::TOUCH));
         if !can_touch || self.find(key).await.is_err_and(|cause| cause != MissCause::Expired) {
-            return self.put_loaded(key, payloads, meta, ticket).await;
+            self.put_loaded(key, payloads, meta, ticket, None).await;
+            return;
         }
         let _turn = self.write_turn(ticket.hash()).await;
         if ticket.holds() {
@@ -173,22 +203,26 @@ impl Engine {
         }
     }
 
-    /// Stores a loaded entry in the byte tiers, unless its key changed since the ticket.
+    /// Stores a loaded entry in the byte tiers, unless its key changed since the ticket; whether
+    /// the lease under which it was loaded held, if there was one.
     pub(crate) async fn put_loaded(
         &self,
         key: &str,
         payloads: Payloads,
         meta: &EntryMeta,
         ticket: &Ticket,
-    ) {
+        lease: Option<&Granted>,
+    ) -> bool {
         let _turn = self.write_turn(ticket.hash()).await;
         if !ticket.holds() {
-            return;
+            return true;
         }
         // Failures are counted and reported where they happen; the callers have their value.
-        self.put_all(key, payloads, meta, Origin::Load).await.ok();
-        if !ticket.holds() {
+        let stored = self.put_all(key, payloads, meta, Origin::Load, lease).await;
+        let has_held = stored.unwrap_or(true);
+        if has_held && !ticket.holds() {
             self.remove(key).await.ok();
         }
+        has_held
     }
 }

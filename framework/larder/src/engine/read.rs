@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use larder_core::{Bytes, CacheError, Entry, ErrorKind, Result, telemetry};
+use larder_core::{Bytes, CacheError, Entry, ErrorKind, Result, Stamp, telemetry};
 
 use super::{Engine, Look, TierSet};
 use crate::fence::Ticket;
@@ -67,13 +67,12 @@ impl Engine {
             if batch.is_empty() {
                 break;
             }
+            let hidden: Vec<_> = batch.iter().map(|key| tier.recovery.hidden_up_to(key)).collect();
             match tier.bounded("get_many", tier.backend.get_many(&batch)).await {
                 Ok(entries) => {
-                    for (at, entry) in missing.into_iter().zip(entries) {
-                        match self
-                            .validate(index, keys[at], entry, Look::default(), &mut None)
-                            .await
-                        {
+                    for (at, read) in missing.into_iter().zip(entries.into_iter().zip(hidden)) {
+                        let look = Look::default();
+                        match self.validate(index, keys[at], read, look, &mut None).await {
                             Err(MissCause::Cold) => {}
                             other => found[at] = other,
                         }
@@ -94,16 +93,19 @@ impl Engine {
         stale: &mut Option<Found>,
     ) -> Result<Found, MissCause> {
         let tier = &self.tiers[index];
+        let hidden = tier.recovery.hidden_up_to(key);
         let read = tier.call(look.lane(), "get", tier.backend.get(key)).await;
-        self.validate(index, key, read.map_err(|_| MissCause::TierDown)?, look, stale).await
+        let entry = read.map_err(|_| MissCause::TierDown)?;
+        self.validate(index, key, (entry, hidden), look, stale).await
     }
 
-    /// Whether what a tier returned may be served.
+    /// Whether what a tier returned may be served, of which versions up to `hidden` were not to be
+    /// when it was asked.
     async fn validate(
         &self,
         index: usize,
         key: &str,
-        entry: Option<Entry>,
+        (entry, hidden): (Option<Entry>, Option<Stamp>),
         look: Look,
         stale: &mut Option<Found>,
     ) -> Result<Found, MissCause> {
@@ -112,7 +114,10 @@ impl Engine {
             self.follow(tier, entry.meta.stamp);
         }
         let found = match entry.filter(|entry| !entry.meta.tombstone) {
-            Some(entry) if tier.recovery.hides(key, entry.meta.stamp) => {
+            Some(entry)
+                if hidden.is_some_and(|hidden| entry.meta.stamp <= hidden)
+                    || tier.recovery.hides(key, entry.meta.stamp) =>
+            {
                 Err(MissCause::Invalidated)
             }
             Some(entry) => match self.restore_tags(&entry, look).await {

@@ -79,6 +79,8 @@ impl Engine {
             if added == Added::Overflow {
                 tier.warn_overflow();
             }
+            // The caller may go away before it is delivered.
+            tier.kick();
         }
         let mut removed = Vec::new();
         let mut outcome = Ok(());

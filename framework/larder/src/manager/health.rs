@@ -1,5 +1,7 @@
 //! What the backends of a cache say about themselves.
 
+use std::collections::BTreeMap;
+
 use larder_core::Result;
 use serde::Serialize;
 
@@ -23,11 +25,17 @@ pub struct TierHealth {
     pub corrupt: u64,
     /// Why it works worse than it should, if it does.
     pub degraded: Option<String>,
+    /// What the backend counts besides, by name, since it was built.
+    pub counts: BTreeMap<String, u64>,
     /// `closed` while the tier is used, `open` while it is left alone, `half_open` while one call
     /// finds out whether it answers again; `off` without a breaker.
     pub breaker: String,
     /// Invalidations that could not be delivered yet.
     pub pending: u64,
+}
+
+fn named(counts: BTreeMap<&'static str, u64>) -> BTreeMap<String, u64> {
+    counts.into_iter().map(|(name, count)| (name.to_owned(), count)).collect()
 }
 
 impl CacheManager {
@@ -44,9 +52,9 @@ impl CacheManager {
     ///
     /// Dropping the future changes nothing.
     pub async fn health(&self, name: &str) -> Result<Vec<TierHealth>> {
-        let named = self.named(name)?;
+        let cache = self.named(name)?;
         let mut tiers = Vec::new();
-        for tier in &named.assembled.engine.tiers {
+        for tier in &cache.assembled.engine.tiers {
             let health = tier.call(Lane::Direct, "health", tier.backend.health()).await?;
             tiers.push(TierHealth {
                 tier: tier.tier.to_string(),
@@ -55,6 +63,7 @@ impl CacheManager {
                 bytes: health.bytes,
                 corrupt: health.corrupt,
                 degraded: health.degraded,
+                counts: named(health.counts),
                 breaker: tier.phase().map_or("off", Phase::as_str).to_owned(),
                 pending: tier.recovery.len(),
             });

@@ -1,11 +1,13 @@
 //! Reading through a namespace.
 
 use std::future::Future;
+use std::sync::Arc;
 
 use larder_core::{CacheKey, Result};
 
 use super::NamespacedCache;
-use crate::core::{BoxError, CacheValue, Run, asking, boxed};
+use crate::cache::many::boxed_many;
+use crate::core::{Batches, BoxError, CacheValue, Run, asking, boxed};
 use crate::loaded::{Load, Loaded};
 use crate::options::LoadOptions;
 use crate::tier::count;
@@ -109,6 +111,49 @@ impl<V: CacheValue> NamespacedCache<V> {
         E: Into<BoxError>,
     {
         self.find_or_load(key, (options.into(), true), || asking(loader)).await
+    }
+
+    /// The values of many keys, in the order of the keys; those that are not there are loaded, some
+    /// at a time; see [`Cache::get_many_or_load`](crate::Cache::get_many_or_load). The loader gets
+    /// the keys as they are within the namespace, and returns them so.
+    ///
+    /// # Errors
+    ///
+    /// As [`Cache::get_many_or_load`](crate::Cache::get_many_or_load).
+    ///
+    /// # Cancellation
+    ///
+    /// As [`get_or_load`](Self::get_or_load).
+    pub async fn get_many_or_load<'q, Q, F, Fut, I, E>(
+        &self,
+        keys: impl IntoIterator<Item = &'q Q>,
+        options: impl Into<LoadOptions<V>>,
+        loader: F,
+    ) -> Result<Vec<Option<V>>>
+    where
+        Q: CacheKey + ?Sized + 'q,
+        F: Fn(Vec<String>) -> Fut + Send + Sync + 'static,
+        Fut: Future<Output = Result<I, E>> + Send + 'static,
+        I: IntoIterator<Item = (String, V)>,
+        E: Into<BoxError>,
+    {
+        let keys = keys.into_iter().map(|key| self.key(key)).collect::<Result<Vec<String>>>()?;
+        let keys: Vec<&str> = keys.iter().map(String::as_str).collect();
+        let mut options = options.into();
+        options.set = self.tagged(options.set);
+        let prefix = Arc::clone(&self.prefix);
+        let within = move |keys: Vec<String>| {
+            let inner = keys.iter().filter_map(|key| key.strip_prefix(&*prefix));
+            let found = loader(inner.map(str::to_owned).collect());
+            let prefix = Arc::clone(&prefix);
+            async move {
+                let found = found.await?.into_iter();
+                Ok::<Vec<_>, E>(
+                    found.map(|(key, value)| (format!("{prefix}{key}"), value)).collect(),
+                )
+            }
+        };
+        self.cache.find_or_load_many(&keys, options, boxed_many(within), Batches::OnTasks).await
     }
 
     async fn find_or_load(

@@ -7,12 +7,9 @@ use larder::Cache;
 use larder_servers::Redis;
 use tokio::runtime::Runtime;
 
-use super::{BELOW_MEMORY, key, manager, percentile, spread, value};
+use super::{BELOW_MEMORY, LIMIT, key, manager, percentile, spread, value};
 use crate::Failure;
 use crate::report::{Report, Row, Unit};
-
-/// The hard limit of a read in this cache.
-const LIMIT: Duration = Duration::from_millis(200);
 
 /// How much longer a caller may wait than the limit says.
 const SLACK: Duration = Duration::from_millis(10);
@@ -29,8 +26,7 @@ const DARK: Duration = Duration::from_secs(3);
 pub(super) fn run<W: Write>(report: &mut Report<W>) -> Result<(), Failure> {
     let server = Redis::start();
     let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build()?;
-    let lines = format!("{BELOW_MEMORY}\nl2.timeout = \"{}ms\"", LIMIT.as_millis());
-    let caches = runtime.block_on(manager(&server.url(), &lines))?;
+    let caches = runtime.block_on(manager(&server.url(), BELOW_MEMORY))?;
     let cache = caches.cache::<String, String>("users")?;
     runtime.block_on(async {
         for number in 0..ENTRIES {

@@ -28,6 +28,8 @@ pub(crate) struct Value {
     /// When the call that stores it was over; nobody may undo a set for good before.
     ended: Option<Event>,
     undone: Option<Undone>,
+    /// The first of these that reached all tiers at once.
+    delivered: Option<Undone>,
     /// When its life is over, if it was told how long to live.
     deadline: Option<u64>,
 }
@@ -149,6 +151,7 @@ impl History {
             began_at: self.now,
             ended: None,
             undone: None,
+            delivered: None,
             deadline: ttl.map(|ttl| self.now + ttl),
         });
         self.values.len() as u64 - 1
@@ -173,17 +176,26 @@ impl History {
 
     /// A change was acknowledged: it undid what matches and was stored, or began to be loaded,
     /// before it began. Of what ran beside it nothing is known.
-    pub(crate) fn end_change(&mut self, change: Change, matches: impl Fn(&Value) -> bool) {
+    pub(crate) fn end_change(
+        &mut self,
+        change: Change,
+        is_delivered: bool,
+        matches: impl Fn(&Value) -> bool,
+    ) {
         let undone = Undone { by: change.node, event: self.tick(), at: self.now };
         for value in self.values.iter_mut().filter(|value| matches(value)) {
-            let is_fenced =
-                value.source == Source::Load && (value.node == change.node || self.has_leases);
-            let is_before = match is_fenced {
-                true => value.began < change.began,
-                false => value.ended.is_some_and(|ended| ended < change.began),
+            let is_own = value.node == change.node;
+            let is_before = match value.source {
+                // Without leases it may be stored at any time after.
+                Source::Load if !is_own && !self.has_leases => false,
+                Source::Load => value.began < change.began,
+                Source::Set => value.ended.is_some_and(|ended| ended < change.began),
             };
-            if is_before && value.undone.is_none() {
-                value.undone = Some(undone);
+            if is_before {
+                value.undone.get_or_insert(undone);
+            }
+            if is_before && is_delivered {
+                value.delivered.get_or_insert(undone);
             }
         }
     }
@@ -257,6 +269,12 @@ impl History {
         let now = self.tick();
         for value in self.values.iter_mut().filter(|value| value.node == node) {
             value.ended.get_or_insert(now);
+        }
+        // What it had not delivered yet nobody will.
+        for value in &mut self.values {
+            if value.undone.is_some_and(|undone| undone.by == node) {
+                value.undone = value.delivered;
+            }
         }
         self.seen.retain(|seen| seen.node != node);
         self.loading.retain(|load| load.node != node);

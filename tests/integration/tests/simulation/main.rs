@@ -27,25 +27,34 @@ const HEALED: u64 = 120_000;
 
 const MEMORY: &str = "l1.backend = { kind = \"memory\", capacity = 3 }\nl1.ttl = \"1s\"";
 
-fn layout(tiers: &str, nodes: usize) -> Layout {
+/// What is done about loads that fail or are slow, and before they are due.
+const RESILIENCE: &str = "refresh_ahead = 0.5\nresilience.soft_timeout = \"50ms\"\n\
+                          resilience.stale_for = \"3s\"\nresilience.stale_retry = \"100ms\"";
+
+fn layout(tiers: &str, nodes: usize, stale: u64) -> Layout {
+    let resilience = if stale > 0 { RESILIENCE } else { "" };
     let config = format!(
-        "[caches.values]\nttl = \"5s\"\nresilience.hard_timeout = \"1s\"\nallow = [\"W0401\"]\n{tiers}\n"
+        "[caches.values]\nttl = \"5s\"\nresilience.hard_timeout = \"1s\"\nallow = [\"W0401\"]\n\
+         {resilience}\n{tiers}\n"
     );
     // A value may be on its way for as long as two calls of a tier take, and lives on from there.
     let in_flight = 4_000;
-    let (coherence, outage) = (1_000 + in_flight, 5_000 + in_flight);
-    let bounds = Bounds { coherence, outage, stale: 0, in_flight };
-    let promises = Promises::default();
+    let (coherence, outage) = (1_000 + stale + in_flight, 5_000 + stale + in_flight);
+    let bounds = Bounds { coherence, outage, stale, in_flight };
+    let promises = Promises { leases: false, recovery: true };
     Layout { config, nodes, bounds, promises, has_faults: true, sabotage: Sabotage::None }
 }
 
 fn layouts() -> Vec<Layout> {
     let shared = |tier: &str| format!("{tier}.backend = {{network}}");
+    let tiers = format!("{MEMORY}\n{}", shared("l2"));
     vec![
-        layout(MEMORY, 1),
-        layout(&shared("l1"), 2),
-        layout(&format!("{MEMORY}\n{}", shared("l2")), 2),
-        layout(&format!("{MEMORY}\n{}", shared("l2")), 3),
+        layout(MEMORY, 1, 0),
+        layout(&shared("l1"), 2, 0),
+        layout(&tiers, 2, 0),
+        layout(&tiers, 3, 0),
+        layout(MEMORY, 1, 3_000),
+        layout(&tiers, 2, 3_000),
     ]
 }
 

@@ -222,13 +222,13 @@ fn options(tag: Option<usize>) -> SetOptions {
 async fn set(world: &World, cache: &Cache<String, u64>, (node, key): (usize, usize)) {
     let tag = some_tag(world);
     let ttl = Some(200 + world.draw(4000)).filter(|_| world.draw(2) == 0);
+    let running = Running::begin(world, cache, node);
     let value = world.history().make((node, key), tag, Source::Set, ttl);
     let options = options(tag);
     let options = match ttl {
         Some(ttl) => options.ttl(Duration::from_millis(ttl)),
         None => options,
     };
-    let running = Running::begin(world, cache, node);
     world.note(format_args!("{node}: set {}={value} {options:?}", KEYS[key]));
     let outcome = cache.set_with(KEYS[key], value, &options).await;
     world.note(format_args!("{node}: has set {}={value}: {outcome:?}", KEYS[key]));
@@ -310,6 +310,13 @@ fn check(world: &World, question: Question, value: u64) {
     }
 }
 
+/// Whether no tier is left alone, or has yet to hear of a change.
+fn is_in_order(cache: &Cache<String, u64>) -> bool {
+    let tiers = cache.stats().snapshot().tiers;
+    let is_used = |breaker: &str| ["closed", "off"].contains(&breaker);
+    tiers.iter().all(|tier| tier.pending == 0 && is_used(&tier.breaker))
+}
+
 /// A change that runs.
 struct Running<'a> {
     world: &'a World,
@@ -320,17 +327,20 @@ struct Running<'a> {
 
 impl<'a> Running<'a> {
     fn begin(world: &'a World, cache: &'a Cache<String, u64>, node: usize) -> Self {
-        let quiet = world.network.quiet();
+        // Stamps are times: what follows on another node must not share its instant.
+        world.advance(1);
+        let quiet = world.network.quiet().filter(|_| is_in_order(cache));
         Self { world, cache, change: world.history().begin_change(node), quiet }
     }
 
     /// The change succeeded. While a link is not up, or the shared tier has yet to be told of a
     /// change, that counts only if the cache promises to make up for it.
     fn acknowledge(&self, matches: impl Fn(&Value) -> bool) {
-        let was_quiet = self.quiet.is_some() && self.quiet == self.world.network.quiet();
-        let is_told = self.cache.stats().snapshot().tiers.iter().all(|tier| tier.pending == 0);
-        if was_quiet && is_told || self.world.layout.promises.recovery {
-            self.world.history().end_change(self.change, matches);
+        let was_quiet = self.quiet.is_some()
+            && self.quiet == self.world.network.quiet()
+            && is_in_order(self.cache);
+        if was_quiet || self.world.layout.promises.recovery {
+            self.world.history().end_change(self.change, was_quiet, matches);
         }
     }
 }

@@ -95,6 +95,19 @@ fn who_goes_away_tells_the_library_and_a_late_answer_is_refused() {
 }
 
 #[test]
+fn an_instance_that_panicked_is_not_told_that_nobody_waits() {
+    run(async |clock| {
+        let (backend, toy) = open("gone-after-a-panic", &clock).await;
+        {
+            let mut get = pin!(backend.get("later"));
+            assert!(poll(get.as_mut()).is_pending());
+            backend.get("panic").await.unwrap_err();
+        }
+        assert!(toy.cancelled.lock().unwrap().is_empty());
+    });
+}
+
+#[test]
 fn an_answer_after_the_deadline_is_a_timeout_and_refused() {
     run(async |clock| {
         let (backend, toy) = open("overdue", &clock).await;
@@ -181,6 +194,7 @@ fn what_is_no_answer_is_an_error_of_the_plugin() {
             ("null", "the value is null"),
             ("huge", "impossible length"),
             ("beyond the scratch", "impossible length"),
+            ("inside the scratch", "impossible length"),
             ("unknown", "status -99"),
             ("unknown success", "status 99"),
             ("pending without defer", "without `op_defer`"),
@@ -193,6 +207,63 @@ fn what_is_no_answer_is_an_error_of_the_plugin() {
         assert_eq!(released(&toy), 2, "of `null` and of `huge`");
         assert!(backend.get("garbage").await.unwrap().is_none(), "what is no entry is a miss");
         assert_eq!(backend.health().await.unwrap().corrupt, 1);
+    });
+}
+
+#[test]
+fn arrays_that_are_not_those_of_the_call_are_not_touched() {
+    run(async |clock| {
+        let (backend, _) = open("many", &clock).await;
+        for (key, says) in [
+            ("too many", "asked for `2`"),
+            ("too many later", "asked for `2`"),
+            ("other arrays", "exchanged"),
+        ] {
+            let error = backend.get_many(&[key, "other"]).await.unwrap_err();
+            assert_eq!(error.kind(), ErrorKind::Plugin, "{key}: {error}");
+            assert!(error.to_string().contains(says), "{key}: {error}");
+        }
+        assert_eq!(backend.get_many(&["two", "misses"]).await.unwrap(), [None, None]);
+        assert_eq!(backend.delete_many(&["two", "keys"]).await.unwrap(), 2);
+    });
+}
+
+#[test]
+fn what_is_put_out_is_released_whatever_the_status_is() {
+    run(async |clock| {
+        let (backend, toy) = open("whatever", &clock).await;
+        assert!(backend.get("miss with a value").await.unwrap().is_none());
+        assert_eq!(released(&toy), 1);
+        assert_eq!(
+            backend.get("error with a value").await.unwrap_err().kind(),
+            ErrorKind::Connection
+        );
+        assert_eq!(released(&toy), 3);
+        assert!(is_long(&backend.get("value with an error").await));
+        assert_eq!(released(&toy), 5);
+    });
+}
+
+/// A waker that panics.
+struct Grumpy;
+
+impl std::task::Wake for Grumpy {
+    fn wake(self: Arc<Self>) {
+        panic!("let me sleep");
+    }
+}
+
+#[test]
+fn an_answer_is_taken_over_even_if_who_is_woken_up_panics() {
+    run(async |clock| {
+        let (backend, toy) = open("grumpy", &clock).await;
+        let mut get = pin!(backend.get("later"));
+        let waker = Waker::from(Arc::new(Grumpy));
+        assert!(get.as_mut().poll(&mut Context::from_waker(&waker)).is_pending());
+        let op = toy.ops.lock().unwrap()[0];
+        assert_eq!(toy::complete(&toy, op, Status::OK), Status::OK);
+        assert!(is_long(&get.await));
+        assert_eq!(released(&toy), 1);
     });
 }
 

@@ -7,7 +7,7 @@ use std::sync::{Arc, LazyLock, Mutex};
 
 use larder_abi::call::{Call, Create, Error};
 use larder_abi::table::BackendVt;
-use larder_abi::value::{Bytes, BytesVt, Key, Read, Slice};
+use larder_abi::value::{Bytes, BytesVt, Key, Read, Reads, Slice};
 use larder_abi::{Host, Status};
 use larder_core::{Entry, EntryMeta};
 
@@ -47,6 +47,8 @@ pub(super) static TABLE: BackendVt = BackendVt {
     start: Some(start),
     cancel: Some(cancel),
     remove: Some(remove),
+    get_many: Some(get_many),
+    remove_many: Some(remove_many),
     ..EMPTY_BACKEND
 };
 
@@ -119,6 +121,52 @@ unsafe extern "C" fn remove(
     Status::MISS
 }
 
+/// Says that more were removed than were asked for.
+unsafe extern "C" fn remove_many(
+    _: *mut c_void,
+    _: *const Call,
+    _: *const Key,
+    _: usize,
+    removed: *mut u64,
+    _: *mut Error,
+) -> Status {
+    // SAFETY: as the header says.
+    unsafe { removed.write(u64::MAX) };
+    Status::OK
+}
+
+/// Does with the arrays what the first key says. Nothing of this may be followed.
+unsafe extern "C" fn get_many(
+    _: *mut c_void,
+    call: *const Call,
+    keys: *const Key,
+    out: *mut Reads,
+    _: *mut Error,
+) -> Status {
+    // SAFETY: as the header says, here and below.
+    let key = unsafe { &*keys };
+    // SAFETY: as above.
+    let key = unsafe { std::slice::from_raw_parts(key.ptr, key.len) };
+    // SAFETY: as above.
+    let out = unsafe { &mut *out };
+    match key {
+        b"too many" => out.n = 1 << 16,
+        b"other arrays" => out.reads = std::ptr::without_provenance_mut(64),
+        b"too many later" => {
+            let n = 1 << 16;
+            let mut later = Reads { n, ..*out };
+            // SAFETY: as above.
+            let op = unsafe { host().op_defer.unwrap()(call, 1) };
+            let later = (&raw mut later).cast();
+            // SAFETY: as above.
+            unsafe { host().op_complete.unwrap()(op, Status::OK, later, std::ptr::null()) };
+            return Status::PENDING;
+        }
+        _ => {}
+    }
+    Status::OK
+}
+
 /// Answers an operation with a long value; the toy releases it if it is refused.
 pub(super) fn complete(toy: &Arc<Toy>, op: u64, status: Status) -> Status {
     let mut read = super::super::output::blank_read((std::ptr::null_mut(), 0));
@@ -126,7 +174,7 @@ pub(super) fn complete(toy: &Arc<Toy>, op: u64, status: Status) -> Status {
     let out = (&raw mut read).cast();
     // SAFETY: as the header says.
     let said = unsafe { host().op_complete.unwrap()(op, status, out, std::ptr::null()) };
-    if said != Status::OK || status != Status::OK {
+    if said != Status::OK {
         // SAFETY: it was not taken over.
         unsafe { release(read.entry.value.owner) };
     }
@@ -177,6 +225,25 @@ unsafe extern "C" fn get(
         }
         b"unknown" => return Status(-99),
         b"unknown success" => return Status(99),
+        b"inside the scratch" => {
+            // SAFETY: the scratch is larger than that.
+            let ptr = unsafe { out.scratch.add(16) };
+            *value = Bytes { ptr, len: out.scratch_cap, ..Bytes::EMPTY };
+            out.scratch_cap = usize::MAX;
+        }
+        b"miss with a value" => {
+            *value = owned(&toy, 0);
+            return Status::MISS;
+        }
+        b"error with a value" => {
+            *value = owned(&toy, 0);
+            error.message = owned(&toy, 3);
+            return Status::CONNECTION;
+        }
+        b"value with an error" => {
+            *value = owned(&toy, 0);
+            error.message = owned(&toy, 3);
+        }
         b"error" => {
             (error.message, error.hint) = (text(b"the shelf fell down"), text(b"get a hammer"));
             return Status::CONNECTION;

@@ -186,7 +186,7 @@ impl<K: Key, V: CacheValue> Core<K, V> {
         }
     }
 
-    fn count_late(&self, is_ok: bool) {
+    pub(super) fn count_late(&self, is_ok: bool) {
         let counters = &self.engine.counters.resilience;
         count(if is_ok { &counters.late_loads } else { &counters.late_failures });
         tracing::debug!(

@@ -14,6 +14,7 @@ use larder_store::Age;
 
 use super::Outcome;
 use super::attempt::Purpose;
+use super::lease::is_elsewhere;
 use crate::core::{CacheValue, Core, Key, KeyRef};
 use crate::engine::Found;
 use crate::options::LoadOptions;
@@ -26,7 +27,7 @@ use crate::tier::{count, limit};
 /// Who waits for a load, and for how long.
 pub(in crate::core) struct Caller<V> {
     pub(in crate::core) terms: Terms,
-    default: Option<V>,
+    pub(super) default: Option<V>,
     takes_stale: bool,
     /// Whether it began the load, so that it is the one to report that it takes too long.
     is_leader: bool,
@@ -126,7 +127,11 @@ impl<K: Key, V: CacheValue> Core<K, V> {
     {
         match outcome {
             Err(error) if is_of_load(&error) => {
-                self.fall_back(key, caller, error, StaleReason::Failed).await
+                let reason = match is_elsewhere(&error) {
+                    true => StaleReason::Lease,
+                    false => StaleReason::Failed,
+                };
+                self.fall_back(key, caller, error, reason).await
             }
             outcome => outcome,
         }
@@ -281,6 +286,17 @@ impl<K: Key, V: CacheValue> Core<K, V> {
             super::refresh::back_off(&age, terms)
         };
         store.table.pause(key, age.now.after(pause));
+    }
+
+    /// Puts off the next load of a key for so long.
+    pub(super) fn pause_for<Q>(&self, key: &Q, pause: Duration)
+    where
+        K: Borrow<Q>,
+        Q: KeyRef<K> + ?Sized,
+    {
+        if let Some(store) = &self.store {
+            store.table.pause(key, self.engine.clock.now().after(pause));
+        }
     }
 }
 

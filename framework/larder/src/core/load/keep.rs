@@ -3,21 +3,29 @@
 use larder_core::{Tier, telemetry};
 
 use super::attempt::{Made, Purpose, Start};
+use super::lease::Turn;
 use super::{Basis, Loader, Mark, Outcome};
 use crate::core::lookup::Answer;
 use crate::core::{CacheValue, Core, Key};
-use crate::engine::Found;
+use crate::engine::{Found, Granted, Look};
 use crate::settings::{Lives, Terms};
 use crate::stats::MissCause;
 use crate::stored::{Content, stored_with};
 use crate::tier::count;
+
+/// Another process has the lease of a key that is loaded here all the same.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct NoLease;
 
 impl<K: Key, V: CacheValue> Core<K, V> {
     /// Looks a key up in the byte tiers. What they have only past its end is put into the store, as
     /// something to fall back on.
     pub(super) async fn fetch_or_keep(&self, key: &K, terms: &Terms, mark: &Mark) -> Answer<V> {
         let mut stale = None;
-        let answer = self.fetch(key, MissCause::Cold, Some(mark), &mut stale).await;
+        let store = self.store.as_ref().filter(|_| terms.keep_stale());
+        let is_soon = store.is_some_and(|store| store.table.peek_stale(key, |_, _| ()).is_some());
+        let look = Look { is_soon, ..Look::default() };
+        let answer = self.fetch_as(key, MissCause::Cold, Some(mark), look, &mut stale).await;
         if let (Err(_), Some(stale), true) = (&answer, stale, terms.keep_stale()) {
             self.keep_stale(key, &stale, mark);
         }
@@ -48,6 +56,11 @@ impl<K: Key, V: CacheValue> Core<K, V> {
         mark: &Mark,
         purpose: Purpose,
     ) -> Outcome<V> {
+        let lease = match self.turn(key, terms, mark, purpose).await {
+            Turn::Done(outcome) => return outcome,
+            Turn::Ours(lease) => lease.map(Ok),
+            Turn::Unshared => Some(Err(NoLease)),
+        };
         let Loader { run, options, .. } = loader;
         let tags = self.engine.capture_tags(&options.set.tags).await;
         mark.rest_on(Basis { tags: tags.clone(), deadline: None });
@@ -61,34 +74,67 @@ impl<K: Key, V: CacheValue> Core<K, V> {
         match self.attempt(run, start).await {
             Ok(made) => {
                 let value = made.value.clone();
-                self.keep(key, made, terms, mark).await;
+                self.keep(key, made, terms, mark, lease.as_ref()).await;
                 Ok(value)
             }
             Err(error) => {
-                if mark.holds(&*self.engine.clock) {
-                    self.pause(key, terms);
+                self.give_up_load(key, terms, mark).await;
+                if let Some(Ok(lease)) = &lease {
+                    self.engine.release(&key.text(), lease).await;
                 }
                 Err(error)
             }
         }
     }
 
+    /// Puts off the next load of a key after one that failed.
+    pub(super) async fn give_up_load(&self, key: &K, terms: &Terms, mark: &Mark) {
+        if mark.holds(&*self.engine.clock) {
+            self.pause(key, terms);
+        }
+    }
+
     /// Stores what was loaded, unless its key changed since the ticket. What cannot be stored is
     /// reported, not returned: the caller has its value.
-    async fn keep(&self, key: &K, made: Made<V>, terms: &Terms, mark: &Mark) {
+    pub(super) async fn keep(
+        &self,
+        key: &K,
+        made: Made<V>,
+        terms: &Terms,
+        mark: &Mark,
+        lease: Option<&Result<Granted, NoLease>>,
+    ) {
+        let held = lease.and_then(|lease| lease.as_ref().ok());
+        if !self.keep_under(key, made, terms, mark, lease).await
+            && let Some(lease) = held
+        {
+            self.engine.release(&key.text(), lease).await;
+        }
+    }
+
+    /// The same; whether the lease, if there is one, is used up.
+    async fn keep_under(
+        &self,
+        key: &K,
+        made: Made<V>,
+        terms: &Terms,
+        mark: &Mark,
+        lease: Option<&Result<Granted, NoLease>>,
+    ) -> bool {
         let Made { value, options, tags, is_stored, is_renewed, is_outdated } = made;
         if !is_stored {
-            return;
+            return false;
         }
         let text = key.text();
         let Some(lives) = self.lives(|| key, value.as_ref(), &options) else {
-            return self.drop_stale(key, terms, mark).await;
+            self.drop_stale(key, terms, mark).await;
+            return false;
         };
         // A tag that was invalidated during the load makes the value old before it is stored.
         let is_wanted = mark.holds(&*self.engine.clock) && !is_outdated;
         let stored = stored_with(value, tags, options.etag);
         let payloads = self.encode(&text, &stored).inspect_err(|error| self.warn_unstored(error));
-        let Ok(payloads) = payloads else { return };
+        let Ok(payloads) = payloads else { return false };
         let meta = self.engine.meta(&lives, stored.tags(), stored.value().is_none());
         let insert = self.prepare(|| key, &stored, lives, options.weight, payloads.len());
         let is_wanted = is_wanted
@@ -98,13 +144,36 @@ impl<K: Key, V: CacheValue> Core<K, V> {
             };
         if !is_wanted {
             self.count_fenced();
-            return;
+            return false;
         }
+        let lease = match lease {
+            // Whoever has the lease stores the key in the tiers.
+            Some(Err(NoLease)) => return false,
+            Some(Ok(lease)) => Some(lease),
+            None => None,
+        };
+        let engine = &self.engine;
         let payloads = payloads.without(options.skip);
         if is_renewed && options.tags.is_empty() {
-            self.engine.renew_loaded(&text, payloads, &meta, &lives, &mark.ticket).await;
-        } else {
-            self.engine.put_loaded(&text, payloads, &meta, &mark.ticket).await;
+            engine.renew_loaded(&text, payloads, &meta, &lives, &mark.ticket).await;
+            return false;
+        }
+        let has_held = engine.put_loaded(&text, payloads, &meta, &mark.ticket, lease).await;
+        let Some(lease) = lease else { return true };
+        if !has_held {
+            self.lose(key, lease, mark);
+            return true;
+        }
+        // Where nothing was stored the lease is still ours.
+        mark.ticket.holds() && !options.skip.has(engine.tiers[lease.tier].tier)
+    }
+
+    /// What was loaded under a lease that did not hold is not in the tiers. If its time was not
+    /// over yet, the key was changed by another process, and what was loaded is old.
+    fn lose(&self, key: &K, lease: &Granted, mark: &Mark) {
+        self.count_fenced();
+        if self.engine.clock.now() < lease.end {
+            mark.ticket.fill(|| self.forget(key, larder_store::RemovalReason::Invalidated));
         }
     }
 

@@ -10,7 +10,6 @@ use std::sync::Arc;
 
 use futures_util::FutureExt;
 use larder_core::Result;
-use larder_store::RemovalReason;
 use tokio::runtime::Handle;
 use tokio::sync::oneshot;
 
@@ -28,6 +27,10 @@ use crate::stats::MissCause;
 use crate::stored::Content;
 use crate::tags::Tags;
 use crate::tier::count;
+
+mod keep;
+
+use keep::land;
 
 /// A load that is under way; what its ticket carries.
 pub(crate) struct Flight<K, V> {
@@ -49,7 +52,7 @@ struct Followers<V> {
 type Lead<K, V, F> = Ticket<Flight<K, V>, F>;
 
 /// The same, for a task.
-type SharedLead<K, V> = Lead<K, V, Arc<Fence<Flight<K, V>>>>;
+pub(in crate::core) type SharedLead<K, V> = Lead<K, V, Arc<Fence<Flight<K, V>>>>;
 
 impl<K: Key, V: CacheValue> Flight<K, V> {
     /// The outcome of this load, for who wants the same key.
@@ -290,100 +293,5 @@ impl<K: Key, V: CacheValue> Core<K, V> {
         counters.uncount_load();
         count(&counters.tier_hits);
         Some(answer)
-    }
-
-    /// Stores what was loaded unless its key changed since, and tells it to all who wait.
-    fn keep_locally<Q, F>(
-        &self,
-        local: &Local<'_, K, V>,
-        key: &Q,
-        lead: Lead<K, V, F>,
-        made: Result<Made<V>>,
-        terms: &Terms,
-    ) -> Outcome<V>
-    where
-        F: Deref<Target = Fence<Flight<K, V>>>,
-        K: Borrow<Q>,
-        Q: KeyRef<K> + ?Sized,
-    {
-        let made = match made {
-            Ok(made) => made,
-            Err(error) => return land_with(lead, Err(error), || self.pause(key, terms)),
-        };
-        let Made { value, options, tags, is_stored, is_outdated, .. } = made;
-        let outcome = Ok(value.clone());
-        if !is_stored {
-            return land(lead, outcome);
-        }
-        let planned = self.plan(|| key.to_owned(), value, tags, &options);
-        let planned = match planned {
-            Ok(Some(planned)) => planned,
-            Ok(None) => return land_with(lead, outcome, || self.drop_kept(key)),
-            Err(error) => {
-                self.warn_unstored(&error);
-                return land(lead, outcome);
-            }
-        };
-        let (stored, insert) = planned;
-        let (hash, mut is_kept) = (lead.hash(), false);
-        let followers = lead.end(|flight, is_current| {
-            let Flight { key, followers, .. } = flight;
-            is_kept = is_current && !is_outdated && stored.tags().is_none_or(Tags::hold);
-            if is_kept {
-                // A store that is full is a slower cache, not a failure.
-                self.insert_locally(local, hash, key, stored, insert).ok();
-            }
-            followers
-        });
-        if !is_kept {
-            self.count_fenced();
-        }
-        tell(followers.flatten(), &outcome);
-        outcome
-    }
-
-    /// There is no value any more, so the stale one is none to fall back on.
-    fn drop_kept<Q>(&self, key: &Q)
-    where
-        K: Borrow<Q>,
-        Q: KeyRef<K> + ?Sized,
-    {
-        if self.kept(key).is_some() {
-            self.forget(key, RemovalReason::Invalidated);
-        }
-    }
-}
-
-/// Ends a load that has nothing to store, and does something else if its key did not change.
-fn land_with<K, V, F>(lead: Lead<K, V, F>, outcome: Outcome<V>, then: impl FnOnce()) -> Outcome<V>
-where
-    V: Clone,
-    F: Deref<Target = Fence<Flight<K, V>>>,
-{
-    let end = |flight: Flight<K, V>, is_current: bool| {
-        if is_current {
-            then();
-        }
-        flight.followers
-    };
-    tell(lead.end(end).flatten(), &outcome);
-    outcome
-}
-
-/// Ends a load that has nothing to store.
-fn land<K, V, F>(lead: Lead<K, V, F>, outcome: Outcome<V>) -> Outcome<V>
-where
-    V: Clone,
-    F: Deref<Target = Fence<Flight<K, V>>>,
-{
-    tell(lead.end(|flight, _| flight.followers).flatten(), &outcome);
-    outcome
-}
-
-#[inline]
-fn tell<V: Clone>(followers: Option<Followers<V>>, outcome: &Outcome<V>) {
-    if let Some(followers) = followers {
-        // Those who waited may be gone.
-        followers.sender.send(outcome.clone()).ok();
     }
 }

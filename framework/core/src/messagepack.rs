@@ -1,4 +1,5 @@
-//! [`check`], a pass over MessagePack bytes that needs neither recursion nor memory.
+//! [`check`], a pass over MessagePack bytes that needs neither recursion nor memory, for all who
+//! read it: the serializer of that name, and those in libraries.
 //!
 //! `rmp-serde` counts the depth of what it reads only in some places (not for enum variants), so a
 //! nest of a few kilobytes could overflow the stack, and it counts nothing when it writes. It does
@@ -6,11 +7,13 @@
 
 use std::fmt;
 
-use crate::MAX_DEPTH;
+/// How deep a value may be nested. Reading needs the stack of one call for each level.
+pub const MAX_DEPTH: usize = 127;
 
 /// Why bytes are not one MessagePack value.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum ShapeError {
+#[non_exhaustive]
+pub enum ShapeError {
     /// Bytes follow after the end of the value.
     LeftOver,
     /// The byte `C1`, which MessagePack never uses.
@@ -43,7 +46,11 @@ enum Item {
 }
 
 /// Whether the bytes are exactly one value, nested at most [`MAX_DEPTH`] levels.
-pub(super) fn check(bytes: &[u8]) -> Result<(), ShapeError> {
+///
+/// # Errors
+///
+/// The first thing that is wrong with them.
+pub fn check(bytes: &[u8]) -> Result<(), ShapeError> {
     let mut rest = bytes;
     // How many values are still to come on each level that is open.
     let mut open = [0_u64; MAX_DEPTH];

@@ -1,0 +1,181 @@
+//! Codecs of libraries: one that gives back what it gets, a wrapper in Rust, and ones that put
+//! out what nobody asked for.
+
+use std::ffi::c_void;
+
+use async_trait::async_trait;
+use larder_abi::call::{Create, Error};
+use larder_abi::table::{CodeFn, CodecContext, CodecVt, codec};
+use larder_abi::value::{Bytes, Output, Slice};
+use larder_abi::{Status, UNLIMITED};
+use larder_conformance::{serializer, wrapper};
+use larder_core::wrapper::number_of;
+use larder_core::{
+    BuildContext, CacheError, ErrorKind, PluginConfig, Result, Role, Serializer, SystemClock,
+    WrapContext, Wrapper, WrapperConfig,
+};
+use schemars::JsonSchema;
+use serde::Deserialize;
+
+use crate::adapt::codec::ForeignCodec;
+use crate::adapt::instance::Recipe;
+use crate::borrow;
+use crate::guest::part;
+use crate::guest::reply::own;
+use crate::library::Table;
+use crate::testing;
+
+unsafe extern "C" fn create(_: *const Create, _: *mut *mut c_void, _: *mut Error) -> Status {
+    Status::OK
+}
+
+unsafe extern "C" fn destroy(_: *mut c_void) {}
+
+/// Puts out what comes in.
+unsafe extern "C" fn echo(
+    _: *mut c_void,
+    _: *const CodecContext,
+    input: *const Slice,
+    out: *mut Output,
+    _: *mut Error,
+) -> Status {
+    // SAFETY: as the header says.
+    let input = unsafe { &*input };
+    // SAFETY: as the header says.
+    let input = unsafe { borrow::slice(input, "the input") }.unwrap();
+    // SAFETY: as the header says.
+    unsafe { (*out).bytes = own(input.to_vec()) };
+    Status::OK
+}
+
+/// Puts out nothing.
+unsafe extern "C" fn nothing(
+    _: *mut c_void,
+    _: *const CodecContext,
+    _: *const Slice,
+    _: *mut Output,
+    _: *mut Error,
+) -> Status {
+    Status::OK
+}
+
+/// Says that it put out more than there is memory.
+unsafe extern "C" fn too_much(
+    _: *mut c_void,
+    _: *const CodecContext,
+    input: *const Slice,
+    out: *mut Output,
+    _: *mut Error,
+) -> Status {
+    // SAFETY: as the header says.
+    let ptr = unsafe { (*input).ptr };
+    // SAFETY: as the header says.
+    unsafe { (*out).bytes = Bytes { ptr, len: usize::MAX / 2, ..Bytes::EMPTY } };
+    Status::OK
+}
+
+fn codec_of(table: CodecVt) -> ForeignCodec {
+    let table: &'static CodecVt = Box::leak(Box::new(table));
+    let recipe = Recipe {
+        create: table.create.expect("it has one"),
+        destroy: table.destroy.expect("it has one"),
+        plugin: "tested",
+        component: "tested.codec",
+        cache: String::new(),
+        options: "{}".to_owned(),
+        sink: 0,
+        max_value_bytes: UNLIMITED,
+        entries: UNLIMITED,
+        weight: UNLIMITED,
+        clock: SystemClock::shared(),
+    };
+    ForeignCodec::new(table, recipe.make().expect("it can be made"), "tested.codec")
+}
+
+fn that(encode: CodeFn, decode: CodeFn) -> ForeignCodec {
+    codec_of(CodecVt {
+        struct_size: size_of::<CodecVt>() as u32,
+        model: codec::SERIALIZER,
+        number: 0,
+        reserved: 0,
+        create: Some(create),
+        destroy: Some(destroy),
+        encode: Some(encode),
+        decode: Some(decode),
+    })
+}
+
+fn an_echo() -> ForeignCodec {
+    that(echo, echo)
+}
+
+serializer!(an_echo, All as an_echo_keeps_the_contract);
+
+#[test]
+fn what_a_codec_should_not_put_out_is_an_error() {
+    let context = WrapContext::new("c", "k", 1).max_size(3);
+    for broken in [that(nothing, nothing), that(too_much, too_much)] {
+        let read = broken.deserialize(b"bytes", &mut |value| {
+            larder_core::erased_serde::deserialize::<String>(value).map(drop)
+        });
+        assert!(read.is_err());
+    }
+    let error = that(echo, too_much).undo(b"bytes", &context).unwrap_err();
+    assert_eq!(error.kind(), ErrorKind::Plugin, "{error}");
+    let error = an_echo().undo(b"bytes", &context).unwrap_err();
+    assert_eq!(error.kind(), ErrorKind::Serialization, "{error}");
+}
+
+/// A wrapper in Rust: all bits turned, behind a mark.
+#[derive(Debug, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+struct TurnConfig {}
+
+#[derive(Debug)]
+struct Turn;
+
+const MARK: u8 = 0xa5;
+
+#[async_trait]
+impl PluginConfig for TurnConfig {
+    const KIND: &'static str = "tested.turn";
+    const SUMMARY: &'static str = "turns all bits";
+
+    type Plugin = Turn;
+
+    async fn build(self, _: &BuildContext) -> Result<Turn> {
+        Ok(Turn)
+    }
+}
+
+impl WrapperConfig for TurnConfig {
+    const ROLE: Role = Role::Encode;
+}
+
+impl Wrapper for Turn {
+    fn number(&self) -> u16 {
+        number_of(TurnConfig::KIND)
+    }
+
+    fn wrap(&self, bytes: &[u8], _: &WrapContext<'_>) -> Result<Vec<u8>> {
+        Ok([MARK].into_iter().chain(bytes.iter().map(|byte| !byte)).collect())
+    }
+
+    fn undo(&self, bytes: &[u8], context: &WrapContext<'_>) -> Result<Vec<u8>> {
+        match bytes {
+            [MARK, turned @ ..] if turned.len() <= context.max_size => {
+                Ok(turned.iter().map(|byte| !byte).collect())
+            }
+            _ => Err(CacheError::new(ErrorKind::Serialization, "it was not turned")),
+        }
+    }
+}
+
+fn turned() -> ForeignCodec {
+    let component = testing::component(part::wrapper::<TurnConfig>().component());
+    let Table::Codec(table) = component.table else { panic!("it is a codec") };
+    assert_eq!(table.model, codec::ENCODE);
+    codec_of(table)
+}
+
+wrapper!(turned, Encode as a_wrapper_in_rust_keeps_the_contract);

@@ -1,0 +1,73 @@
+/* A backend in which nothing ever is: what a call costs that does no work. */
+#include <larder_plugin.h>
+
+LARDER_DEFINE_STAMP("nothing", "any", 0);
+
+static int32_t create(const larder_create *args, void **self, larder_error *error) {
+    (void)args, (void)error;
+    *self = NULL;
+    return LARDER_OK;
+}
+
+static void destroy(void *self) { (void)self; }
+
+static int32_t get(void *self, const larder_call *call, const larder_key *key, larder_read *out,
+                   larder_error *error) {
+    (void)self, (void)call, (void)key, (void)out, (void)error;
+    return LARDER_MISS;
+}
+
+static int32_t set(void *self, const larder_call *call, const larder_key *key,
+                   const larder_entry *entry, larder_error *error) {
+    (void)self, (void)call, (void)key, (void)entry, (void)error;
+    return LARDER_OK;
+}
+
+static int32_t remove_(void *self, const larder_call *call, const larder_key *key,
+                       larder_error *error) {
+    (void)self, (void)call, (void)key, (void)error;
+    return LARDER_MISS;
+}
+
+static int32_t clear(void *self, const larder_call *call, larder_error *error) {
+    (void)self, (void)call, (void)error;
+    return LARDER_OK;
+}
+
+static const larder_backend_vt table = {
+    .struct_size = sizeof(larder_backend_vt),
+    .create = create,
+    .destroy = destroy,
+    .get = get,
+    .set = set,
+    .remove = remove_,
+    .clear = clear,
+};
+
+static const larder_component component = {
+    .struct_size = sizeof(larder_component),
+    .kind = LARDER_KIND_BACKEND,
+    .caps = LARDER_CAP_SYNC,
+    .name = LARDER_STR("bench.nothing"),
+    .summary = LARDER_STR("keeps nothing"),
+    .vtable = &table,
+};
+
+static const larder_component *const components[] = { &component };
+
+static const larder_plugin plugin = {
+    .struct_size = sizeof(larder_plugin),
+    .abi_major = LARDER_ABI_MAJOR,
+    .abi_minor = LARDER_TARGET_MINOR,
+    .name = LARDER_STR("nothing"),
+    .version = LARDER_STR("1.0.0"),
+    .components = components,
+    .n_components = 1,
+};
+
+LARDER_EXPORT int32_t larder_entry_v1(const larder_host *host, const larder_plugin **out,
+                                      larder_error *error) {
+    (void)host, (void)error;
+    *out = &plugin;
+    return LARDER_OK;
+}
