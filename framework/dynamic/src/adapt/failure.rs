@@ -22,7 +22,13 @@ impl Failure {
     /// A failure that we found ourselves.
     pub(crate) fn ours(status: Status, message: impl Into<String>) -> Self {
         let (hint, problems) = (String::new(), String::new());
-        Self { status, message: message.into(), hint, problems, is_retryable: false }
+        Self {
+            status,
+            message: message.into(),
+            hint,
+            problems,
+            is_retryable: status == Status::BUSY,
+        }
     }
 
     /// Takes over what a library said, and releases it.

@@ -10,10 +10,10 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError, RwLock};
 use std::time::Duration;
 
-use futures_util::future::{Either, select};
 use larder_abi::table::{CancelFn, PlainFn, cap};
 use larder_abi::{Status, call};
-use larder_core::{Clock, Result};
+use larder_core::{Clock, Moment, Result, Timestamp};
+use tokio::sync::Semaphore;
 
 use super::args::{Args, deadline_us};
 use super::failure::{self, Failure};
@@ -24,8 +24,14 @@ use crate::host::log;
 use crate::host::ops::{CallSlot, Pending};
 
 mod recovery;
+mod threads;
+mod timer;
 
 use recovery::Recovery;
+use threads::{before, detach, on_a_blocking_thread};
+
+/// How many calls of one instance may take threads that may block, or wait for one.
+const MOST_THREADS: usize = 64;
 
 /// Calls a function of a table, and says how it ended.
 pub(crate) type Run<V, O> = fn(
@@ -55,11 +61,22 @@ pub(crate) struct Keeper<V: 'static> {
     table: &'static V,
     recipe: Recipe,
     manner: Manner,
-    /// Replaced after a panic, when no call on this thread uses it.
-    instance: RwLock<Arc<Instance>>,
+    /// Who is called: the same for all instances.
+    of: Arc<Identity>,
+    /// None while another is made after a panic.
+    instance: RwLock<Option<Arc<Instance>>>,
+    threads: Arc<Semaphore>,
     /// Whether background work was begun, and has to be begun again in another instance.
     is_started: AtomicBool,
     recovery: Mutex<Recovery>,
+}
+
+/// When a call was made, and when its time is over: in the queue, in the call and in the wait for
+/// its answer.
+#[derive(Clone, Copy, Debug)]
+struct Due {
+    asked: Timestamp,
+    at: Moment,
 }
 
 /// What a call came to on its thread.
@@ -74,6 +91,7 @@ struct Waiting<O> {
     instance: Arc<Instance>,
     token: u64,
     cancel: Option<CancelFn>,
+    may_block: bool,
 }
 
 impl<O> Drop for Waiting<O> {
@@ -82,9 +100,16 @@ impl<O> Drop for Waiting<O> {
         if let (true, Some(cancel)) = (is_given_up, self.cancel)
             && !self.instance.identity().is_poisoned()
         {
-            // SAFETY: the instance lives as long as this, and the function may be called from any
-            // thread.
-            unsafe { cancel(self.instance.this(), self.token) };
+            let (instance, token) = (Arc::clone(&self.instance), self.token);
+            // SAFETY: the instance lives as long as the closure has it, and the function may be
+            // called from any thread.
+            let tell = move || unsafe { cancel(instance.this(), token) };
+            if self.may_block {
+                // Without a thread the library finds out when it answers.
+                drop(detach(tell));
+            } else {
+                tell();
+            }
         }
     }
 }
@@ -96,23 +121,32 @@ impl<V: Send + Sync> Keeper<V> {
         recipe: Recipe,
         manner: Manner,
     ) -> Result<Arc<Self>, Failure> {
-        let making = on_a_blocking_thread(move || {
-            let made = recipe.make();
-            (recipe, made)
-        });
-        let (recipe, made) = making.await?;
-        let instance = RwLock::new(Arc::new(made?));
+        let made = made(&recipe, &manner).await?;
+        let of = Arc::clone(made.identity());
+        let instance = RwLock::new(Some(Arc::new(made)));
+        let threads = Arc::new(Semaphore::new(MOST_THREADS));
         let recovery = Mutex::new(Recovery::new(manner.clock.now()));
         let is_started = AtomicBool::new(false);
-        Ok(Arc::new(Self { table, recipe, manner, instance, is_started, recovery }))
+        Ok(Arc::new(Self { table, recipe, manner, of, instance, threads, is_started, recovery }))
     }
 
     fn recovery(&self) -> MutexGuard<'_, Recovery> {
         self.recovery.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    fn instance(&self) -> Arc<Instance> {
-        Arc::clone(&self.instance.read().unwrap_or_else(PoisonError::into_inner))
+    /// The instance, unless it is given up.
+    fn instance(&self) -> Option<Arc<Instance>> {
+        let instance = self.instance.read().unwrap_or_else(PoisonError::into_inner);
+        instance.as_ref().filter(|instance| !instance.identity().is_poisoned()).cloned()
+    }
+
+    fn due(&self) -> Due {
+        let clock = &self.manner.clock;
+        Due { asked: clock.wall(), at: clock.now().after(self.manner.timeout) }
+    }
+
+    fn may_block(&self) -> bool {
+        self.manner.caps & cap::BLOCKING != 0
     }
 
     /// The table of the component.
@@ -127,23 +161,28 @@ impl<V: Send + Sync> Keeper<V> {
 
     /// Who is called.
     pub(crate) fn identity(&self) -> Arc<Identity> {
-        Arc::clone(self.instance().identity())
+        Arc::clone(&self.of)
     }
 
     /// Begins background work, in this instance and in all that take its place.
     pub(crate) async fn start(self: &Arc<Self>) -> Answer<()> {
         self.is_started.store(true, Ordering::Release);
-        let instance = self.instance();
+        let Some(instance) = self.instance() else { return self.refuse() };
         self.start_one(&instance).await
     }
 
-    async fn start_one(&self, instance: &Arc<Instance>) -> Answer<()> {
+    async fn start_one(self: &Arc<Self>, instance: &Arc<Instance>) -> Answer<()> {
         let Some(start) = self.manner.start else { return Answer::Done(()) };
-        let outcome = self.call::<()>(instance, |this, call, _, error| {
-            // SAFETY: the table was checked when it was loaded; the call and the error are live.
-            unsafe { start(this, call, error) }
-        });
-        self.finish(outcome).await
+        let due = self.due();
+        let (keeper, instance) = (Arc::clone(self), Arc::clone(instance));
+        let run = move || {
+            keeper.call::<()>(&instance, due, |this, call, _, error| {
+                // SAFETY: the table was checked when it was loaded; what is passed is live.
+                unsafe { start(this, call, error) }
+            })
+        };
+        let outcome = if self.may_block() { self.there(due, run).await } else { run() };
+        self.finish(outcome, due).await
     }
 
     /// Calls a function of the table and waits for its answer.
@@ -156,19 +195,20 @@ impl<V: Send + Sync> Keeper<V> {
         args: Args<'_>,
         run: Run<V, O>,
     ) -> Answer<O> {
-        let outcome = if self.manner.caps & cap::BLOCKING == 0 {
-            self.call_here(&args, run)
+        let due = self.due();
+        let outcome = if self.may_block() {
+            self.call_there(due, args.into_owned(), run).await
         } else {
-            self.call_there(args.into_owned(), run).await
+            self.call_here(due, &args, run)
         };
-        self.finish(outcome).await
+        self.finish(outcome, due).await
     }
 
-    async fn finish<O>(&self, outcome: Outcome<O>) -> Answer<O> {
+    async fn finish<O>(&self, outcome: Outcome<O>, due: Due) -> Answer<O> {
         match outcome {
             Outcome::Now(answer) => answer,
             Outcome::Later(mut waiting) => {
-                let answered = self.within(&mut waiting.pending).await;
+                let answered = before(&self.manner.clock, due.at, &mut waiting.pending).await;
                 let answer = answered.unwrap_or_else(|| self.overdue());
                 note_panic(&answer, &waiting.instance);
                 answer
@@ -182,26 +222,35 @@ impl<V: Send + Sync> Keeper<V> {
         Answer::Failed(Failure::ours(Status::TIMEOUT, message))
     }
 
-    /// What a future comes to, if that is in time.
-    async fn within<T>(&self, future: impl Future<Output = T> + Unpin) -> Option<T> {
-        match select(future, self.manner.clock.sleep(self.manner.timeout)).await {
-            Either::Left((done, _)) => Some(done),
-            Either::Right(_) => None,
-        }
-    }
-
     /// Makes a call on a thread that may block.
     async fn call_there<O: Output>(
         self: &Arc<Self>,
+        due: Due,
         args: Args<'static>,
         run: Run<V, O>,
     ) -> Outcome<O> {
-        let (keeper, instance) = (Arc::clone(self), self.instance());
-        if instance.identity().is_poisoned() {
-            return Outcome::Now(self.refuse());
-        }
-        let called = on_a_blocking_thread(move || keeper.call_with(&instance, &args, run));
-        match self.within(Box::pin(called)).await {
+        let Some(instance) = self.instance() else { return Outcome::Now(self.refuse()) };
+        let keeper = Arc::clone(self);
+        self.there(due, move || keeper.call_with(&instance, due, &args, run)).await
+    }
+
+    /// Has a thread that may block make a call, unless nobody waits any more when its turn comes.
+    async fn there<O: Output>(
+        self: &Arc<Self>,
+        due: Due,
+        run: impl FnOnce() -> Outcome<O> + Send + 'static,
+    ) -> Outcome<O> {
+        let Ok(permit) = Arc::clone(&self.threads).try_acquire_owned() else {
+            let message = format!("`{MOST_THREADS}` calls of it wait or run");
+            return Outcome::Now(Answer::Failed(Failure::ours(Status::BUSY, message)));
+        };
+        let keeper = Arc::clone(self);
+        let called = on_a_blocking_thread(move || {
+            let _permit = permit;
+            let is_over = keeper.manner.clock.now() >= due.at;
+            if is_over { Outcome::Now(keeper.overdue()) } else { run() }
+        });
+        match before(&self.manner.clock, due.at, Box::pin(called)).await {
             Some(Ok(outcome)) => outcome,
             Some(Err(failure)) => Outcome::Now(Answer::Failed(failure)),
             None => Outcome::Now(self.overdue()),
@@ -209,25 +258,27 @@ impl<V: Send + Sync> Keeper<V> {
     }
 
     /// Makes a call on this thread, without an allocation if it is answered at once.
-    fn call_here<O: Output>(self: &Arc<Self>, args: &Args<'_>, run: Run<V, O>) -> Outcome<O> {
-        let instance = self.instance.read().unwrap_or_else(PoisonError::into_inner);
-        if instance.identity().is_poisoned() {
-            drop(instance);
-            return Outcome::Now(self.refuse());
-        }
-        self.call_with(&instance, args, run)
+    fn call_here<O: Output>(
+        self: &Arc<Self>,
+        due: Due,
+        args: &Args<'_>,
+        run: Run<V, O>,
+    ) -> Outcome<O> {
+        let Some(instance) = self.instance() else { return Outcome::Now(self.refuse()) };
+        self.call_with(&instance, due, args, run)
     }
 
     fn call_with<O: Output>(
         &self,
         instance: &Arc<Instance>,
+        due: Due,
         args: &Args<'_>,
         run: Run<V, O>,
     ) -> Outcome<O> {
         let mut room = O::Room::default();
         let mut blank = O::blank(&mut room, args);
         let (lent, out) = (O::lent(&blank), &raw mut blank);
-        self.call_into(instance, (out, lent), |this, call, error| {
+        self.call_into(instance, due, (out, lent), |this, call, error| {
             run(self.table, this, call, args, out, error)
         })
     }
@@ -235,30 +286,33 @@ impl<V: Send + Sync> Keeper<V> {
     fn call<O: Output>(
         &self,
         instance: &Arc<Instance>,
+        due: Due,
         run: impl FnOnce(*mut c_void, *const call::Call, *mut O::Raw, *mut call::Error) -> Status,
     ) -> Outcome<O> {
         let mut room = O::Room::default();
         let mut blank = O::blank(&mut room, &Args::default());
         let (lent, out) = (O::lent(&blank), &raw mut blank);
-        self.call_into(instance, (out, lent), |this, call, error| run(this, call, out, error))
+        self.call_into(instance, due, (out, lent), |this, call, error| run(this, call, out, error))
     }
 
     /// Makes a call whose output goes to `out`, which must be live.
     fn call_into<O: Output>(
         &self,
         instance: &Arc<Instance>,
+        due: Due,
         (out, lent): (*mut O::Raw, Lent),
         run: impl FnOnce(*mut c_void, *const call::Call, *mut call::Error) -> Status,
     ) -> Outcome<O> {
         log::refresh();
         let slot = CallSlot::<O>::new(lent);
         let may_wait = self.manner.caps & cap::SYNC == 0;
-        let now = self.manner.clock.wall();
+        // A call that may block has waited for its thread.
+        let now = if self.may_block() { self.manner.clock.wall() } else { due.asked };
         let call = call::Call {
             struct_size: size_of::<call::Call>() as u32,
             flags: 0,
             now_us: deadline_us(Some(now)),
-            deadline_us: deadline_us(Some(now.after(self.manner.timeout))),
+            deadline_us: deadline_us(Some(due.asked.after(self.manner.timeout))),
             traceparent: std::ptr::null(),
             slot: if may_wait { slot.as_ptr() } else { std::ptr::null_mut() },
         };
@@ -274,7 +328,8 @@ impl<V: Send + Sync> Keeper<V> {
                 return Outcome::Now(Answer::broken(message));
             };
             let (instance, cancel) = (Arc::clone(instance), self.manner.cancel);
-            return Outcome::Later(Waiting { pending, instance, token, cancel });
+            let may_block = self.may_block();
+            return Outcome::Later(Waiting { pending, instance, token, cancel, may_block });
         }
         // SAFETY: both are ours, filled in by the call, and read for the first time.
         let answer = unsafe { Answer::taken(status, out, &raw const error, &lent) };
@@ -283,22 +338,36 @@ impl<V: Send + Sync> Keeper<V> {
     }
 }
 
+/// To destroy an instance may block.
+impl<V> Drop for Keeper<V> {
+    fn drop(&mut self) {
+        let instance = self.instance.get_mut().unwrap_or_else(PoisonError::into_inner).take();
+        let may_block = self.manner.caps & cap::BLOCKING != 0;
+        if may_block && tokio::runtime::Handle::try_current().is_ok() {
+            drop(detach(move || drop(instance)));
+        }
+    }
+}
+
+/// Makes an instance. That may block, so a thread for it does it.
+async fn made(recipe: &Recipe, manner: &Manner) -> Result<Instance, Failure> {
+    // Nobody else waits for this thread where there is no runtime.
+    let has_runtime = tokio::runtime::Handle::try_current().is_ok();
+    if !has_runtime && manner.caps & cap::BLOCKING == 0 {
+        return recipe.make();
+    }
+    let recipe = recipe.clone();
+    let making = on_a_blocking_thread(move || recipe.make());
+    let due = manner.clock.now().after(manner.timeout);
+    before(&manner.clock, due, Box::pin(making)).await.unwrap_or_else(|| {
+        let message = format!("the plugin did not make it within `{:?}`", manner.timeout);
+        Err(Failure::ours(Status::TIMEOUT, message))
+    })?
+}
+
 /// An instance that panicked is given up.
 fn note_panic<O>(answer: &Answer<O>, instance: &Instance) {
     if matches!(answer, Answer::Failed(failure) if failure.status == Status::PANICKED) {
         instance.identity().poison();
-    }
-}
-
-/// What a function comes to that may block; on this thread where there is no runtime.
-async fn on_a_blocking_thread<T: Send + 'static>(
-    run: impl FnOnce() -> T + Send + 'static,
-) -> Result<T, Failure> {
-    match tokio::runtime::Handle::try_current() {
-        Err(_) => Ok(run()),
-        Ok(runtime) => runtime
-            .spawn_blocking(run)
-            .await
-            .map_err(|error| Failure::ours(Status::CLOSED, error.to_string())),
     }
 }

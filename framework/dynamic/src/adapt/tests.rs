@@ -5,4 +5,5 @@ mod c;
 mod codec;
 mod foreign_policy;
 mod protocol;
+mod threads;
 mod toy;

@@ -2,16 +2,15 @@
 //! place.
 
 use std::sync::atomic::Ordering;
-use std::sync::{Arc, TryLockError};
+use std::sync::{Arc, PoisonError};
 use std::time::Duration;
 
 use larder_abi::Status;
 use larder_core::Moment;
 use larder_core::telemetry::{PLUGIN_DOWN, PLUGIN_UP, TARGET};
 
-use super::{Keeper, on_a_blocking_thread};
+use super::{Keeper, before, made, on_a_blocking_thread};
 use crate::adapt::failure::Failure;
-use crate::adapt::instance::Instance;
 use crate::adapt::output::Answer;
 use crate::host::instances::Identity;
 
@@ -24,7 +23,7 @@ const LONGEST_PAUSE: Duration = Duration::from_secs(60);
 /// An instance that works for so long is sound: the next pause is a first one again.
 const SOUND_AFTER: Duration = Duration::from_secs(300);
 
-/// How often the end of running calls is looked for before the next attempt.
+/// How often the end of running calls is looked for before another instance is made.
 const LOOKS: usize = 10_000;
 
 /// How often the instance was given up, and when another may be made.
@@ -77,7 +76,8 @@ impl<V: Send + Sync> Keeper<V> {
                 if let Ok(runtime) = tokio::runtime::Handle::try_current() {
                     recovery.is_running = true;
                     drop(recovery);
-                    runtime.spawn(Arc::clone(self).replace());
+                    let running = Running(Arc::clone(self));
+                    runtime.spawn(Arc::clone(self).replace(running));
                 }
             }
             Some(_) => {}
@@ -85,12 +85,11 @@ impl<V: Send + Sync> Keeper<V> {
         Answer::Failed(Failure::ours(Status::PANICKED, "in an earlier call"))
     }
 
-    async fn replace(self: Arc<Self>) {
+    async fn replace(self: Arc<Self>, running: Running<V>) {
         let replaced = self.make_another().await;
         let now = self.manner.clock.now();
         let identity = self.identity();
         let mut recovery = self.recovery();
-        recovery.is_running = false;
         match replaced {
             Ok(()) => {
                 (recovery.retry_at, recovery.since) = (None, now);
@@ -103,35 +102,46 @@ impl<V: Send + Sync> Keeper<V> {
                 say_down(&identity, error, pause);
             }
         }
+        drop(recovery);
+        drop(running);
     }
 
-    async fn make_another(&self) -> Result<(), Failure> {
-        let recipe = self.recipe.clone();
-        let made = Arc::new(on_a_blocking_thread(move || recipe.make()).await??);
+    async fn make_another(self: &Arc<Self>) -> Result<(), Failure> {
+        self.end_the_old().await;
+        let made = Arc::new(made(&self.recipe, &self.manner).await?);
         let is_started = self.is_started.load(Ordering::Acquire);
         if is_started && let Answer::Failed(failure) = self.start_one(&made).await {
             return Err(failure);
         }
-        for _ in 0..LOOKS {
-            let Some(old) = self.swap(&made) else {
-                tokio::task::yield_now().await;
-                continue;
-            };
-            // To destroy it may block.
-            return on_a_blocking_thread(move || drop(old)).await;
-        }
-        Err(Failure::ours(Status::BUSY, "a call of the old instance does not end"))
+        *self.instance.write().unwrap_or_else(PoisonError::into_inner) = Some(made);
+        Ok(())
     }
 
-    /// Puts another instance in the place of the old one, unless a call is running there: to wait
-    /// for one that hangs would let all others wait as well.
-    fn swap(&self, made: &Arc<Instance>) -> Option<Arc<Instance>> {
-        match self.instance.try_write() {
-            Ok(mut instance) => Some(std::mem::replace(&mut *instance, Arc::clone(made))),
-            Err(TryLockError::Poisoned(error)) => {
-                Some(std::mem::replace(&mut *error.into_inner(), Arc::clone(made)))
+    /// Destroys the instance that was given up before another is made, which may need a lock or a
+    /// port that it has. A call that hangs does not hold that up: the instance ends with it.
+    async fn end_the_old(&self) {
+        let old = self.instance.write().unwrap_or_else(PoisonError::into_inner).take();
+        let Some(mut old) = old else { return };
+        for _ in 0..LOOKS {
+            match Arc::try_unwrap(old) {
+                Ok(ended) => {
+                    let ending = Box::pin(on_a_blocking_thread(move || drop(ended)));
+                    let due = self.manner.clock.now().after(self.manner.timeout);
+                    before(&self.manner.clock, due, ending).await;
+                    return;
+                }
+                Err(used) => old = used,
             }
-            Err(TryLockError::WouldBlock) => None,
+            tokio::task::yield_now().await;
         }
+    }
+}
+
+/// Another instance is being made, until this is dropped: also when the runtime ends before that.
+struct Running<V: 'static>(Arc<Keeper<V>>);
+
+impl<V> Drop for Running<V> {
+    fn drop(&mut self) {
+        self.0.recovery.lock().unwrap_or_else(PoisonError::into_inner).is_running = false;
     }
 }

@@ -349,6 +349,26 @@ fn an_instance_that_panicked_is_not_called_again_and_replaced_after_a_pause() {
 }
 
 #[test]
+fn the_old_instance_is_destroyed_before_another_is_made() {
+    run(async |clock| {
+        let cache = "exclusive";
+        let (backend, _) = open(cache, &clock).await;
+        backend.get("panic").await.unwrap_err();
+        backend.get("miss").await.unwrap_err();
+        clock.advance(Duration::from_secs(1));
+        backend.get("miss").await.unwrap_err();
+        until("it was tried again", || toy::of(cache).len() > 1).await;
+        let comes_back = async {
+            while backend.get("miss").await.is_err() {
+                tokio::task::yield_now().await;
+            }
+        };
+        let in_time = tokio::time::timeout(Duration::from_secs(60), comes_back).await;
+        in_time.expect("it can have what the old one had");
+    });
+}
+
+#[test]
 fn an_instance_that_cannot_be_made_again_is_tried_again_later() {
     run(async |clock| {
         let cache = "comes-back-late";

@@ -2,7 +2,7 @@
 
 use std::collections::HashMap;
 use std::ffi::c_void;
-use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::sync::{Arc, LazyLock, Mutex};
 
 use larder_abi::call::{Call, Create, Error};
@@ -23,6 +23,11 @@ pub(super) struct Toy {
     pub(super) released: AtomicUsize,
     pub(super) started: AtomicUsize,
     pub(super) number: Mutex<u64>,
+    /// How often `get` was called.
+    pub(super) called: AtomicUsize,
+    /// While this is so, `hang` does.
+    pub(super) is_stuck: AtomicBool,
+    pub(super) is_destroyed: AtomicBool,
     /// What op_complete said.
     pub(super) said: Mutex<Vec<Status>>,
 }
@@ -90,6 +95,11 @@ unsafe extern "C" fn create(args: *const Create, this: *mut *mut c_void, _: *mut
         made.push(toy);
         return Status::CONNECTION;
     }
+    let is_held = made.iter().any(|toy| !toy.is_destroyed.load(Ordering::SeqCst));
+    if cache.starts_with("exclusive") && is_held {
+        made.push(toy);
+        return Status::CONNECTION;
+    }
     made.push(Arc::clone(&toy));
     // SAFETY: as the header says.
     unsafe { this.write(Arc::into_raw(toy).cast_mut().cast()) };
@@ -98,7 +108,8 @@ unsafe extern "C" fn create(args: *const Create, this: *mut *mut c_void, _: *mut
 
 unsafe extern "C" fn destroy(this: *mut c_void) {
     // SAFETY: `create` made it.
-    drop(unsafe { Arc::from_raw(this.cast::<Toy>().cast_const()) });
+    let toy = unsafe { Arc::from_raw(this.cast::<Toy>().cast_const()) };
+    toy.is_destroyed.store(true, Ordering::SeqCst);
 }
 
 unsafe extern "C" fn start(this: *mut c_void, _: *const Call, _: *mut Error) -> Status {
@@ -118,6 +129,14 @@ unsafe extern "C" fn remove(
     _: *const Key,
     _: *mut Error,
 ) -> Status {
+    Status::MISS
+}
+
+/// Does not return before the test says so.
+fn hang(toy: &Toy) -> Status {
+    while toy.is_stuck.load(Ordering::SeqCst) {
+        std::thread::park_timeout(std::time::Duration::from_millis(1));
+    }
     Status::MISS
 }
 
@@ -209,6 +228,7 @@ unsafe extern "C" fn get(
     // SAFETY: as above.
     let defer = || unsafe { host().op_defer.unwrap()(call, 77) };
     let value = &mut out.entry.value;
+    toy.called.fetch_add(1, Ordering::SeqCst);
     match key {
         b"now" => *value = owned(&toy, 0),
         b"null" => *value = Bytes { ptr: std::ptr::null(), len: 9, ..owned(&toy, 0) },
@@ -216,6 +236,7 @@ unsafe extern "C" fn get(
         b"garbage" => *value = text(b"no envelope"),
         b"beyond the scratch" => *value = Bytes { ptr: out.scratch, len: 1 << 20, ..Bytes::EMPTY },
         b"miss" => return Status::MISS,
+        b"hang" => return hang(&toy),
         b"panic" => return Status::PANICKED,
         b"silent panic" => {
             let (number, said) = (*toy.number.lock().unwrap(), Slice::new(b"in a thread"));

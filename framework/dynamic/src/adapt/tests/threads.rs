@@ -1,0 +1,176 @@
+//! Calls without a runtime, without a timer, and on threads that may block.
+
+use std::future::Future;
+use std::pin::{Pin, pin};
+use std::sync::Arc;
+use std::sync::atomic::Ordering;
+use std::task::{Context, Poll, Wake, Waker};
+use std::thread::Thread;
+use std::time::Duration;
+
+use larder_abi::table::cap;
+use larder_abi::{Status, UNLIMITED};
+use larder_core::{Backend, Clock, ErrorKind, ManualClock, SystemClock};
+
+use super::toy::{self, Toy};
+use crate::adapt::backend::ForeignBackend;
+use crate::adapt::instance::Recipe;
+use crate::adapt::keeper::{Keeper, Manner};
+
+/// Long enough for any machine, short enough for a test that waits for its end.
+const LIMIT: Duration = Duration::from_millis(200);
+
+struct Unpark(Thread);
+
+impl Wake for Unpark {
+    fn wake(self: Arc<Self>) {
+        self.0.unpark();
+    }
+}
+
+/// Runs a future where there is no runtime.
+fn block_on<F: Future>(future: F) -> F::Output {
+    let mut future = pin!(future);
+    let waker = Waker::from(Arc::new(Unpark(std::thread::current())));
+    loop {
+        match future.as_mut().poll(&mut Context::from_waker(&waker)) {
+            Poll::Ready(output) => return output,
+            Poll::Pending => std::thread::park(),
+        }
+    }
+}
+
+async fn open(
+    cache: &str,
+    caps: u64,
+    timeout: Duration,
+    clock: Arc<dyn Clock>,
+) -> (ForeignBackend, Arc<Toy>) {
+    let recipe = Recipe {
+        create: toy::TABLE.create.unwrap(),
+        destroy: toy::TABLE.destroy.unwrap(),
+        plugin: "tested",
+        component: "tested.backend",
+        cache: cache.to_owned(),
+        options: "{}".to_owned(),
+        sink: 0,
+        max_value_bytes: UNLIMITED,
+        entries: UNLIMITED,
+        weight: UNLIMITED,
+        clock: Arc::clone(&clock),
+    };
+    let (start, cancel) = (toy::TABLE.start, toy::TABLE.cancel);
+    let manner = Manner { caps, start, cancel, timeout, clock };
+    let keeper = Keeper::make(&toy::TABLE, recipe, manner).await.unwrap();
+    (ForeignBackend::new(keeper, caps), toy::last(cache))
+}
+
+/// Answers the operation that is waited for.
+fn answer(toy: &Arc<Toy>) {
+    while toy.ops.lock().unwrap().is_empty() {
+        std::thread::yield_now();
+    }
+    let op = toy.ops.lock().unwrap()[0];
+    assert_eq!(toy::complete(toy, op, Status::OK), Status::OK);
+}
+
+#[test]
+fn without_a_runtime_an_answer_comes_now_later_or_not_in_time() {
+    let minute = Duration::from_secs(60);
+    for (cache, caps) in [("bare", 0), ("bare-blocking", cap::BLOCKING)] {
+        let (backend, toy) = block_on(open(cache, caps, minute, SystemClock::shared()));
+        block_on(backend.start()).unwrap();
+        assert!(block_on(backend.get("now")).unwrap().is_some());
+        let later = std::thread::spawn({
+            let toy = Arc::clone(&toy);
+            move || answer(&toy)
+        });
+        assert!(block_on(backend.get("later")).unwrap().is_some(), "{cache}");
+        later.join().unwrap();
+
+        let never = format!("{cache}-never");
+        let (backend, toy) = block_on(open(&never, caps, LIMIT, SystemClock::shared()));
+        let error = block_on(backend.get("later")).unwrap_err();
+        assert_eq!(error.kind(), ErrorKind::Timeout, "{error}");
+        let told = || toy.cancelled.lock().unwrap().len() == 1;
+        while !told() {
+            std::thread::yield_now();
+        }
+    }
+}
+
+#[test]
+fn a_call_that_hangs_without_a_runtime_is_given_up() {
+    let (backend, toy) = block_on(open("bare-hang", cap::BLOCKING, LIMIT, SystemClock::shared()));
+    let _stuck = Stuck::new(&toy);
+    let error = block_on(backend.get("hang")).unwrap_err();
+    assert_eq!(error.kind(), ErrorKind::Timeout, "{error}");
+}
+
+#[test]
+fn a_runtime_without_a_timer_does_for_an_answer_that_does_not_come() {
+    let runtime = tokio::runtime::Builder::new_current_thread().build().unwrap();
+    runtime.block_on(async {
+        let (backend, _) = open("no-timer", 0, LIMIT, SystemClock::shared()).await;
+        let error = backend.get("later").await.unwrap_err();
+        assert_eq!(error.kind(), ErrorKind::Timeout, "{error}");
+    });
+}
+
+/// Lets `hang` return, also when the test fails: the runtime waits for its threads.
+struct Stuck(Arc<Toy>);
+
+impl Stuck {
+    fn new(toy: &Arc<Toy>) -> Self {
+        toy.is_stuck.store(true, Ordering::SeqCst);
+        Self(Arc::clone(toy))
+    }
+}
+
+impl Drop for Stuck {
+    fn drop(&mut self) {
+        self.0.is_stuck.store(false, Ordering::SeqCst);
+    }
+}
+
+/// A call that is begun and not waited for.
+fn begin<F: Future>(call: Pin<&mut F>) {
+    assert!(call.poll(&mut Context::from_waker(Waker::noop())).is_pending());
+}
+
+#[test]
+fn a_call_whose_turn_comes_too_late_is_not_made_and_the_queue_is_bounded() {
+    let mut runtime = tokio::runtime::Builder::new_current_thread();
+    let runtime = runtime.max_blocking_threads(1).build().unwrap();
+    let clock = ManualClock::new();
+    let shared: Arc<dyn Clock> = Arc::new(clock.clone());
+    runtime.block_on(async {
+        let minute = Duration::from_secs(60);
+        let (backend, toy) = open("queued", cap::BLOCKING, minute, shared).await;
+        let stuck = Stuck::new(&toy);
+        let mut hanging = pin!(backend.get("hang"));
+        begin(hanging.as_mut());
+        while toy.called.load(Ordering::SeqCst) == 0 {
+            tokio::task::yield_now().await;
+        }
+        // Of these nobody waits for the first, and the time of the others is over.
+        begin(pin!(backend.get("miss")).as_mut());
+        let mut queued: Vec<_> = (2..64).map(|_| Box::pin(backend.get("miss"))).collect();
+        queued.iter_mut().for_each(|call| begin(call.as_mut()));
+        let error = backend.get("miss").await.unwrap_err();
+        assert!(error.is_retryable() && error.to_string().contains("`64`"), "{error}");
+        clock.advance(minute);
+        drop(stuck);
+        drop(hanging.await);
+        for call in queued {
+            assert_eq!(call.await.unwrap_err().kind(), ErrorKind::Timeout);
+        }
+        let next = async {
+            while backend.get("miss").await.is_err() {
+                tokio::task::yield_now().await;
+            }
+        };
+        next.await;
+        assert_eq!(toy.called.load(Ordering::SeqCst), 2, "the first one and the last one");
+    });
+}
