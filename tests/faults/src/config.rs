@@ -13,6 +13,7 @@ pub struct Config {
     kind: &'static str,
     connection: Vec<String>,
     cache: Vec<String>,
+    tier: Vec<String>,
     /// How many entries the memory in front holds, if there is one.
     memory: Option<usize>,
 }
@@ -38,6 +39,7 @@ impl Config {
             kind,
             connection: vec![servers],
             cache: Vec::new(),
+            tier: Vec::new(),
             memory: Some(10_000),
         }
     }
@@ -51,6 +53,12 @@ impl Config {
     /// Another line of the cache.
     pub fn cache(mut self, line: &str) -> Self {
         self.cache.push(line.to_owned());
+        self
+    }
+
+    /// Another line of the tier over Redis.
+    pub fn tier(mut self, line: &str) -> Self {
+        self.tier.push(line.to_owned());
         self
     }
 
@@ -80,6 +88,7 @@ impl Config {
         let connection = section(&usual, &self.connection);
         let cache = section(&["ttl = \"10m\"", "allow = [\"W0401\"]"], &self.cache);
         let backend = format!("backend = {{ kind = \"redis\", connection = \"{name}\" }}");
+        let tier = section(&[&backend, "timeout = \"500ms\""], &self.tier);
         let (memory, number) = match self.memory {
             Some(capacity) => {
                 (format!("l1.backend = {{ kind = \"memory\", capacity = {capacity} }}\n"), 2)
@@ -88,7 +97,7 @@ impl Config {
         };
         format!(
             "[connections.{name}]\nkind = \"{kind}\"\n{connection}\n\
-             [caches.{name}]\n{cache}\n{memory}[caches.{name}.l{number}]\n{backend}\n"
+             [caches.{name}]\n{cache}\n{memory}[caches.{name}.l{number}]\n{tier}\n"
         )
     }
 }

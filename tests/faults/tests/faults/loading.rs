@@ -8,7 +8,7 @@ use larder_servers::{Redis, until};
 use tokio::sync::oneshot;
 use tokio::task::JoinHandle;
 
-use crate::{SOON, entries};
+use crate::{SOON, entries, holds};
 
 /// A load whose loader has read the source and waits.
 struct Held {
@@ -83,7 +83,10 @@ async fn overtake(redis: &Redis, config: &Config, change: Change, is_elsewhere: 
     held.finish().await;
     let what = format!("{change:?}, elsewhere: {is_elsewhere}");
     let fresh = Site::open(config, &source).await;
-    for (who, site) in [("the loader", &site), ("the other", &other), ("a third", &fresh)] {
+    // Memory is not told of tags that others invalidate; the server is.
+    let is_told = !(is_elsewhere && matches!(change, Change::Tag));
+    let loader = is_told.then_some(("the loader", &site));
+    for (who, site) in loader.into_iter().chain([("the other", &other), ("a third", &fresh)]) {
         let seen = site.get(key).await.map_or(version, |value| value.version);
         assert_eq!(seen, version, "{who} after {what}: {:?}", entries(redis, key));
         assert_eq!(site.load(key).await.version, version, "{who} after {what}");
@@ -95,6 +98,15 @@ async fn what_was_loaded_before_a_change_is_stored_nowhere_after_it() {
     let redis = Redis::start();
     for change in Change::ALL {
         overtake(&redis, &Config::redis(&redis.url()), change, false).await;
+    }
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn what_was_loaded_before_a_change_of_another_process_is_stored_nowhere_after_it() {
+    let redis = Redis::start();
+    // A pattern that is deleted elsewhere meets the entries that are there, and no load.
+    for change in [Change::Clear, Change::Delete, Change::Set, Change::Tag] {
+        overtake(&redis, &Config::redis(&redis.url()), change, true).await;
     }
 }
 
@@ -122,6 +134,19 @@ async fn a_load_in_the_background_does_not_undo_a_change() {
         let fresh = Site::open(&config, &source).await;
         assert_eq!(fresh.load(key).await.version, version, "after {change:?}");
     }
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_load_whose_lease_is_lost_is_not_stored() {
+    let (redis, source) = (Redis::start(), Source::new());
+    let config = Config::redis(&redis.url());
+    let site = Site::open(&config, &source).await;
+    let held = Held::begin(&site, &source, "key").await;
+    for lease in redis.cli(&["KEYS", "ldr1:l:*"]).texts() {
+        redis.cli(&["DEL", &lease]);
+    }
+    assert_eq!(held.finish().await.version, 1);
+    assert!(!holds(&redis, "key"));
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]

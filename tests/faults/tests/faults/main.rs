@@ -13,6 +13,7 @@
 
 mod access;
 mod bad_input;
+mod chaos;
 mod cluster;
 mod ending;
 mod loading;

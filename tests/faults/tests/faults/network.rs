@@ -2,7 +2,7 @@
 
 use std::time::{Duration, Instant};
 
-use larder_faults::{Config, Site, Source};
+use larder_faults::{Config, Site, Source, Value};
 use larder_servers::{Direction, Fault, Proxy, Redis, until};
 
 use crate::{SOON, holds, keys, load_all, until_used};
@@ -26,6 +26,37 @@ async fn a_connection_into_nowhere_is_given_up_and_made_anew() {
     println!("given up after {:?}, {count} loads", start.elapsed());
     proxy.heal();
     println!("used again after {:?}", until_used(&site, &redis).await);
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn writes_whose_answers_are_lost_leave_all_tiers_equal_in_the_end() {
+    let (redis, source) = (Redis::start(), Source::new());
+    let proxy = Proxy::start(redis.port());
+    let config = Config::redis(&proxy.url());
+    let site = Site::open(&config, &source).await;
+    for key in keys("key", 10).chain(keys("gone", 3)) {
+        site.set(&key, 1).await.unwrap();
+    }
+    proxy.set(Direction::ToClient, Fault::Blackhole);
+    for key in keys("key", 10) {
+        // Whether it arrives is unknown to all.
+        site.set(&key, 2).await.ok();
+    }
+    for key in keys("gone", 3) {
+        site.delete(&key).await.ok();
+    }
+    proxy.heal();
+    until_used(&site, &redis).await;
+    let direct = Site::open(&config.without_memory(), &source).await;
+    for key in keys("key", 10).chain(keys("gone", 3)) {
+        // Memory may keep what the server was told to forget, for it is the newest there is.
+        until("a server without old values", SOON, async || {
+            let (here, there) = (site.get(&key).await, direct.get(&key).await);
+            [here, there].into_iter().flatten().all(|value| value.version == 2)
+        })
+        .await;
+    }
+    assert!(direct.get("gone0").await.is_none());
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
@@ -54,7 +85,7 @@ async fn connections_that_are_always_reset_are_tried_now_and_then_and_leave_noth
 async fn a_slow_server_slows_down_no_hit_in_memory_and_its_answers_come_together() {
     let (redis, source) = (Redis::start(), Source::new());
     let proxy = Proxy::start(redis.port());
-    let config = Config::redis(&proxy.url());
+    let config = Config::redis(&proxy.url()).tier("timeout = \"4s\"");
     let site = Site::open(&config, &source).await;
     load_all(&site, keys("key", 200)).await;
     let delay = Duration::from_millis(100);
@@ -78,6 +109,32 @@ async fn a_slow_server_slows_down_no_hit_in_memory_and_its_answers_come_together
     assert!(start.elapsed() < delay * 20, "{:?}", start.elapsed());
     slow.await.unwrap();
     assert_eq!(source.reads(), reads + 200);
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_large_value_on_a_thin_line_does_not_hold_up_small_ones() {
+    let (redis, source) = (Redis::start(), Source::new());
+    let proxy = Proxy::start(redis.port());
+    let config = Config::redis(&proxy.url())
+        .without_memory()
+        .connection("timeout = \"30s\"")
+        .tier("timeout = \"30s\"");
+    let site = Site::open(&config, &source).await;
+    load_all(&site, keys("small", 10)).await;
+    site.cache().set("large", Value::large("large", 1, 1_500_000)).await.unwrap();
+    proxy.set(Direction::ToClient, Fault::Throttle(500_000));
+    let cache = site.cache().clone();
+    let large = tokio::spawn(async move { cache.get("large").await.unwrap().unwrap() });
+    let mut count = 0;
+    while !large.is_finished() {
+        let key = format!("small{}", count % 10);
+        let start = Instant::now();
+        assert!(site.get(&key).await.is_some());
+        assert!(start.elapsed() < Duration::from_secs(2), "{:?}", start.elapsed());
+        count += 1;
+    }
+    large.await.unwrap().check("large");
+    assert!(count > 5, "{count} small values beside the large one");
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]

@@ -47,6 +47,43 @@ impl Fleet {
     }
 }
 
+/// Ten thousand with `LARDER_SOAK`, else a tenth of it.
+fn callers() -> usize {
+    if env::var_os("LARDER_SOAK").is_some() { 10_000 } else { 1000 }
+}
+
+#[test]
+fn many_callers_in_four_processes_load_a_cold_key_once() {
+    let redis = Redis::start();
+    let fleet = Fleet::start(&Config::redis(&redis.url()), 4);
+    let each = callers() / fleet.nodes.len();
+    for round in 0..5 {
+        let start = Instant::now();
+        fleet.nodes.iter().for_each(|node| node.send(&format!("many {each} key{round}")));
+        for node in &fleet.nodes {
+            assert_eq!(node.answer(), "versions {1}");
+        }
+        println!("{} callers answered in {:?}", each * fleet.nodes.len(), start.elapsed());
+        assert_eq!(fleet.loads(), round + 1);
+    }
+}
+
+#[test]
+fn a_key_that_expires_under_load_is_loaded_once_each_time() {
+    let redis = Redis::start();
+    let config = Config::redis(&redis.url()).cache("ttl = \"500ms\"");
+    let fleet = Fleet::start(&config, 4);
+    fleet.nodes.iter().for_each(|node| node.send("storm 3 25 key"));
+    let start = Instant::now();
+    for node in &fleet.nodes {
+        assert_eq!(node.answer(), "ok");
+    }
+    let expiries = start.elapsed().as_millis() / 500 + 1;
+    let loads = fleet.loads();
+    println!("{loads} loads of 100 callers, about {expiries} expiries");
+    assert!(loads as u128 <= expiries + 1, "{loads} loads, about {expiries} expiries");
+}
+
 #[test]
 fn without_a_server_each_process_loads_a_cold_key_once() {
     let redis = Redis::start();
@@ -70,7 +107,23 @@ fn a_load_that_dies_with_its_process_is_done_by_another() {
     assert!(second.ask("load key").starts_with("value 1 "));
     println!("loaded after {:?}", start.elapsed());
     assert!(start.elapsed() < SOON);
-    assert!(holds(&redis, "key"));
+    assert_eq!(second.ask("loads"), "1");
+}
+
+#[test]
+fn a_process_that_slept_through_its_lease_stores_nothing() {
+    let redis = Redis::start();
+    let fleet = Fleet::start(&Config::redis(&redis.url()), 3);
+    let [first, second, third] = &fleet.nodes[..] else { unreachable!("three were started") };
+    assert_eq!(first.ask("begin key"), "loading");
+    first.stop();
+    assert_eq!(second.ask("version 2"), "ok");
+    assert!(second.ask("load key").starts_with("value 2 "));
+    first.cont();
+    first.ask("finish");
+    // Who waited until the lease was over may have loaded for itself only.
+    let seen = third.ask("get key");
+    assert!(seen == "none" || seen.starts_with("value 2 "), "{seen}");
 }
 
 #[test]

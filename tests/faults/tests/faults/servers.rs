@@ -7,6 +7,35 @@ use larder_servers::{Redis, RedisOptions};
 use crate::{entries, holds, keys, load_all, until_used};
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_killed_server_costs_no_caller_an_error_and_is_used_again_when_it_is_back() {
+    let (redis, source) = (Redis::start(), Source::new());
+    let config = Config::redis(&redis.url());
+    let site = Site::open(&config, &source).await;
+    load_all(&site, keys("before", 20)).await;
+    assert!(holds(&redis, "before0"));
+
+    redis.kill();
+    let (reads, failures) = (source.reads(), site.failures());
+    load_all(&site, keys("before", 20)).await;
+    assert_eq!(source.reads(), reads, "what is in memory is served from there");
+    for key in keys("during", 40) {
+        site.load(&key).await;
+    }
+    assert_eq!(source.reads(), reads + 40);
+    let failures = site.failures() - failures;
+    assert!((1..40).contains(&failures), "{failures} of some 100 calls asked a server in vain");
+
+    redis.restart();
+    println!("used again after {:?}", until_used(&site, &redis).await);
+    assert!(!holds(&redis, "before0"), "the server came back empty");
+    let other = Site::open(&config, &source).await;
+    let reads = source.reads();
+    other.load("before0").await;
+    assert_eq!(source.reads(), reads + 1);
+    assert!(holds(&redis, "before0"));
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_server_that_comes_back_with_its_entries_is_read_from() {
     let redis = Redis::start_with(&RedisOptions::new().append_only().line("appendfsync always"));
     let source = Source::new();
