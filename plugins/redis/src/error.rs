@@ -99,6 +99,11 @@ impl Failure {
                 Self::away("the server has as many clients as it takes")
                     .hint("raise `maxclients` at the server, or lower `pool_size`")
             }
+            // Some servers repeat in their answer what they were sent, and that has the password.
+            code if command == "HELLO" => Self::setup(format!(
+                "the server refuses `{command}`: {code}"
+            ))
+            .hint("see the log of the server; Redis 7.0 and Valkey 7.2 are the oldest that work"),
             code => Self::setup(format!("the server refuses `{command}`: {code} {said}")),
         }
     }

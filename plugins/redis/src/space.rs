@@ -11,7 +11,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 
-use futures_util::future::{try_join, try_join_all};
+use futures_util::future::{join, join_all};
 use larder_core::{Bytes, CacheError, Clock, ErrorKind, Result, Timestamp};
 use redis::{Cmd, Pipeline, Value};
 use tokio::sync::Notify;
@@ -253,8 +253,9 @@ impl Space {
         });
         let control =
             self.send_one(Lane::Small, Route::Key(&self.keys.control), self.ask_control());
-        let (answers, control) = try_join(try_join_all(per_key), control).await?;
-        Ok((answers, answer::bytes(Some(control))?))
+        // All are sent and waited for, also if one fails.
+        let (answers, control) = join(join_all(per_key), control).await;
+        Ok((self.of_slots(answers)?, answer::bytes(Some(control?))?))
     }
 
     pub(crate) fn ask_control(&self) -> Cmd {
@@ -330,12 +331,22 @@ impl Space {
         });
         let control =
             self.send_one(Lane::Small, Route::Key(&self.keys.control), self.ask_control());
-        let (parts, control) = try_join(try_join_all(per_slot), control).await?;
+        let (parts, control) = join(join_all(per_slot), control).await;
         let mut found = vec![None; keys.len()];
-        for (at, value) in parts.into_iter().flatten() {
+        for (at, value) in self.of_slots(parts)?.into_iter().flatten() {
             found[at] = value;
         }
-        Ok((found, answer::bytes(Some(control))?))
+        Ok((found, answer::bytes(Some(control?))?))
+    }
+
+    /// The answers for some slots, or the first error. It says nothing about other slots while
+    /// another node is well; an error about the generation is one of the whole cache.
+    fn of_slots<T>(&self, answers: Vec<Result<T>>) -> Result<Vec<T>> {
+        let answers: Result<Vec<T>> = answers.into_iter().collect();
+        answers.map_err(|error| match self.connection.health().servers {
+            (0, _) => error,
+            _ => error.of_a_part(),
+        })
     }
 }
 

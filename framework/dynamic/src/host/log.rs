@@ -27,16 +27,25 @@ pub(super) fn max_level() -> *const u32 {
 /// Looks again at what the subscriber of the program wants to hear. Two loads if that is what it
 /// was, so every call to a library begins with it.
 pub(crate) fn refresh() {
-    let now = match LevelFilter::current().into_level() {
+    // Again until nothing changed meanwhile: an older answer must not stay over a newer one.
+    loop {
+        let now = wanted();
+        if MAX_LEVEL.load(Ordering::Relaxed) == now {
+            return;
+        }
+        MAX_LEVEL.store(now, Ordering::Relaxed);
+    }
+}
+
+/// Up to which level the subscribers of the program listen.
+fn wanted() -> u32 {
+    match LevelFilter::current().into_level() {
         None => 0,
         Some(Level::ERROR) => level::ERROR,
         Some(Level::WARN) => level::WARN,
         Some(Level::INFO) => level::INFO,
         Some(Level::DEBUG) => level::DEBUG,
         Some(Level::TRACE) => level::TRACE,
-    };
-    if MAX_LEVEL.load(Ordering::Relaxed) != now {
-        MAX_LEVEL.store(now, Ordering::Relaxed);
     }
 }
 

@@ -201,10 +201,23 @@ impl Link {
 
 impl Wire {
     async fn send(&self, commands: &Pipeline, deadline: Instant) -> Result<Vec<Value>, Lost> {
-        let number = self.sent.fetch_add(1, Ordering::Relaxed) + 1;
-        if self.waiting() > MOST_IN_FLIGHT {
-            return Err(Lost::Full);
-        }
+        // Only what is admitted counts: what was refused is never answered.
+        let admit = |sent: u64| {
+            let answered = self.answered.load(Ordering::Relaxed);
+            (sent.saturating_sub(answered) < MOST_IN_FLIGHT).then_some(sent + 1)
+        };
+        let before = self.sent.fetch_update(Ordering::Relaxed, Ordering::Relaxed, admit);
+        let Ok(before) = before else { return Err(Lost::Full) };
+        self.deliver(before + 1, commands, deadline).await
+    }
+
+    /// Sends a batch that was counted as this one.
+    async fn deliver(
+        &self,
+        number: u64,
+        commands: &Pipeline,
+        deadline: Instant,
+    ) -> Result<Vec<Value>, Lost> {
         let count = commands.len();
         // The answer to a transaction is the last of its answers.
         let (skipped, kept) = if commands.is_transaction() { (count + 1, 1) } else { (0, count) };
@@ -228,7 +241,9 @@ impl Wire {
         let far = Instant::now() + Duration::from_secs(3600);
         let mut ping = redis::pipe();
         ping.cmd("PING");
-        self.send(&ping, far).await.map(drop)
+        // However much waits: whether the server is there must be found out.
+        let number = self.sent.fetch_add(1, Ordering::Relaxed) + 1;
+        self.deliver(number, &ping, far).await.map(drop)
     }
 
     /// How many batches wait for their answers.

@@ -133,6 +133,13 @@ fn heard(name: &str) -> Vec<Event> {
     events.iter().filter(|event| event.connection == name).cloned().collect()
 }
 
+/// Waits until an event of a connection was heard that often, as a state shows a moment before it
+/// is told; it was not heard more often.
+async fn until_count(name: &str, event: &str, times: usize) {
+    larder_servers::until("the event", PATIENCE, async || count(name, event) >= times).await;
+    assert_eq!(count(name, event), times);
+}
+
 /// How often an event of a connection was heard.
 fn count(name: &str, event: &str) -> usize {
     heard(name).iter().filter(|heard| heard.name == event).count()

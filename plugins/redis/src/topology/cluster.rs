@@ -70,20 +70,7 @@ impl Cluster {
     ) -> Result<Vec<Value>> {
         self.run();
         let slots = self.slots(deadline).await?;
-        let outcome = self.send_in(&slots, lane, route, affinity, commands, deadline).await;
-        outcome.map_err(|error| if self.is_partly_well() { error.of_a_part() } else { error })
-    }
-
-    async fn send_in(
-        self: &Arc<Self>,
-        slots: &SlotMap,
-        lane: Lane,
-        route: Route<'_>,
-        affinity: usize,
-        commands: &Pipeline,
-        deadline: Instant,
-    ) -> Result<Vec<Value>> {
-        let address = self.address(slots, route)?;
+        let address = self.address(&slots, route)?;
         let endpoint = self.node(&address);
         let answers = endpoint.send(lane, affinity, commands, deadline).await;
         let answers = answers.inspect_err(|_| self.bell.notify_one())?;
@@ -102,11 +89,6 @@ impl Cluster {
     pub(crate) async fn primaries(self: &Arc<Self>, deadline: Instant) -> Result<usize> {
         self.run();
         Ok(self.slots(deadline).await?.primaries().len())
-    }
-
-    /// Whether any node answers.
-    fn is_partly_well(&self) -> bool {
-        self.statuses().iter().any(|status| status.state == State::Healthy)
     }
 
     /// How each node is that is known.

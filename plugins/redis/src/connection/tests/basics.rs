@@ -23,7 +23,7 @@ async fn nothing_happens_before_the_first_command() {
     assert_eq!(facts.version, server.info("redis_version"));
     assert_eq!(facts.run_id, server.info("run_id"));
     assert!(facts.clock_offset_micros.abs() < 5_000_000, "{facts:?}");
-    assert_eq!(count("lazy", telemetry::CONNECTION_UP), 1);
+    until_count("lazy", telemetry::CONNECTION_UP, 1).await;
     assert_eq!(proxy.accepted(), 1, "one socket serves");
 }
 

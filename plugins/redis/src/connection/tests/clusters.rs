@@ -53,7 +53,10 @@ async fn keys_go_to_the_nodes_that_have_their_slots() {
     connection.send(Lane::Small, Route::Any, ping).await.unwrap();
     let health = connection.health();
     assert_eq!((health.state, health.servers), (State::Healthy, (3, 3)));
-    assert!(count("spread", telemetry::CONNECTION_SLOTS) >= 1);
+    larder_servers::until("the event", PATIENCE, async || {
+        count("spread", telemetry::CONNECTION_SLOTS) >= 1
+    })
+    .await;
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]

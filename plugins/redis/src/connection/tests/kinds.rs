@@ -122,7 +122,7 @@ async fn a_server_that_evicts_is_noted() {
     let connection = redis("evicting", json!({ "url": server.url() })).await;
     get(&connection, "k").await.unwrap();
     assert_eq!(connection.health().facts.unwrap().evicts.as_deref(), Some("allkeys-lru"));
-    assert_eq!(count("evicting", telemetry::CONNECTION_EVICTS), 1);
+    until_count("evicting", telemetry::CONNECTION_EVICTS, 1).await;
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]

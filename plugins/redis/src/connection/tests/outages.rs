@@ -135,7 +135,10 @@ async fn a_slow_server_is_left_alone_until_it_answers_again() {
     })
     .await;
     until_state(&connection, State::Suspect).await;
-    assert!(count("slow", telemetry::CONNECTION_SUSPECT) >= 1);
+    larder_servers::until("the event", PATIENCE, async || {
+        count("slow", telemetry::CONNECTION_SUSPECT) >= 1
+    })
+    .await;
     proxy.heal();
     until_up(&connection).await;
     until_state(&connection, State::Healthy).await;

@@ -96,6 +96,6 @@ async fn a_primary_that_serves_on_is_left_when_the_sentinels_name_another() {
     until_written(&connection, "second").await;
     assert_eq!(other.cli(&["GET", "k"]).text(), "second");
     assert_eq!(group.servers()[0].cli(&["GET", "k"]).text(), "first");
-    assert_eq!(count("moved", telemetry::CONNECTION_MOVED), 1);
+    until_count("moved", telemetry::CONNECTION_MOVED, 1).await;
     assert_eq!(count("moved", telemetry::CONNECTION_LOST), 0, "nobody waits for it");
 }
