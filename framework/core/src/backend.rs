@@ -76,6 +76,21 @@ pub trait Backend: Send + Sync + fmt::Debug + 'static {
     /// could not be asked; never because of what was found.
     async fn get(&self, key: &str) -> Result<Option<Entry>>;
 
+    /// Reads an entry at once, if that takes nothing but memory: no file, no network, no other
+    /// task. `None` means that [`get`](Self::get) has to be asked, and is the default.
+    ///
+    /// A cache asks this first, and spares a hit the future and the timer of a call that may have
+    /// to wait.
+    ///
+    /// # Behaviour
+    ///
+    /// * An answer is the one that `get` would give, errors included.
+    /// * It returns as soon as a look into a table does: nobody limits its time.
+    fn get_now(&self, key: &str) -> Option<Result<Option<Entry>>> {
+        let _ = key;
+        None
+    }
+
     /// Stores an entry in place of any other of the same key.
     ///
     /// # Errors

@@ -12,6 +12,8 @@ use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 
 use tokio::sync::oneshot;
 
+mod coarse;
+
 /// A monotonic instant in nanoseconds since the clock's own start. Only instants of one clock
 /// compare.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -86,6 +88,9 @@ impl Timestamp {
 /// A future that ends when a time has come.
 pub type Sleep = Pin<Box<dyn Future<Output = ()> + Send>>;
 
+/// Further away than any coarse time is behind.
+const NEAR: Duration = Duration::from_millis(200);
+
 /// The source of time.
 pub trait Clock: Send + Sync + fmt::Debug + 'static {
     /// The monotonic time. Cost: one clock read.
@@ -93,6 +98,24 @@ pub trait Clock: Send + Sync + fmt::Debug + 'static {
 
     /// The wall-clock time.
     fn wall(&self) -> Timestamp;
+
+    /// The monotonic time, wrong by up to some 20 milliseconds either way. For what is done so often
+    /// that a clock read would be most of its cost, such as counting calls by the second.
+    fn now_coarse(&self) -> Moment {
+        self.now()
+    }
+
+    /// The wall-clock time, or that of up to some 20 milliseconds ago; see
+    /// [`now_coarse`](Self::now_coarse).
+    fn wall_coarse(&self) -> Timestamp {
+        self.wall()
+    }
+
+    /// Whether a time has come. Exact, and cheaper than [`wall`](Self::wall) unless it is near.
+    fn has_come(&self, at: Timestamp) -> bool {
+        let coarse = self.wall_coarse();
+        at <= coarse || at.since(coarse) < NEAR && at <= self.wall()
+    }
 
     /// Ends after `duration` of this clock.
     ///
@@ -115,8 +138,13 @@ impl SystemClock {
 }
 
 fn process_start() -> Instant {
-    static START: OnceLock<Instant> = OnceLock::new();
-    *START.get_or_init(Instant::now)
+    start().0
+}
+
+/// When the process first asked for the time, by the exact clock and by the coarse one.
+fn start() -> &'static (Instant, Option<Duration>) {
+    static START: OnceLock<(Instant, Option<Duration>)> = OnceLock::new();
+    START.get_or_init(|| (Instant::now(), coarse::monotonic()))
 }
 
 impl Clock for SystemClock {
@@ -127,6 +155,14 @@ impl Clock for SystemClock {
     fn wall(&self) -> Timestamp {
         let since = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
         Timestamp::default().after(since)
+    }
+
+    fn now_coarse(&self) -> Moment {
+        coarse::now().unwrap_or_else(|| self.now())
+    }
+
+    fn wall_coarse(&self) -> Timestamp {
+        coarse::wall().unwrap_or_else(|| self.wall())
     }
 
     /// Needs a tokio runtime with its timer enabled.
@@ -253,6 +289,23 @@ mod tests {
     fn instants_saturate_instead_of_wrapping() {
         assert_eq!(Moment::from_nanos(5).after(Duration::MAX).as_nanos(), u64::MAX);
         assert_eq!(Timestamp::from_micros(5).after(Duration::MAX).as_micros(), u64::MAX);
+    }
+
+    #[test]
+    fn the_coarse_time_is_about_the_exact_one() {
+        let clock = SystemClock;
+        // Processors that others use may pause this in between for a while.
+        let close = Duration::from_secs(10);
+        let (now, coarse) = (clock.now(), clock.now_coarse());
+        assert!(now.since(coarse) < close && coarse.since(now) < close, "{now:?} {coarse:?}");
+        let (wall, coarse) = (clock.wall(), clock.wall_coarse());
+        assert!(wall.since(coarse) < close && coarse.since(wall) < close, "{wall:?} {coarse:?}");
+        assert!(clock.has_come(clock.wall()) && !clock.has_come(clock.wall().after(close)));
+        let manual = ManualClock::new();
+        manual.advance(Duration::from_millis(1));
+        assert_eq!((manual.now_coarse(), manual.wall_coarse()), (manual.now(), manual.wall()));
+        let next = manual.wall().after(Duration::from_micros(1));
+        assert!(manual.has_come(manual.wall()) && !manual.has_come(next));
     }
 
     #[test]

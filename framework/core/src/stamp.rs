@@ -86,6 +86,13 @@ impl StampClock {
         Stamp { time: Timestamp::from_micros(time), origin: self.origin }
     }
 
+    /// Whether what is stamped from now on is newer than a stamp without a
+    /// [`follow`](Self::follow). Cost: one load.
+    #[must_use]
+    pub fn is_after(&self, seen: Stamp) -> bool {
+        seen.time.as_micros() <= self.last.load(Ordering::Acquire)
+    }
+
     /// Takes notice of a stamp that somebody else gave out: what is stamped from now on is newer.
     ///
     /// # Errors
@@ -145,7 +152,9 @@ mod tests {
     #[test]
     fn what_is_stamped_after_a_stamp_was_seen_is_newer() {
         let clock = StampClock::new(7);
+        assert!(!clock.is_after(seen(900_000)));
         clock.follow(seen(900_000), at(100)).unwrap();
+        assert!(clock.is_after(seen(900_000)) && !clock.is_after(seen(900_001)));
         assert!(clock.next(at(100)) > seen(900_000));
         clock.follow(seen(5), at(100)).unwrap();
         assert!(clock.next(at(100)) > seen(900_000), "an old stamp moves nothing back");

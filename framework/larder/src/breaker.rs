@@ -5,7 +5,11 @@
 //! decides whether the tier is used again or left alone for twice as long.
 //!
 //! Pure state: the time comes as an argument, and what is to be said of a change is returned.
+//!
+//! A tier that works is asked far more often than one that fails, so a call that is let through and
+//! answered takes no lock: it looks at one word, and counts itself in another.
 
+use std::sync::atomic::{AtomicBool, AtomicU32, AtomicU64, Ordering};
 use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
@@ -15,8 +19,11 @@ use larder_core::Moment;
 /// Over how many seconds calls are counted.
 const WINDOW: usize = 10;
 
+/// A word has the number of a second above so many bits, and in them how many calls ended in it.
+const COUNT_BITS: u32 = 32;
+
 /// So few calls say nothing about the share of those that fail.
-const LEAST_CALLS: u32 = 20;
+const LEAST_CALLS: u64 = 20;
 
 /// Whether and how a call is let through.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -70,31 +77,41 @@ impl Phase {
 #[derive(Debug)]
 pub(crate) struct Breaker {
     spec: BreakerSpec,
+    /// Whether the phase is [`Phase::Closed`]. Changed only under the lock.
+    is_closed: AtomicBool,
+    failures_in_a_row: AtomicU32,
+    answered: Counts,
     state: Mutex<State>,
 }
 
 #[derive(Debug)]
 struct State {
     phase: Phase,
-    failures_in_a_row: u32,
     /// How often it opened since it was closed.
     opened: u32,
-    seconds: [Second; WINDOW],
+    failed: Counts,
 }
 
-/// The calls that ended in one second.
-#[derive(Clone, Copy, Debug, Default)]
-struct Second {
-    number: u64,
-    calls: u32,
-    failures: u32,
-}
+/// How many calls ended in each of the last seconds. Calls that end in the moment in which another
+/// second begins may be missed, which is nothing among many.
+#[derive(Debug, Default)]
+struct Counts([AtomicU64; WINDOW]);
 
 impl Breaker {
     pub(crate) fn new(spec: BreakerSpec) -> Self {
-        let seconds = [Second::default(); WINDOW];
-        let state = State { phase: Phase::Closed, failures_in_a_row: 0, opened: 0, seconds };
-        Self { spec, state: Mutex::new(state) }
+        let state = State { phase: Phase::Closed, opened: 0, failed: Counts::default() };
+        Self {
+            spec,
+            is_closed: AtomicBool::new(true),
+            failures_in_a_row: AtomicU32::new(0),
+            answered: Counts::default(),
+            state: Mutex::new(state),
+        }
+    }
+
+    /// Whether every call is let through.
+    pub(crate) fn is_closed(&self) -> bool {
+        self.is_closed.load(Ordering::Acquire)
     }
 
     /// Lets a call through or not. `may_probe` says whether this one may be the one that decides.
@@ -113,35 +130,57 @@ impl Breaker {
         (Pass::Probe, was_open.then_some(Change::HalfOpen))
     }
 
+    /// A call that was let through as any other was answered, at about this time.
+    pub(crate) fn answered(&self, now: Moment) {
+        // One that began before the breaker opened says nothing about the tier of today.
+        if self.is_closed() {
+            if self.failures_in_a_row.load(Ordering::Relaxed) != 0 {
+                self.failures_in_a_row.store(0, Ordering::Relaxed);
+            }
+            self.answered.add(now);
+        }
+    }
+
     /// A call that was let through has ended. `chance`, from 0 to 1, spreads the pauses of many
     /// processes, down to half of what they may be.
     pub(crate) fn end(&self, pass: Pass, end: End, now: Moment, chance: f64) -> Option<Change> {
+        if (pass, end) == (Pass::Free, End::Answered) {
+            self.answered(now);
+            return None;
+        }
         let mut state = self.lock();
         match (pass, end) {
-            (Pass::Refused, _) | (Pass::Free, End::Unknown) => None,
+            (Pass::Refused, _) | (Pass::Free, End::Unknown | End::Answered) => None,
             (Pass::Probe, End::Unknown) => {
                 state.phase = Phase::HalfOpen { is_probed: false };
                 None
             }
             (Pass::Probe, End::Answered) => {
                 state.phase = Phase::Closed;
-                (state.failures_in_a_row, state.opened) = (0, 0);
-                state.seconds = [Second::default(); WINDOW];
+                state.opened = 0;
+                state.failed.reset();
+                self.answered.reset();
+                self.failures_in_a_row.store(0, Ordering::Relaxed);
+                self.is_closed.store(true, Ordering::Release);
                 Some(Change::Closed)
             }
             (Pass::Probe, End::Failed) => Some(self.open(&mut state, now, chance)),
             // It began before the breaker opened, and says nothing about the tier of today.
-            (Pass::Free, _) if state.phase != Phase::Closed => None,
-            (Pass::Free, End::Answered) => {
-                state.count(now, 0);
-                None
-            }
+            (Pass::Free, End::Failed) if state.phase != Phase::Closed => None,
             (Pass::Free, End::Failed) => {
-                let has_to_open =
-                    state.count(now, 1) || state.failures_in_a_row >= self.spec.failures;
+                let in_a_row = self.failures_in_a_row.fetch_add(1, Ordering::Relaxed) + 1;
+                state.failed.add(now);
+                let has_to_open = in_a_row >= self.spec.failures || self.too_many_fail(&state, now);
                 has_to_open.then(|| self.open(&mut state, now, chance))
             }
         }
+    }
+
+    /// Whether too large a share of the calls of the last seconds failed.
+    fn too_many_fail(&self, state: &State, now: Moment) -> bool {
+        let failed = state.failed.sum(now);
+        let calls = failed + self.answered.sum(now);
+        calls >= LEAST_CALLS && 2 * failed >= calls
     }
 
     pub(crate) fn phase(&self) -> Phase {
@@ -154,6 +193,7 @@ impl Breaker {
         let pause = longest.mul_f64(chance.clamp(0.0, 1.0).mul_add(0.5, 0.5));
         state.opened = state.opened.saturating_add(1).min(31);
         state.phase = Phase::Open { until: now.after(pause) };
+        self.is_closed.store(false, Ordering::Release);
         Change::Opened(pause)
     }
 
@@ -162,24 +202,36 @@ impl Breaker {
     }
 }
 
-impl State {
-    /// Counts a call with `failures` of one; whether too large a share of them fails.
-    fn count(&mut self, now: Moment, failures: u32) -> bool {
-        self.failures_in_a_row = if failures == 0 { 0 } else { self.failures_in_a_row + failures };
-        let number = now.as_nanos() / 1_000_000_000;
-        let second = &mut self.seconds[number as usize % WINDOW];
-        if second.number != number {
-            *second = Second { number, ..Second::default() };
+/// The number of a second, as far as it tells those of a lifetime apart.
+const fn second_of(now: Moment) -> u64 {
+    (now.as_nanos() / 1_000_000_000) & (u64::MAX >> COUNT_BITS)
+}
+
+impl Counts {
+    fn add(&self, now: Moment) {
+        let second = second_of(now);
+        let place = &self.0[second as usize % WINDOW];
+        let mut seen = place.load(Ordering::Relaxed);
+        while seen >> COUNT_BITS != second {
+            let first = second << COUNT_BITS | 1;
+            match place.compare_exchange(seen, first, Ordering::Relaxed, Ordering::Relaxed) {
+                Ok(_) => return,
+                Err(other) => seen = other,
+            }
         }
-        second.calls += 1;
-        second.failures += failures;
-        let is_recent = |second: &&Second| second.number + WINDOW as u64 > number;
-        let (calls, failures) = self
-            .seconds
-            .iter()
-            .filter(is_recent)
-            .fold((0, 0), |sum, second| (sum.0 + second.calls, sum.1 + second.failures));
-        calls >= LEAST_CALLS && 2 * failures >= calls
+        place.fetch_add(1, Ordering::Relaxed);
+    }
+
+    /// How many ended in the last seconds.
+    fn sum(&self, now: Moment) -> u64 {
+        let second = second_of(now);
+        let places = self.0.iter().map(|place| place.load(Ordering::Relaxed));
+        let recent = places.filter(|place| (place >> COUNT_BITS) + WINDOW as u64 > second);
+        recent.map(|place| place & ((1 << COUNT_BITS) - 1)).sum()
+    }
+
+    fn reset(&self) {
+        self.0.iter().for_each(|place| place.store(0, Ordering::Relaxed));
     }
 }
 

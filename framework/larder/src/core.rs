@@ -190,7 +190,12 @@ impl<K: Key, V: CacheValue> Core<K, V> {
 /// Where a key stands in the fence of a cache with byte tiers: it follows from the text, so that
 /// every way to the same entry agrees.
 fn place<Q: CacheKey + ?Sized>(key: &Q) -> u64 {
-    xxh3_64(key.text().as_bytes())
+    place_of(&key.text())
+}
+
+/// The same for the text of a key.
+fn place_of(text: &str) -> u64 {
+    xxh3_64(text.as_bytes())
 }
 
 impl From<larder_store::MissCause> for MissCause {

@@ -35,7 +35,7 @@ mod write;
 
 pub(crate) use lease::{Answer as LeaseAnswer, Granted};
 pub(crate) use look::{Look, TierSet};
-pub(crate) use read::Found;
+pub(crate) use read::{Found, Read};
 pub(crate) use write::{Finally, Payloads};
 
 /// Writes of one key are kept in order down all tiers by a lock; two keys that share one of these
@@ -171,6 +171,9 @@ impl Engine {
     /// Takes notice of the version of an entry that another writer may have stored. Whether what is
     /// stamped from now on is newer: not when its clock is too far ahead.
     fn follow(&self, tier: &ByteTier, seen: Stamp) -> bool {
+        if self.stamps.is_after(seen) {
+            return true;
+        }
         let Err(error) = self.stamps.follow(seen, self.clock.wall()) else { return true };
         let writer = u64::from(seen.origin);
         if self.drifted.swap(writer, Ordering::Relaxed) != writer {

@@ -3,15 +3,16 @@
 //! Every call goes through [`ByteTier::bounded`], so that a backend that hangs or fails costs the
 //! caller a bounded time, or none while the breaker is open, and is reported in one place.
 
-use std::future::Future;
+use std::future::{Future, poll_fn};
+use std::pin::pin;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::{Arc, Weak};
+use std::task::Poll;
 use std::time::Duration;
 
-use futures_util::future::{Either, select};
 use larder_config::model::TierSpec;
 use larder_core::{
-    Backend, CacheError, Capabilities, Clock, ErrorKind, Life, Moment, Result, Stamp, Tier,
+    Backend, CacheError, Capabilities, Clock, Entry, ErrorKind, Life, Moment, Result, Stamp, Tier,
     telemetry,
 };
 
@@ -20,6 +21,10 @@ use crate::format::{Format, Place};
 use crate::recovery::{self, Added, Recovery, Work};
 use crate::replay::Replays;
 use crate::stats::TierStats;
+
+mod counters;
+
+pub(crate) use counters::{TierCounters, count};
 
 /// Work on everything that a backend holds is waited for at least as long as this.
 const LEAST_FOR_ALL: Duration = Duration::from_secs(2);
@@ -63,53 +68,6 @@ pub(crate) struct Parts {
     pub(crate) owned: bool,
 }
 
-/// What happened in one tier.
-#[derive(Debug, Default)]
-pub(crate) struct TierCounters {
-    pub(crate) hits: AtomicU64,
-    pub(crate) misses: AtomicU64,
-    pub(crate) writes: AtomicU64,
-    pub(crate) failures: AtomicU64,
-    pub(crate) undecodable: AtomicU64,
-    /// Calls that took longer than their limit; they are failures as well.
-    pub(crate) timeouts: AtomicU64,
-    /// Calls that were not made, as the breaker was open.
-    pub(crate) skipped: AtomicU64,
-    /// How often the breaker opened.
-    pub(crate) opened: AtomicU64,
-    /// Writes that were not done, as the tier had something newer.
-    pub(crate) outdated: AtomicU64,
-    /// Invalidations that had to wait, and were delivered.
-    pub(crate) recovered: AtomicU64,
-    /// Invalidations that were never delivered.
-    pub(crate) lost: AtomicU64,
-}
-
-impl TierCounters {
-    pub(crate) fn reset(&self) {
-        for counter in [
-            &self.hits,
-            &self.misses,
-            &self.writes,
-            &self.failures,
-            &self.undecodable,
-            &self.timeouts,
-            &self.skipped,
-            &self.opened,
-            &self.outdated,
-            &self.recovered,
-            &self.lost,
-        ] {
-            counter.store(0, Ordering::Relaxed);
-        }
-    }
-}
-
-/// Adds one. Counters are read for statistics only, so no order is needed.
-pub(crate) fn count(counter: &AtomicU64) {
-    counter.fetch_add(1, Ordering::Relaxed);
-}
-
 /// How a call reaches the backend.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub(crate) enum Lane {
@@ -131,9 +89,14 @@ pub(crate) struct Watch<'a> {
 
 impl Drop for Watch<'_> {
     fn drop(&mut self) {
-        if let Some(breaker) = &self.tier.breaker {
-            let now = self.tier.clock.now();
-            self.tier.tell(breaker.end(self.pass, self.end, now, fastrand::f64()));
+        let Some(breaker) = &self.tier.breaker else { return };
+        match (self.pass, self.end) {
+            (Pass::Free, End::Unknown) => {}
+            (Pass::Free, End::Answered) => breaker.answered(self.tier.clock.now_coarse()),
+            (pass, end) => {
+                let now = self.tier.clock.now();
+                self.tier.tell(breaker.end(pass, end, now, fastrand::f64()));
+            }
         }
     }
 }
@@ -193,24 +156,45 @@ impl ByteTier {
             self.left_alone(operation)
         })?;
         let outcome = self.report(operation, longest, call).await;
-        let is_late = matches!(&outcome, Err(error) if error.kind() == ErrorKind::Timeout);
+        // It may be slower than this caller would like, and answer all the same.
+        let is_hurried = longest < self.limit_of(operation);
+        watch.end = self.end_of(&outcome, is_hurried);
+        outcome
+    }
+
+    /// What the backend has of a key, if it can say so at once, every call is let through, and no
+    /// invalidation waits. `None` means that nothing was done and the tier has to be
+    /// [called](Self::call).
+    pub(crate) fn read_now(&self, key: &str) -> Option<Result<Option<Entry>>> {
+        let is_closed = self.breaker.as_ref().is_none_or(Breaker::is_closed);
+        if !is_closed || !self.recovery.is_empty() {
+            return None;
+        }
+        let outcome = self.backend.get_now(key)?.map_err(|error| self.failed(error, "get"));
+        let end = self.end_of(&outcome, false);
+        drop(Watch { tier: self, pass: Pass::Free, end });
+        Some(outcome)
+    }
+
+    /// What the end of a call says to the breaker; and takes notice of whether it took too long.
+    fn end_of<T>(&self, outcome: &Result<T>, is_hurried: bool) -> End {
+        let is_late = matches!(outcome, Err(error) if error.kind() == ErrorKind::Timeout);
         if self.is_slow.load(Ordering::Relaxed) != is_late {
             self.is_slow.store(is_late, Ordering::Relaxed);
         }
-        watch.end = match &outcome {
-            // It may be slower than this caller would like, and answer all the same.
-            Err(_) if is_late && longest < self.limit_of(operation) => End::Unknown,
+        match outcome {
+            Err(_) if is_late && is_hurried => End::Unknown,
             Err(error) if error.is_of_a_part() => End::Unknown,
             Err(error) if is_outage(error) => End::Failed,
             _ => End::Answered,
-        };
-        outcome
+        }
     }
 
     /// Lets a call through, unless the breaker says no.
     pub(crate) fn admit(&self, may_probe: bool) -> Option<Watch<'_>> {
         let pass = match &self.breaker {
             None => Pass::Free,
+            Some(breaker) if breaker.is_closed() => Pass::Free,
             Some(breaker) => {
                 let (pass, change) = breaker.pass(self.clock.now(), may_probe);
                 self.tell(change);
@@ -231,16 +215,20 @@ impl ByteTier {
             Err(CacheError::new(ErrorKind::Timeout, "the backend did not answer in time")
                 .with("limit", larder_core::HumanDuration(longest)))
         });
-        outcome.map_err(|error| {
-            count(&self.counters.failures);
-            let error = self.named(error, operation);
-            tracing::warn!(
-                target: telemetry::TARGET,
-                cache = %self.cache, tier = %self.tier, operation, %error,
-                "{}", telemetry::TIER_FAILED
-            );
-            error
-        })
+        outcome.map_err(|error| self.failed(error, operation))
+    }
+
+    /// Counts, reports and names a failure.
+    #[cold]
+    fn failed(&self, error: CacheError, operation: &'static str) -> CacheError {
+        count(&self.counters.failures);
+        let error = self.named(error, operation);
+        tracing::warn!(
+            target: telemetry::TARGET,
+            cache = %self.cache, tier = %self.tier, operation, %error,
+            "{}", telemetry::TIER_FAILED
+        );
+        error
     }
 
     fn named(&self, error: CacheError, operation: &'static str) -> CacheError {
@@ -379,17 +367,27 @@ pub(crate) fn was_skipped(error: &CacheError) -> bool {
 }
 
 /// Awaits a future for at most `limit`; `None` when it took longer. Outside of a runtime there is
-/// no timer, and the future takes as long as it takes.
+/// no timer, and the future takes as long as it takes. What is there at once needs none either.
 pub(crate) async fn limit<F: Future>(
     clock: &dyn Clock,
     limit: Duration,
     future: F,
 ) -> Option<F::Output> {
-    if tokio::runtime::Handle::try_current().is_err() {
-        return Some(future.await);
-    }
-    match select(std::pin::pin!(future), clock.sleep(limit)).await {
-        Either::Left((output, _)) => Some(output),
-        Either::Right(_) => None,
-    }
+    let mut future = pin!(future);
+    let begun = clock.now();
+    let mut timer = None;
+    poll_fn(|context| {
+        if let Poll::Ready(output) = future.as_mut().poll(context) {
+            return Poll::Ready(Some(output));
+        }
+        let timer = timer.get_or_insert_with(|| {
+            let left = limit.saturating_sub(clock.now().since(begun));
+            tokio::runtime::Handle::try_current().is_ok().then(|| clock.sleep(left))
+        });
+        match timer {
+            Some(timer) => timer.as_mut().poll(context).map(|()| None),
+            None => Poll::Pending,
+        }
+    })
+    .await
 }

@@ -98,6 +98,10 @@ impl Backend for MemoryBackend {
         Ok(self.read(key, Entry::clone))
     }
 
+    fn get_now(&self, key: &str) -> Option<Result<Option<Entry>>> {
+        Some(Ok(self.read(key, Entry::clone)))
+    }
+
     async fn set(&self, key: &str, entry: Entry) -> Result<()> {
         self.insert(key, entry)
     }

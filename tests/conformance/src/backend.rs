@@ -70,6 +70,7 @@ macro_rules! backend {
                 batches::deleting_many_counts_what_was_there
                 batches::nothing_asked_for_is_nothing_done
                 lives::a_stale_entry_is_returned
+                lives::an_answer_at_once_is_that_of_get
                 lives::an_entry_ends_with_its_hard_deadline
                 lives::an_entry_that_is_dead_on_arrival_is_never_seen
                 lives::touch_does_not_wake_the_dead

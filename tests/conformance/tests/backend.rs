@@ -38,6 +38,7 @@ macro_rules! finds {
 
 #[test]
 fn every_fault_is_found() {
+    finds!(AnswersTooSoon: lives::an_answer_at_once_is_that_of_get);
     finds!(LosesTags: entries::an_entry_comes_back_with_its_value_and_its_meta);
     finds!(LosesTags: chance::a_long_random_run_agrees_with_a_model);
     finds!(KeepsTheFirst: entries::the_last_set_wins);

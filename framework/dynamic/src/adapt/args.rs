@@ -72,7 +72,8 @@ impl<'a> Args<'a> {
     }
 }
 
-fn lend_key(key: &str) -> value::Key {
+/// A key for a library, which must copy it to keep it.
+pub(crate) fn lend_key(key: &str) -> value::Key {
     value::Key { ptr: key.as_ptr(), len: key.len(), hash: host::hash_of(key) }
 }
 

@@ -14,7 +14,7 @@ use larder_core::backend::{Deadlines, Health, Lease, ScanPage, ScanRequest};
 use larder_core::envelope::{self, LONGEST_HEADER};
 use larder_core::{Backend, CacheError, Capabilities, Entry, EntryMeta, ErrorKind, Result};
 
-use super::args::{Args, Sealed, deadlines_us};
+use super::args::{Args, Sealed, deadlines_us, lend_key};
 use super::keeper::{Keeper, Run};
 use super::output::{Answer, Found, Many, Output, Page, missed};
 
@@ -70,18 +70,49 @@ impl ForeignBackend {
 
     /// The entry that was found, if it is one and is not over.
     async fn open(&self, key: &str, found: Found) -> Option<Entry> {
-        let Ok(mut entry) = envelope::decode(&found.envelope) else {
+        match self.read(found) {
+            Ok(entry) => entry,
+            Err(Unreadable) => {
+                // A miss all the same if it cannot be removed.
+                self.ask::<()>(Args::key(key), calls::remove).await;
+                None
+            }
+        }
+    }
+
+    fn read(&self, found: Found) -> Result<Option<Entry>, Unreadable> {
+        let Found { mut envelope, deadlines } = found;
+        let Ok(mut entry) = envelope::decode_owned(&mut envelope) else {
             self.corrupt.fetch_add(1, Ordering::Relaxed);
-            // A miss all the same if it cannot be removed.
-            self.ask::<()>(Args::key(key), calls::remove).await;
-            return None;
+            return Err(Unreadable);
         };
-        set_deadlines(&mut entry.meta, found.deadlines);
-        let is_dead =
-            entry.meta.hard_deadline.is_some() && entry.meta.is_dead(self.keeper.clock().wall());
-        (!is_dead).then_some(entry)
+        set_deadlines(&mut entry.meta, deadlines);
+        let is_dead = deadlines.hard.is_some_and(|end| self.keeper.clock().has_come(end));
+        Ok((!is_dead).then_some(entry))
+    }
+
+    /// Reads an entry with a library that never lets anybody wait.
+    fn get_here(&self, key: &str) -> Result<Option<Entry>> {
+        let lent = lend_key(key);
+        let answer = self.keeper.ask_now(|table, this, call, out: *mut value::Read, error| {
+            calls::get_one(table, this, call, lent, (out, error))
+        });
+        match answer {
+            Answer::Done(found) => Ok(self.read(found).unwrap_or_else(|Unreadable| {
+                let args = Args::key(key);
+                self.keeper.ask_now::<()>(|table, this, call, out, error| {
+                    calls::remove(table, this, call, &args, out, error)
+                });
+                None
+            })),
+            Answer::Miss(_) => Ok(None),
+            failed => failed.done("get", &self.keeper.identity()).map(|_: Found| None),
+        }
     }
 }
+
+/// What was found is no entry.
+struct Unreadable;
 
 fn set_deadlines(meta: &mut EntryMeta, deadlines: Deadlines) {
     (meta.soft_deadline, meta.hard_deadline) = (deadlines.soft, deadlines.hard);
@@ -119,7 +150,14 @@ impl Backend for ForeignBackend {
         answer.done("start", &self.keeper.identity())
     }
 
+    fn get_now(&self, key: &str) -> Option<Result<Option<Entry>>> {
+        self.keeper.is_sync().then(|| self.get_here(key))
+    }
+
     async fn get(&self, key: &str) -> Result<Option<Entry>> {
+        if let Some(answer) = self.get_now(key) {
+            return answer;
+        }
         match self.ask(Args::key(key), calls::get).await {
             Answer::Done(found) => Ok(self.open(key, found).await),
             Answer::Miss(_) => Ok(None),

@@ -4,6 +4,7 @@ use larder_abi::call::{self, ERROR_RETRYABLE};
 use larder_abi::{Status, read_extensible, value};
 use larder_core::{CacheError, ErrorKind};
 
+use crate::borrow;
 use crate::host;
 use crate::host::instances::Identity;
 
@@ -47,6 +48,20 @@ impl Failure {
             hint: host::short(&error.hint, "the hint"),
             problems: host::short(&error.problems_json, "the list of problems"),
             is_retryable: error.flags & ERROR_RETRYABLE != 0 || status == Status::BUSY,
+        }
+    }
+
+    /// Releases an error that nobody reads.
+    ///
+    /// # Safety
+    ///
+    /// As [`taken`](Self::taken).
+    pub(crate) unsafe fn discard(error: *const call::Error) {
+        // SAFETY: the caller says so; null is refused.
+        if let Ok(error) = unsafe { read_extensible(error) } {
+            for bytes in [&error.message, &error.hint, &error.problems_json] {
+                borrow::release(bytes);
+            }
         }
     }
 

@@ -7,9 +7,10 @@
 
 use std::ffi::c_void;
 use std::sync::atomic::{AtomicBool, Ordering};
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError, RwLock};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
+use arc_swap::ArcSwapOption;
 use larder_abi::table::{CancelFn, PlainFn, cap};
 use larder_abi::{Status, call};
 use larder_core::{Clock, Moment, Result, Timestamp};
@@ -23,6 +24,7 @@ use crate::host::instances::Identity;
 use crate::host::log;
 use crate::host::ops::{CallSlot, Pending};
 
+mod now;
 mod recovery;
 mod threads;
 mod timer;
@@ -63,8 +65,8 @@ pub(crate) struct Keeper<V: 'static> {
     manner: Manner,
     /// Who is called: the same for all instances.
     of: Arc<Identity>,
-    /// None while another is made after a panic.
-    instance: RwLock<Option<Arc<Instance>>>,
+    /// None while another is made after a panic. Every call looks here.
+    instance: ArcSwapOption<Instance>,
     threads: Arc<Semaphore>,
     /// Whether background work was begun, and has to be begun again in another instance.
     is_started: AtomicBool,
@@ -123,7 +125,7 @@ impl<V: Send + Sync> Keeper<V> {
     ) -> Result<Arc<Self>, Failure> {
         let made = made(&recipe, &manner).await?;
         let of = Arc::clone(made.identity());
-        let instance = RwLock::new(Some(Arc::new(made)));
+        let instance = ArcSwapOption::from_pointee(made);
         let threads = Arc::new(Semaphore::new(MOST_THREADS));
         let recovery = Mutex::new(Recovery::new(manner.clock.now()));
         let is_started = AtomicBool::new(false);
@@ -136,8 +138,8 @@ impl<V: Send + Sync> Keeper<V> {
 
     /// The instance, unless it is given up.
     fn instance(&self) -> Option<Arc<Instance>> {
-        let instance = self.instance.read().unwrap_or_else(PoisonError::into_inner);
-        instance.as_ref().filter(|instance| !instance.identity().is_poisoned()).cloned()
+        let instance = self.instance.load_full();
+        instance.filter(|instance| !instance.identity().is_poisoned())
     }
 
     fn due(&self) -> Due {
@@ -341,7 +343,7 @@ impl<V: Send + Sync> Keeper<V> {
 /// To destroy an instance may block.
 impl<V> Drop for Keeper<V> {
     fn drop(&mut self) {
-        let instance = self.instance.get_mut().unwrap_or_else(PoisonError::into_inner).take();
+        let instance = self.instance.swap(None);
         let may_block = self.manner.caps & cap::BLOCKING != 0;
         if may_block && tokio::runtime::Handle::try_current().is_ok() {
             drop(detach(move || drop(instance)));

@@ -71,18 +71,26 @@ impl<O: Output> Answer<O> {
         lent: &Lent,
     ) -> Self {
         // Both are read whatever the status is: what they own would be lost otherwise.
-        // SAFETY: the caller says so.
-        let failure = unsafe { Failure::taken(status, error) };
+        let failure = if status.is_error() {
+            // SAFETY: the caller says so.
+            Some(unsafe { Failure::taken(status, error) })
+        } else {
+            // SAFETY: the caller says so.
+            unsafe { Failure::discard(error) };
+            None
+        };
         let is_there = size_of::<O::Raw>() == 0 || (!out.is_null() && out.is_aligned());
         // SAFETY: the caller says so; it is neither null nor misaligned.
         let output = is_there.then(|| unsafe { O::take(out, lent) });
+        if let Some(failure) = failure {
+            return Self::Failed(failure);
+        }
         match (status, output) {
             (Status::MISS, _) if !O::ALSO_ON_MISS => Self::Miss(None),
             (Status::OK | Status::MISS, None) => Self::broken("the output is null or not aligned"),
             (Status::OK | Status::MISS, Some(Err(garbage))) => Self::broken(garbage.to_string()),
             (Status::OK, Some(Ok(output))) => Self::Done(output),
             (Status::MISS, Some(Ok(output))) => Self::Miss(Some(output)),
-            _ if status.is_error() => Self::Failed(failure),
             _ => Self::broken(format!("`{status}` is no answer")),
         }
     }

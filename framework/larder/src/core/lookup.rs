@@ -8,12 +8,14 @@ use larder_store::Insert;
 
 use super::load::{Basis, Mark};
 use super::{CacheValue, Core, Key, KeyRef, StoreTier, place};
-use crate::engine::{Found, Look};
+use crate::engine::{Found, Look, Read};
 use crate::fence::Ticket;
 use crate::settings::Lives;
 use crate::stats::MissCause;
 use crate::stored::{Content, Stored, stored};
 use crate::tier::count;
+
+mod now;
 
 /// An answer, or why there is none.
 pub(crate) type Answer<V> = Result<Option<V>, MissCause>;
@@ -70,8 +72,11 @@ impl<K: Key, V: CacheValue> Core<K, V> {
         if self.local().is_some() {
             return Ok(Err(cause));
         }
-        // Boxed, so that the future of a hit stays small.
-        let answer = Box::pin(self.fetch_as(key, cause, None, look, &mut None)).await;
+        let answer = match self.fetch_now(key, cause, look) {
+            Ok(answer) => answer,
+            // Boxed, so that the future of a hit stays small.
+            Err(begun) => Box::pin(self.fetch_from(key, cause, begun, look)).await,
+        };
         if let Err(cause) = answer {
             self.count_miss(cause);
         }
@@ -172,12 +177,29 @@ impl<K: Key, V: CacheValue> Core<K, V> {
         K: Borrow<Q>,
         Q: KeyRef<K> + ?Sized,
     {
-        let ticket = self.engine.fence.ticket(place(key));
+        let begun = (self.engine.fence.ticket(place(key)), None);
+        self.fetch_with(key, cause, begun, mark, look, stale).await
+    }
+
+    /// The same, with a ticket and, if it was asked since, what the first tier said.
+    async fn fetch_with<Q>(
+        &self,
+        key: &Q,
+        cause: MissCause,
+        (ticket, mut first): (Ticket, Option<Read>),
+        mark: Option<&Mark>,
+        look: Look,
+        stale: &mut Option<Found>,
+    ) -> Answer<V>
+    where
+        K: Borrow<Q>,
+        Q: KeyRef<K> + ?Sized,
+    {
         let text = key.text();
         // An entry that makes no value is removed from its tier, so each round gets further.
         let mut cause = cause;
         for _ in 0..self.engine.tiers.len() {
-            match self.engine.find_as(&text, look, stale).await {
+            match self.engine.find_as(&text, look, first.take(), stale).await {
                 Ok(found) => {
                     if let Some(mark) = mark {
                         let meta = &found.entry.meta;
@@ -215,26 +237,45 @@ impl<K: Key, V: CacheValue> Core<K, V> {
     {
         let text = key.text();
         let (answer, plain) = match self.decode(&text, &found) {
-            Ok(decoded) => decoded,
+            Ok(decoded) => self.hand_up(key, &found, decoded, Some(ticket), look),
             Err(error) => {
                 self.engine.drop_undecodable(&text, &found, ticket, &error).await;
                 return Err(MissCause::Decode);
             }
         };
+        self.engine.keep_awake(&text, &found, ticket).await;
+        self.engine.back_fill(&text, &found, &plain, ticket, look.keep_from).await;
+        Ok(answer)
+    }
+
+    /// Counts a hit of a byte tier, and fills the store with it unless its key changed since the
+    /// ticket.
+    fn hand_up<Q>(
+        &self,
+        key: &Q,
+        found: &Found,
+        (answer, plain): (Option<V>, Bytes),
+        ticket: Option<&Ticket>,
+        look: Look,
+    ) -> (Option<V>, Bytes)
+    where
+        K: Borrow<Q>,
+        Q: KeyRef<K> + ?Sized,
+    {
         count(&self.engine.counters.tier_hits);
         if answer.is_none() {
             count(&self.engine.counters.negative_hits);
         }
-        let lives = Lives::of_entry(&found.entry.meta, self.settings_for(key), &*self.engine.clock);
-        let stored = stored(answer.clone(), found.tags.clone());
-        let bytes = Some(plain.len());
-        let insert = self.prepare(|| key.to_owned(), &stored, lives, None, bytes);
-        if !look.keep_from.has(Tier::L1) {
+        if let (Some(ticket), true, false) =
+            (ticket, self.store.is_some(), look.keep_from.has(Tier::L1))
+        {
+            let (meta, clock) = (&found.entry.meta, &*self.engine.clock);
+            let lives = Lives::of_entry(meta, self.settings_for(key), clock);
+            let stored = stored(answer.clone(), found.tags.clone());
+            let insert = self.prepare(|| key.to_owned(), &stored, lives, None, Some(plain.len()));
             self.fill_store(key.to_owned(), stored, insert, ticket);
         }
-        self.engine.keep_awake(&text, &found, ticket).await;
-        self.engine.back_fill(&text, &found, &plain, ticket, look.keep_from).await;
-        Ok(answer)
+        (answer, plain)
     }
 
     /// The value of an entry, and its bytes as the serializer wrote them.

@@ -20,6 +20,20 @@ pub(crate) struct Found {
     pub(crate) tags: Option<Arc<Tags>>,
 }
 
+/// What a tier said when it was asked for a key.
+#[derive(Debug)]
+pub(crate) struct Read {
+    outcome: Result<Option<Entry>>,
+    /// Versions up to this one were not to be served from it then.
+    hidden: Option<Stamp>,
+}
+
+impl From<Found> for Read {
+    fn from(found: Found) -> Self {
+        Self { outcome: Ok(Some(found.entry)), hidden: None }
+    }
+}
+
 impl Engine {
     /// Looks a key up, tier after tier. A tier that fails is skipped; the cause says so when the
     /// others do not have the key either.
@@ -33,14 +47,16 @@ impl Engine {
         key: &str,
         stale: &mut Option<Found>,
     ) -> Result<Found, MissCause> {
-        self.find_as(key, Look::default(), stale).await
+        self.find_as(key, Look::default(), None, stale).await
     }
 
-    /// The same, in the tiers and the time that the caller wants.
+    /// The same, in the tiers and the time that the caller wants. The first tier is not asked when
+    /// the caller has asked it.
     pub(crate) async fn find_as(
         &self,
         key: &str,
         look: Look,
+        mut first: Option<Read>,
         stale: &mut Option<Found>,
     ) -> Result<Found, MissCause> {
         let mut cause = MissCause::Cold;
@@ -48,7 +64,11 @@ impl Engine {
             if look.skip.has(self.tiers[index].tier) {
                 continue;
             }
-            match self.find_in(index, key, look, stale).await {
+            let found = match first.take() {
+                Some(read) => self.validate(index, key, read, look, stale).await,
+                None => self.find_in(index, key, look, stale).await,
+            };
+            match found {
                 Ok(found) => return Ok(found),
                 Err(MissCause::Cold) => {}
                 Err(other) => cause = other,
@@ -70,7 +90,10 @@ impl Engine {
             let hidden: Vec<_> = batch.iter().map(|key| tier.recovery.hidden_up_to(key)).collect();
             match tier.bounded("get_many", tier.backend.get_many(&batch)).await {
                 Ok(entries) => {
-                    for (at, read) in missing.into_iter().zip(entries.into_iter().zip(hidden)) {
+                    for (at, (entry, hidden)) in
+                        missing.into_iter().zip(entries.into_iter().zip(hidden))
+                    {
+                        let read = Read { outcome: Ok(entry), hidden };
                         let look = Look::default();
                         match self.validate(index, keys[at], read, look, &mut None).await {
                             Err(MissCause::Cold) => {}
@@ -94,21 +117,58 @@ impl Engine {
     ) -> Result<Found, MissCause> {
         let tier = &self.tiers[index];
         let hidden = tier.recovery.hidden_up_to(key);
-        let read = tier.call(look.lane(), "get", tier.backend.get(key)).await;
-        let entry = read.map_err(|_| MissCause::TierDown)?;
-        self.validate(index, key, (entry, hidden), look, stale).await
+        let outcome = match tier.read_now(key) {
+            Some(outcome) => outcome,
+            None => tier.call(look.lane(), "get", tier.backend.get(key)).await,
+        };
+        self.validate(index, key, Read { outcome, hidden }, look, stale).await
     }
 
-    /// Whether what a tier returned may be served, of which versions up to `hidden` were not to be
-    /// when it was asked.
+    /// Asks the first tier for a key, if it can answer at once.
+    pub(crate) fn read_now(&self, key: &str) -> Option<Read> {
+        let outcome = self.tiers.first()?.read_now(key)?;
+        // Nothing waited for its delivery, or it would not have been asked.
+        Some(Read { outcome, hidden: None })
+    }
+
+    /// What the first tier said, if nothing else has to be asked: an entry that may be served as it
+    /// is, or that there is none and no other tier that may have it. Only the latter is counted.
+    pub(crate) fn settled(&self, key: &str, read: Read) -> Result<Result<Found, MissCause>, Read> {
+        let [tier, others @ ..] = &*self.tiers else { return Err(read) };
+        match read.outcome {
+            Ok(Some(entry)) if self.is_plain(tier, key, &entry) => {
+                self.follow(tier, entry.meta.stamp);
+                Ok(Ok(Found { entry, tier: 0, tags: None }))
+            }
+            Ok(None) if others.is_empty() => {
+                count(&tier.counters.misses);
+                Ok(Err(MissCause::Cold))
+            }
+            Err(_) if others.is_empty() => Ok(Err(MissCause::TierDown)),
+            outcome => Err(Read { outcome, hidden: read.hidden }),
+        }
+    }
+
+    /// Whether an entry may be served without a look at anything that may have to be waited for.
+    fn is_plain(&self, tier: &ByteTier, key: &str, entry: &Entry) -> bool {
+        let meta = &entry.meta;
+        let mut ends = [meta.soft_deadline, meta.hard_deadline].into_iter().flatten();
+        let is_out = tier.recovery.hides(key, meta.stamp);
+        let mut is_over = || ends.any(|end| self.clock.has_come(end));
+        !meta.tombstone && meta.tags.is_empty() && !is_out && !is_over()
+    }
+
+    /// Whether what a tier said may be served.
     async fn validate(
         &self,
         index: usize,
         key: &str,
-        (entry, hidden): (Option<Entry>, Option<Stamp>),
+        read: Read,
         look: Look,
         stale: &mut Option<Found>,
     ) -> Result<Found, MissCause> {
+        let Read { outcome, hidden } = read;
+        let entry = outcome.map_err(|_| MissCause::TierDown)?;
         let tier = &self.tiers[index];
         if let Some(entry) = &entry {
             self.follow(tier, entry.meta.stamp);
@@ -132,7 +192,11 @@ impl Engine {
 
     /// What can end while markers are read.
     fn still_valid(&self, found: Found, stale: &mut Option<Found>) -> Result<Found, MissCause> {
-        let (meta, now) = (&found.entry.meta, self.clock.wall());
+        let meta = &found.entry.meta;
+        if found.tags.is_none() && meta.soft_deadline.is_none() && meta.hard_deadline.is_none() {
+            return Ok(found);
+        }
+        let now = self.clock.wall();
         if meta.is_dead(now) {
             return Err(MissCause::Expired);
         }

@@ -3,9 +3,9 @@
 use std::time::Duration;
 
 use larder_core::backend::Deadlines;
-use larder_core::{Backend, Capabilities, Clock, ErrorKind};
+use larder_core::{Backend, Capabilities, Clock, Entry, ErrorKind};
 
-use super::{LIFE, Subject, as_kept};
+use super::{LIFE, Subject, as_kept, entry};
 use crate::must::Must;
 
 const MICROSECOND: Duration = Duration::from_micros(1);
@@ -25,6 +25,42 @@ pub async fn an_entry_ends_with_its_hard_deadline(subject: &Subject) {
     assert_eq!(backend.meta("c").await.must(), None);
     assert_eq!(backend.get_many(&["b", "c"]).await.must(), [None, None]);
     assert!(!backend.delete("d").await.must(), "it was gone already");
+}
+
+/// From the first set to the end of the last entry; a backend that is never quick is not asked.
+pub async fn an_answer_at_once_is_that_of_get(subject: &Subject) {
+    let backend = subject.open().await;
+    let keys = ["lives", "for ever", "is long", "was deleted", "was never set"];
+    let agree = async |expected: [Option<Entry>; 5]| {
+        for (key, expected) in keys.into_iter().zip(expected) {
+            let asked = backend.get(key).await.must();
+            assert_eq!(asked, expected, "{key}");
+            if let Some(now) = backend.get_now(key) {
+                assert_eq!(now.must(), expected, "{key} at once");
+            }
+        }
+    };
+    agree([const { None }; 5]).await;
+    let mortal = as_kept(&*backend, subject.full_entry(b"value"));
+    let (lasting, long) = (entry(b"lasting"), entry(&vec![7; 100_000]));
+    for (key, stored) in keys.into_iter().zip([&mortal, &lasting, &long, &lasting]) {
+        backend.set(key, stored.clone()).await.must();
+    }
+    assert!(backend.delete("was deleted").await.must());
+    let rest = [Some(lasting), Some(long), None, None];
+    let with = |first: Option<&Entry>| {
+        let mut all = [const { None }; 5];
+        all[0] = first.cloned();
+        all[1..].clone_from_slice(&rest);
+        all
+    };
+    agree(with(Some(&mortal))).await;
+    subject.advance(LIFE - MICROSECOND);
+    agree(with(Some(&mortal))).await;
+    subject.advance(MICROSECOND);
+    agree(with(None)).await;
+    backend.clear().await.must();
+    agree([const { None }; 5]).await;
 }
 
 /// Whether a stale entry is served is for the cache to say.

@@ -22,6 +22,7 @@ use tokio::task::yield_now;
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub(crate) enum Fault {
     None,
+    AnswersTooSoon,
     ClearKeepsLeases,
     ClearsHalf,
     CutsLargeValues,
@@ -224,6 +225,15 @@ impl Backend for Notebook {
     async fn get(&self, key: &str) -> Result<Option<Entry>> {
         assert!(!self.is_closed(), "it was closed");
         Ok(self.with(|page, _| self.find(page, key)))
+    }
+
+    /// For one at fault: what is over or gone is there all the same.
+    fn get_now(&self, key: &str) -> Option<Result<Option<Entry>>> {
+        if !self.is(Fault::AnswersTooSoon) || self.is_closed() {
+            return None;
+        }
+        let read = |bytes: &Vec<u8>| envelope::decode(&Bytes::from(bytes.clone())).ok();
+        Some(Ok(self.with(|page, _| page.entries.get(key).and_then(read))))
     }
 
     async fn set(&self, key: &str, mut entry: Entry) -> Result<()> {

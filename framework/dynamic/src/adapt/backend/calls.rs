@@ -18,8 +18,13 @@ type A<'a, 'b> = &'a Args<'b>;
 type Vt = BackendVt;
 
 pub(super) fn get(vt: &Vt, this: S, call: C, args: A<'_, '_>, out: *mut Read, error: E) -> Status {
+    get_one(vt, this, call, args.lend_key(), (out, error))
+}
+
+/// The same, without a copy of the key for the time that a thread may have to be waited for.
+#[inline]
+pub(super) fn get_one(vt: &Vt, this: S, call: C, key: Key, (out, error): (*mut Read, E)) -> Status {
     let Some(run) = vt.get else { return Status::UNSUPPORTED };
-    let key: Key = args.lend_key();
     // SAFETY: the table was checked when it was loaded; what is passed lives during the call.
     unsafe { run(this, call, &raw const key, out, error) }
 }

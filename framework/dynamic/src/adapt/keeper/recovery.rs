@@ -113,15 +113,14 @@ impl<V: Send + Sync> Keeper<V> {
         if is_started && let Answer::Failed(failure) = self.start_one(&made).await {
             return Err(failure);
         }
-        *self.instance.write().unwrap_or_else(PoisonError::into_inner) = Some(made);
+        self.instance.store(Some(made));
         Ok(())
     }
 
     /// Destroys the instance that was given up before another is made, which may need a lock or a
     /// port that it has. A call that hangs does not hold that up: the instance ends with it.
     async fn end_the_old(&self) {
-        let old = self.instance.write().unwrap_or_else(PoisonError::into_inner).take();
-        let Some(mut old) = old else { return };
+        let Some(mut old) = self.instance.swap(None) else { return };
         for _ in 0..LOOKS {
             match Arc::try_unwrap(old) {
                 Ok(ended) => {
