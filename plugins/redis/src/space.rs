@@ -27,7 +27,7 @@ mod life;
 pub(crate) use life::{life, millis};
 
 /// How often a command is done under another generation before it is given up.
-const ATTEMPTS: usize = 8;
+pub(crate) const ATTEMPTS: usize = 8;
 
 /// What all operations of a cache share.
 pub(crate) struct Space {
@@ -41,6 +41,9 @@ pub(crate) struct Space {
     pub(crate) has_garbage: Notify,
     /// How many of them were removed.
     pub(crate) swept: AtomicU64,
+    /// How many commands gets were gathered in, and how many keys those had.
+    pub(crate) batches: AtomicU64,
+    pub(crate) batched_keys: AtomicU64,
 }
 
 /// The names of an entry and of the lease of its key.
@@ -66,6 +69,8 @@ impl Space {
             generation: AtomicU64::new(0),
             has_garbage: Notify::new(),
             swept: AtomicU64::new(0),
+            batches: AtomicU64::new(0),
+            batched_keys: AtomicU64::new(0),
         }
     }
 
@@ -122,7 +127,7 @@ impl Space {
 }
 
 /// The cache is cleared faster than it can be asked.
-fn restless() -> CacheError {
+pub(crate) fn restless() -> CacheError {
     CacheError::new(ErrorKind::Connection, "the cache is cleared all the time")
         .with("attempts", ATTEMPTS)
         .hint("find out who clears it, or writes its keys at the server")
