@@ -13,8 +13,10 @@ use crate::entry::{Entry, EntryMeta};
 use crate::error::{CacheError, ErrorKind, Result};
 use crate::policy::{Capacity, PolicyFactory};
 
+mod loan;
 mod scan;
 
+pub use loan::Loan;
 pub use scan::{ScanPage, ScanRequest};
 
 /// A place that keeps entries as bytes: a directory, a Redis server, a library loaded at run time.
@@ -80,13 +82,13 @@ pub trait Backend: Send + Sync + fmt::Debug + 'static {
     /// task. `None` means that [`get`](Self::get) has to be asked, and is the default.
     ///
     /// A cache asks this first, and spares a hit the future and the timer of a call that may have
-    /// to wait.
+    /// to wait, and the memory of a value that is decoded and forgotten.
     ///
     /// # Behaviour
     ///
     /// * An answer is the one that `get` would give, errors included.
     /// * It returns as soon as a look into a table does: nobody limits its time.
-    fn get_now(&self, key: &str) -> Option<Result<Option<Entry>>> {
+    fn get_now(&self, key: &str) -> Option<Result<Option<Loan>>> {
         let _ = key;
         None
     }

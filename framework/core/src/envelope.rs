@@ -206,8 +206,12 @@ pub fn decode_owned(bytes: &mut Bytes) -> Result<Entry, EnvelopeError> {
     Ok(Entry { value, meta })
 }
 
-/// The meta, and where the value begins, of bytes whose checksum fits.
-fn read_checked(bytes: &[u8]) -> Result<(EntryMeta, usize), EnvelopeError> {
+/// Reads all of an entry but its value, and says where that begins. The checksum is verified.
+///
+/// # Errors
+///
+/// Those of [`decode`].
+pub fn read_checked(bytes: &[u8]) -> Result<(EntryMeta, usize), EnvelopeError> {
     let (meta, length) = read_header(bytes)?;
     let found = checksum(bytes, &[], &bytes[HEADER_LEN..]);
     let expected = u32::from_be_bytes(array(bytes, 44));

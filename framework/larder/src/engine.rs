@@ -201,9 +201,8 @@ impl Engine {
     pub(crate) fn reader<'a>(
         &'a self,
         tier: &'a ByteTier,
-        entry: &Entry,
+        format: u16,
     ) -> Result<&'a dyn Serializer> {
-        let format = entry.meta.format;
         if tier.format.serializer.format() == format {
             return Ok(&*tier.format.serializer);
         }

@@ -11,8 +11,9 @@ use std::task::Poll;
 use std::time::Duration;
 
 use larder_config::model::TierSpec;
+use larder_core::backend::Loan;
 use larder_core::{
-    Backend, CacheError, Capabilities, Clock, Entry, ErrorKind, Life, Moment, Result, Stamp, Tier,
+    Backend, CacheError, Capabilities, Clock, ErrorKind, Life, Moment, Result, Stamp, Tier,
     telemetry,
 };
 
@@ -165,7 +166,7 @@ impl ByteTier {
     /// What the backend has of a key, if it can say so at once, every call is let through, and no
     /// invalidation waits. `None` means that nothing was done and the tier has to be
     /// [called](Self::call).
-    pub(crate) fn read_now(&self, key: &str) -> Option<Result<Option<Entry>>> {
+    pub(crate) fn read_now(&self, key: &str) -> Option<Result<Option<Loan>>> {
         let is_closed = self.breaker.as_ref().is_none_or(Breaker::is_closed);
         if !is_closed || !self.recovery.is_empty() {
             return None;

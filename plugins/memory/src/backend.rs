@@ -98,8 +98,8 @@ impl Backend for MemoryBackend {
         Ok(self.read(key, Entry::clone))
     }
 
-    fn get_now(&self, key: &str) -> Option<Result<Option<Entry>>> {
-        Some(Ok(self.read(key, Entry::clone)))
+    fn get_now(&self, key: &str) -> Option<Result<Option<Loan>>> {
+        Some(Ok(self.read(key, |entry| entry.clone().into())))
     }
 
     async fn set(&self, key: &str, entry: Entry) -> Result<()> {

@@ -10,13 +10,13 @@ use std::time::Duration;
 use async_trait::async_trait;
 use larder_abi::table::{BackendVt, cap};
 use larder_abi::{NEVER, value};
-use larder_core::backend::{Deadlines, Health, Lease, ScanPage, ScanRequest};
-use larder_core::envelope::{self, LONGEST_HEADER};
+use larder_core::backend::{Deadlines, Health, Lease, Loan, ScanPage, ScanRequest};
+use larder_core::envelope::{self, EnvelopeError, LONGEST_HEADER};
 use larder_core::{Backend, CacheError, Capabilities, Entry, EntryMeta, ErrorKind, Result};
 
 use super::args::{Args, Sealed, deadlines_us, lend_key};
 use super::keeper::{Keeper, Run};
-use super::output::{Answer, Found, Many, Output, Page, missed};
+use super::output::{Answer, Envelope, Found, Held, Many, Output, Page, Scratch, missed};
 
 mod calls;
 mod page;
@@ -70,49 +70,64 @@ impl ForeignBackend {
 
     /// The entry that was found, if it is one and is not over.
     async fn open(&self, key: &str, found: Found) -> Option<Entry> {
-        match self.read(found) {
-            Ok(entry) => entry,
-            Err(Unreadable) => {
-                // A miss all the same if it cannot be removed.
-                self.ask::<()>(Args::key(key), calls::remove).await;
-                None
-            }
-        }
-    }
-
-    fn read(&self, found: Found) -> Result<Option<Entry>, Unreadable> {
         let Found { mut envelope, deadlines } = found;
         let Ok(mut entry) = envelope::decode_owned(&mut envelope) else {
             self.corrupt.fetch_add(1, Ordering::Relaxed);
-            return Err(Unreadable);
+            // A miss all the same if it cannot be removed.
+            self.ask::<()>(Args::key(key), calls::remove).await;
+            return None;
         };
         set_deadlines(&mut entry.meta, deadlines);
-        let is_dead = deadlines.hard.is_some_and(|end| self.keeper.clock().has_come(end));
-        Ok((!is_dead).then_some(entry))
+        (!self.is_dead(deadlines)).then_some(entry)
+    }
+
+    fn is_dead(&self, deadlines: Deadlines) -> bool {
+        deadlines.hard.is_some_and(|end| self.keeper.clock().has_come(end))
     }
 
     /// Reads an entry with a library that never lets anybody wait.
-    fn get_here(&self, key: &str) -> Result<Option<Entry>> {
+    fn get_here(&self, key: &str) -> Result<Option<Loan>> {
         let lent = lend_key(key);
-        let answer = self.keeper.ask_now(|table, this, call, out: *mut value::Read, error| {
-            calls::get_one(table, this, call, lent, (out, error))
-        });
+        let (answer, room) =
+            self.keeper.ask_now(|table, this, call, out: *mut value::Read, error| {
+                calls::get_one(table, this, call, lent, (out, error))
+            });
         match answer {
-            Answer::Done(found) => Ok(self.read(found).unwrap_or_else(|Unreadable| {
-                let args = Args::key(key);
-                self.keeper.ask_now::<()>(|table, this, call, out, error| {
-                    calls::remove(table, this, call, &args, out, error)
-                });
-                None
-            })),
+            Answer::Done(found) => {
+                let deadlines = found.deadlines;
+                let Ok(mut loan) = opened(found, room) else {
+                    self.corrupt.fetch_add(1, Ordering::Relaxed);
+                    self.remove_here(key);
+                    return Ok(None);
+                };
+                set_deadlines(&mut loan.meta, deadlines);
+                Ok((!self.is_dead(deadlines)).then_some(loan))
+            }
             Answer::Miss(_) => Ok(None),
-            failed => failed.done("get", &self.keeper.identity()).map(|_: Found| None),
+            failed => failed.done("get", &self.keeper.identity()).map(|_: Held| None),
         }
+    }
+
+    /// Removes what is no entry; it is a miss all the same if it cannot be.
+    fn remove_here(&self, key: &str) {
+        let args = Args::key(key);
+        self.keeper.ask_now::<()>(|table, this, call, out, error| {
+            calls::remove(table, this, call, &args, out, error)
+        });
     }
 }
 
-/// What was found is no entry.
-struct Unreadable;
+/// The entry that a library put out during a call, where it lies.
+fn opened(found: Held, room: Scratch) -> Result<Loan, EnvelopeError> {
+    match found.envelope {
+        Envelope::Scratch(length) => {
+            let buffer = room.into_buffer();
+            let (meta, value_at) = envelope::read_checked(&buffer[..length])?;
+            Ok(Loan::new(meta, buffer, value_at..length, Scratch::give_back))
+        }
+        Envelope::Bytes(mut bytes) => envelope::decode_owned(&mut bytes).map(Loan::from),
+    }
+}
 
 fn set_deadlines(meta: &mut EntryMeta, deadlines: Deadlines) {
     (meta.soft_deadline, meta.hard_deadline) = (deadlines.soft, deadlines.hard);
@@ -150,13 +165,13 @@ impl Backend for ForeignBackend {
         answer.done("start", &self.keeper.identity())
     }
 
-    fn get_now(&self, key: &str) -> Option<Result<Option<Entry>>> {
+    fn get_now(&self, key: &str) -> Option<Result<Option<Loan>>> {
         self.keeper.is_sync().then(|| self.get_here(key))
     }
 
     async fn get(&self, key: &str) -> Result<Option<Entry>> {
         if let Some(answer) = self.get_now(key) {
-            return answer;
+            return Ok(answer?.map(Loan::into_entry));
         }
         match self.ask(Args::key(key), calls::get).await {
             Answer::Done(found) => Ok(self.open(key, found).await),

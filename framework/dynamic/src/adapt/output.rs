@@ -14,6 +14,10 @@ use super::failure::Failure;
 use crate::borrow::{self, Garbage};
 use crate::host::instances::Identity;
 
+mod held;
+
+pub(crate) use held::{Envelope, Held, Scratch};
+
 /// What came of a call.
 #[derive(Debug)]
 pub(crate) enum Answer<O> {
@@ -168,33 +172,6 @@ impl Output for () {
 pub(crate) struct Found {
     pub(crate) envelope: Bytes,
     pub(crate) deadlines: Deadlines,
-}
-
-/// A buffer of this thread, which one call at a time writes small values to.
-#[derive(Debug, Default)]
-pub(crate) struct Scratch(Option<Box<[u8]>>);
-
-/// How large it is.
-const SCRATCH: usize = 4096;
-
-thread_local! {
-    static SPARE: std::cell::Cell<Option<Box<[u8]>>> = const { std::cell::Cell::new(None) };
-}
-
-impl Scratch {
-    pub(crate) fn open(&mut self) -> (*mut u8, usize) {
-        let spare = SPARE.try_with(std::cell::Cell::take).unwrap_or_default();
-        let buffer = self.0.insert(spare.unwrap_or_else(|| vec![0; SCRATCH].into()));
-        (buffer.as_mut_ptr(), buffer.len())
-    }
-}
-
-impl Drop for Scratch {
-    fn drop(&mut self) {
-        let buffer = self.0.take();
-        // A thread that ends keeps nothing.
-        SPARE.try_with(|spare| spare.set(buffer)).ok();
-    }
 }
 
 /// An empty read, with a buffer if there is one.

@@ -1,6 +1,8 @@
 //! What happens after a miss in the store: the byte tiers, and the way back up.
 
 use std::borrow::Borrow;
+use std::ops::ControlFlow;
+use std::sync::Arc;
 
 use larder_core::key::glob_matches;
 use larder_core::{Bytes, CacheError, CacheKey, EntryMeta, ErrorKind, Life, Result, Tier};
@@ -13,6 +15,7 @@ use crate::fence::Ticket;
 use crate::settings::Lives;
 use crate::stats::MissCause;
 use crate::stored::{Content, Stored, stored};
+use crate::tags::Tags;
 use crate::tier::count;
 
 mod now;
@@ -73,9 +76,11 @@ impl<K: Key, V: CacheValue> Core<K, V> {
             return Ok(Err(cause));
         }
         let answer = match self.fetch_now(key, cause, look) {
-            Ok(answer) => answer,
+            ControlFlow::Break(answer) => answer,
             // Boxed, so that the future of a hit stays small.
-            Err(begun) => Box::pin(self.fetch_from(key, cause, begun, look)).await,
+            ControlFlow::Continue(begun) => {
+                Box::pin(self.fetch_from(key, cause, begun, look)).await
+            }
         };
         if let Err(cause) = answer {
             self.count_miss(cause);
@@ -237,28 +242,30 @@ impl<K: Key, V: CacheValue> Core<K, V> {
     {
         let text = key.text();
         let (answer, plain) = match self.decode(&text, &found) {
-            Ok(decoded) => self.hand_up(key, &found, decoded, Some(ticket), look),
+            Ok(decoded) => decoded,
             Err(error) => {
                 self.engine.drop_undecodable(&text, &found, ticket, &error).await;
                 return Err(MissCause::Decode);
             }
         };
+        let tags = found.tags.as_ref();
+        let of = (&found.entry.meta, tags, plain.len());
+        self.hand_up(key, of, &answer, Some(ticket), look);
         self.engine.keep_awake(&text, &found, ticket).await;
         self.engine.back_fill(&text, &found, &plain, ticket, look.keep_from).await;
         Ok(answer)
     }
 
     /// Counts a hit of a byte tier, and fills the store with it unless its key changed since the
-    /// ticket.
+    /// ticket. Of the entry it takes meta, tags and the length of its value.
     fn hand_up<Q>(
         &self,
         key: &Q,
-        found: &Found,
-        (answer, plain): (Option<V>, Bytes),
+        (meta, tags, length): (&EntryMeta, Option<&Arc<Tags>>, usize),
+        answer: &Option<V>,
         ticket: Option<&Ticket>,
         look: Look,
-    ) -> (Option<V>, Bytes)
-    where
+    ) where
         K: Borrow<Q>,
         Q: KeyRef<K> + ?Sized,
     {
@@ -269,13 +276,11 @@ impl<K: Key, V: CacheValue> Core<K, V> {
         if let (Some(ticket), true, false) =
             (ticket, self.store.is_some(), look.keep_from.has(Tier::L1))
         {
-            let (meta, clock) = (&found.entry.meta, &*self.engine.clock);
-            let lives = Lives::of_entry(meta, self.settings_for(key), clock);
-            let stored = stored(answer.clone(), found.tags.clone());
-            let insert = self.prepare(|| key.to_owned(), &stored, lives, None, Some(plain.len()));
+            let lives = Lives::of_entry(meta, self.settings_for(key), &*self.engine.clock);
+            let stored = stored(answer.clone(), tags.cloned());
+            let insert = self.prepare(|| key.to_owned(), &stored, lives, None, Some(length));
             self.fill_store(key.to_owned(), stored, insert, ticket);
         }
-        (answer, plain)
     }
 
     /// The value of an entry, and its bytes as the serializer wrote them.
@@ -290,7 +295,7 @@ impl<K: Key, V: CacheValue> Core<K, V> {
             ));
         };
         let tier = &self.engine.tiers[found.tier];
-        let serializer = self.engine.reader(tier, &found.entry)?;
+        let serializer = self.engine.reader(tier, found.entry.meta.format)?;
         let plain = self.engine.plain(key, found)?;
         let value = codec.decode(&plain, serializer)?;
         Ok((Some(value), plain))

@@ -1,8 +1,10 @@
 //! Looking up entries in the byte tiers.
 
+use std::ops::ControlFlow::{self, Break, Continue};
 use std::sync::Arc;
 
-use larder_core::{Bytes, CacheError, Entry, ErrorKind, Result, Stamp, telemetry};
+use larder_core::backend::Loan;
+use larder_core::{Bytes, CacheError, Entry, EntryMeta, ErrorKind, Result, Stamp, telemetry};
 
 use super::{Engine, Look, TierSet};
 use crate::fence::Ticket;
@@ -28,9 +30,10 @@ pub(crate) struct Read {
     hidden: Option<Stamp>,
 }
 
-impl From<Found> for Read {
-    fn from(found: Found) -> Self {
-        Self { outcome: Ok(Some(found.entry)), hidden: None }
+/// What a tier said at once, while nothing of it was hidden.
+impl From<Result<Option<Loan>>> for Read {
+    fn from(outcome: Result<Option<Loan>>) -> Self {
+        Self { outcome: outcome.map(|loan| loan.map(Loan::into_entry)), hidden: None }
     }
 }
 
@@ -117,41 +120,41 @@ impl Engine {
     ) -> Result<Found, MissCause> {
         let tier = &self.tiers[index];
         let hidden = tier.recovery.hidden_up_to(key);
-        let outcome = match tier.read_now(key) {
-            Some(outcome) => outcome,
-            None => tier.call(look.lane(), "get", tier.backend.get(key)).await,
+        let read = match tier.read_now(key) {
+            Some(outcome) => outcome.into(),
+            None => {
+                let outcome = tier.call(look.lane(), "get", tier.backend.get(key)).await;
+                Read { outcome, hidden }
+            }
         };
-        self.validate(index, key, Read { outcome, hidden }, look, stale).await
+        self.validate(index, key, read, look, stale).await
     }
 
-    /// Asks the first tier for a key, if it can answer at once.
-    pub(crate) fn read_now(&self, key: &str) -> Option<Read> {
-        let outcome = self.tiers.first()?.read_now(key)?;
-        // Nothing waited for its delivery, or it would not have been asked.
-        Some(Read { outcome, hidden: None })
-    }
-
-    /// What the first tier said, if nothing else has to be asked: an entry that may be served as it
-    /// is, or that there is none and no other tier that may have it. Only the latter is counted.
-    pub(crate) fn settled(&self, key: &str, read: Read) -> Result<Result<Found, MissCause>, Read> {
-        let [tier, others @ ..] = &*self.tiers else { return Err(read) };
-        match read.outcome {
-            Ok(Some(entry)) if self.is_plain(tier, key, &entry) => {
-                self.follow(tier, entry.meta.stamp);
-                Ok(Ok(Found { entry, tier: 0, tags: None }))
+    /// What the first tier said at once, if nothing else has to be asked: an entry that may be served
+    /// as it is, or that there is none and no other tier that may have it. Only the latter is
+    /// counted.
+    pub(crate) fn settled(
+        &self,
+        key: &str,
+        outcome: Result<Option<Loan>>,
+    ) -> ControlFlow<Result<Loan, MissCause>, Read> {
+        let [tier, others @ ..] = &*self.tiers else { return Continue(outcome.into()) };
+        match outcome {
+            Ok(Some(loan)) if self.is_plain(tier, key, &loan.meta) => {
+                self.follow(tier, loan.meta.stamp);
+                Break(Ok(loan))
             }
             Ok(None) if others.is_empty() => {
                 count(&tier.counters.misses);
-                Ok(Err(MissCause::Cold))
+                Break(Err(MissCause::Cold))
             }
-            Err(_) if others.is_empty() => Ok(Err(MissCause::TierDown)),
-            outcome => Err(Read { outcome, hidden: read.hidden }),
+            Err(_) if others.is_empty() => Break(Err(MissCause::TierDown)),
+            outcome => Continue(outcome.into()),
         }
     }
 
     /// Whether an entry may be served without a look at anything that may have to be waited for.
-    fn is_plain(&self, tier: &ByteTier, key: &str, entry: &Entry) -> bool {
-        let meta = &entry.meta;
+    fn is_plain(&self, tier: &ByteTier, key: &str, meta: &EntryMeta) -> bool {
         let mut ends = [meta.soft_deadline, meta.hard_deadline].into_iter().flatten();
         let is_out = tier.recovery.hides(key, meta.stamp);
         let mut is_over = || ends.any(|end| self.clock.has_come(end));

@@ -87,7 +87,7 @@ impl Engine {
 
     /// The serialized value of an entry of anywhere, if the tier could read it.
     fn undone(&self, tier: &ByteTier, entry: &Entry, place: Place<'_>) -> Result<Bytes> {
-        self.reader(tier, entry)?;
+        self.reader(tier, entry.meta.format)?;
         tier.format.undo(&self.linked, entry, place, self.value_limit(place.key))
     }
 

@@ -11,7 +11,7 @@ use std::sync::{Mutex, PoisonError};
 use std::time::Duration;
 
 use larder_conformance::Place;
-use larder_core::backend::{Deadlines, Lease, ScanPage, ScanRequest};
+use larder_core::backend::{Deadlines, Lease, Loan, ScanPage, ScanRequest};
 use larder_core::{
     Backend, Bytes, CacheError, Capabilities, Clock, Entry, ErrorKind, ManualClock, Result,
     Timestamp, async_trait, envelope,
@@ -228,11 +228,12 @@ impl Backend for Notebook {
     }
 
     /// For one at fault: what is over or gone is there all the same.
-    fn get_now(&self, key: &str) -> Option<Result<Option<Entry>>> {
+    fn get_now(&self, key: &str) -> Option<Result<Option<Loan>>> {
         if !self.is(Fault::AnswersTooSoon) || self.is_closed() {
             return None;
         }
-        let read = |bytes: &Vec<u8>| envelope::decode(&Bytes::from(bytes.clone())).ok();
+        let read =
+            |bytes: &Vec<u8>| envelope::decode(&Bytes::from(bytes.clone())).ok().map(Loan::from);
         Some(Ok(self.with(|page, _| page.entries.get(key).and_then(read))))
     }
 

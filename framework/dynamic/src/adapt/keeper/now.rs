@@ -19,7 +19,8 @@ impl<V: Send + Sync> Keeper<V> {
         self.manner.caps & (cap::SYNC | cap::BLOCKING) == cap::SYNC
     }
 
-    /// Calls a function of the table of a component that [is synchronous](Self::is_sync).
+    /// Calls a function of the table of a component that [is synchronous](Self::is_sync). What the
+    /// answer may lie in comes with it.
     ///
     /// The library is told a coarse time: what may have come to its end since, the host looks at
     /// once more.
@@ -27,11 +28,12 @@ impl<V: Send + Sync> Keeper<V> {
     pub(crate) fn ask_now<O: Output>(
         self: &Arc<Self>,
         run: impl FnOnce(&V, *mut c_void, *const call::Call, *mut O::Raw, *mut call::Error) -> Status,
-    ) -> Answer<O> {
+    ) -> (Answer<O>, O::Room) {
+        let mut room = O::Room::default();
         // Held until the call is over, so that the instance is not destroyed before.
         let instance = self.instance.load();
         let Some(instance) = instance.as_ref().filter(|one| !one.identity().is_poisoned()) else {
-            return self.refuse();
+            return (self.refuse(), room);
         };
         log::refresh();
         let now = self.manner.clock.wall_coarse();
@@ -43,7 +45,6 @@ impl<V: Send + Sync> Keeper<V> {
             traceparent: std::ptr::null(),
             slot: std::ptr::null_mut(),
         };
-        let mut room = O::Room::default();
         let mut blank = O::blank(&mut room, &Args::default());
         let (lent, out) = (O::lent(&blank), &raw mut blank);
         let mut error = failure::blank();
@@ -51,9 +52,9 @@ impl<V: Send + Sync> Keeper<V> {
         // SAFETY: both are ours, filled in by the call, and read for the first time.
         let answer = unsafe { Answer::taken(status, out, &raw const error, &lent) };
         if status == Status::PENDING {
-            return Answer::broken("it said `pending` without `op_defer`");
+            return (Answer::broken("it said `pending` without `op_defer`"), room);
         }
         note_panic(&answer, instance);
-        answer
+        (answer, room)
     }
 }

@@ -1,7 +1,11 @@
 //! Look-ups that nothing has to be waited for: a hit of a tier that answers at once takes no future
-//! besides that of the caller, no timer and no lock.
+//! besides that of the caller, no timer, no lock and no memory.
 
 use std::borrow::Borrow;
+use std::ops::ControlFlow::{self, Break, Continue};
+
+use larder_core::backend::Loan;
+use larder_core::{CacheError, ErrorKind};
 
 use super::Answer;
 use crate::core::{CacheValue, Core, Key, KeyRef, place, place_of};
@@ -24,7 +28,7 @@ impl<K: Key, V: CacheValue> Core<K, V> {
         key: &Q,
         cause: MissCause,
         look: Look,
-    ) -> Result<Answer<V>, Begun>
+    ) -> ControlFlow<Answer<V>, Begun>
     where
         K: Borrow<Q>,
         Q: KeyRef<K> + ?Sized,
@@ -37,20 +41,39 @@ impl<K: Key, V: CacheValue> Core<K, V> {
         let is_asked = !self.engine.tiers.first().is_some_and(|tier| look.skip.has(tier.tier));
         // To keep an entry awake takes a call.
         let is_lasting = self.settings_for(key).idle_ttl.duration().is_none();
-        let read = (is_asked && is_lasting).then(|| self.engine.read_now(&text)).flatten();
-        let Some(read) = read else { return Err(Begun { ticket, read }) };
-        let found = match self.engine.settled(&text, read) {
-            Ok(Ok(found)) => found,
-            Ok(Err(MissCause::Cold)) => return Ok(Err(cause)),
-            Ok(Err(other)) => return Ok(Err(other)),
-            Err(read) => return Err(Begun { ticket, read: Some(read) }),
+        let tier = self.engine.tiers.first().filter(|_| is_asked && is_lasting);
+        let Some(outcome) = tier.and_then(|tier| tier.read_now(&text)) else {
+            return Continue(Begun { ticket, read: None });
+        };
+        let loan = match self.engine.settled(&text, outcome) {
+            Break(Ok(loan)) => loan,
+            Break(Err(MissCause::Cold)) => return Break(Err(cause)),
+            Break(Err(other)) => return Break(Err(other)),
+            Continue(read) => return Continue(Begun { ticket, read: Some(read) }),
         };
         // One that makes no value has to be removed.
-        let Ok(decoded) = self.decode(&text, &found) else {
-            return Err(Begun { ticket, read: Some(found.into()) });
+        let Ok(answer) = self.decode_plain(&loan) else {
+            return Continue(Begun { ticket, read: Some(Ok(Some(loan)).into()) });
         };
-        count(&self.engine.tiers[found.tier].counters.hits);
-        Ok(Ok(self.hand_up(key, &found, decoded, ticket.as_ref(), look).0))
+        count(&self.engine.tiers[0].counters.hits);
+        let of = (&loan.meta, None, loan.value().len());
+        self.hand_up(key, of, &answer, ticket.as_ref(), look);
+        Break(Ok(answer))
+    }
+
+    /// The value of an entry of the first byte tier that went through nothing but a serializer.
+    fn decode_plain(&self, loan: &Loan) -> larder_core::Result<Option<V>> {
+        let (tier, meta) = (&self.engine.tiers[0], &loan.meta);
+        if meta.negative {
+            return Ok(None);
+        }
+        match &self.codec {
+            Some(codec) if meta.wrappers.count() == 0 && !tier.format.encrypts() => {
+                let serializer = self.engine.reader(tier, meta.format)?;
+                codec.decode(loan.value(), serializer).map(Some)
+            }
+            _ => Err(CacheError::new(ErrorKind::Unsupported, "the entry has to be unpacked")),
+        }
     }
 
     /// Goes on with what was begun.
