@@ -10,8 +10,7 @@ use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::time::Duration;
 
 use larder_core::{
-    CacheError, Capabilities, Clock, Entry, ErrorKind, Result, Serializer, Stamp, StampClock,
-    telemetry,
+    CacheError, Capabilities, Clock, ErrorKind, Result, Serializer, Stamp, StampClock, telemetry,
 };
 use tokio::sync::{Mutex, MutexGuard, RwLock, RwLockReadGuard};
 

@@ -2,7 +2,7 @@
 
 use std::sync::{Arc, OnceLock};
 
-use larder_core::backend::{Backend, Deadlines, Health, InProcess, ScanPage, ScanRequest};
+use larder_core::backend::{Backend, Deadlines, Health, InProcess, Loan, ScanPage, ScanRequest};
 use larder_core::clock::{Clock, Moment, Timestamp};
 use larder_core::{
     CacheError, Capabilities, Entry, EntryMeta, ErrorKind, PluginConfig, Result, async_trait,

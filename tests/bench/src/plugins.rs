@@ -1,4 +1,5 @@
-//! What it costs that a plugin is in a library: the same C code called by C, and by Larder.
+//! What it costs that a plugin is in a library: the same C code called by C, and by Larder, one
+//! layer more at a time.
 
 use std::hint::black_box;
 use std::io::Write;
@@ -7,6 +8,7 @@ use std::process::Command;
 use std::sync::Arc;
 use std::time::Instant;
 
+use larder::{Cache, CacheManager};
 use larder_core::backend::InProcess;
 use larder_core::library::{LibraryLoader, LibraryRequest, Trust};
 use larder_core::plugin::Factory;
@@ -24,7 +26,7 @@ use crate::overhead::polled_once;
 use crate::report::{Report, Row, Unit};
 
 /// Measures a call that does nothing, a hit in a table in C, and a hit in the store under a policy
-/// in C.
+/// in C. What each row holds is in `docs/benchmarks.md`.
 pub(crate) fn run<W: Write>(report: &mut Report<W>) -> Result<(), Failure> {
     let place = tempfile::tempdir()?;
     let place = place.path().canonicalize()?;
@@ -64,30 +66,54 @@ fn backend<W: Write>(
     case: &'static str,
     built: &Built,
 ) -> Result<(), Failure> {
+    let keys: Vec<String> = (0..ENTRIES).map(|at| format!("a key of the table {at}")).collect();
+    let backend = adapter(built, &keys)?;
+    let manager = handle(built)?;
+    let cache: Cache<String, String> = manager.cache("bench")?;
+    for key in &keys {
+        // As long as the values of the other layers, once it is in an entry.
+        polled_once(cache.set(key, "v".repeat(62))).ok_or("it waits")??;
+    }
+    let at_once = |key: &String| backend.get_now(key).is_some_and(|found| found.is_ok());
+    let polled = |key: &String| polled_once(backend.get(key)).is_some_and(|found| found.is_ok());
+    let held = |key: &String| polled_once(cache.get(key)).is_some_and(|found| found.is_ok());
+    let layers: [(&str, &dyn Fn(&String) -> bool); 3] =
+        [("adapter", &at_once), ("adapter, as a future", &polled), ("handle", &held)];
+    for (layer, ask) in layers {
+        let mut rounds = Rounds::of([layer, "called by C"]);
+        rounds.run(ROUNDS, &mut [asked(ask, &keys), called(&built.direct)]);
+        report.add(&Row::of_rounds(format!("{case}, {layer}"), Unit::Nanos, &rounds))?;
+    }
+    Ok(())
+}
+
+/// The backend itself, with an entry for each key.
+fn adapter(built: &Built, keys: &[String]) -> Result<Arc<dyn Backend>, Failure> {
     let Factory::Backend(factory) = built.descriptor.factory else {
         return Err("it is no backend".into());
     };
     let context = BuildContext::new("bench");
     let backend = polled_once(factory.build(json!({}), &context)).ok_or("it waits")??;
-    let keys: Vec<String> = (0..ENTRIES).map(|at| format!("a key of the table {at}")).collect();
-    for key in &keys {
+    for key in keys {
         let entry = Entry { value: Bytes::from(vec![7; 64]), ..Entry::default() };
         polled_once(backend.set(key, entry)).ok_or("it waits")??;
     }
-    let mut rounds = Rounds::of(["through Larder", "called by C"]);
-    let mut sides: [Round<'_>; 2] = [asked(&backend, &keys), called(&built.direct)];
-    rounds.run(ROUNDS, &mut sides);
-    report.add(&Row::of_rounds(case.to_owned(), Unit::Nanos, &rounds))?;
-    Ok(())
+    Ok(backend)
 }
 
-fn asked<'a>(backend: &'a Arc<dyn Backend>, keys: &'a [String]) -> Round<'a> {
+/// A cache that has no other tier.
+fn handle(built: &Built) -> Result<CacheManager, Failure> {
+    let text = format!("[caches.bench]\nbackend = {{ kind = \"{}\" }}", built.descriptor.kind);
+    let builder = CacheManager::builder().text("bench.toml", larder::Format::Toml, text);
+    Ok(builder.plugin(built.descriptor).build_blocking()?)
+}
+
+fn asked<'a>(ask: &'a dyn Fn(&String) -> bool, keys: &'a [String]) -> Round<'a> {
     Box::new(move || {
         let start = Instant::now();
         let mut at = 0;
         for _ in 0..READS {
-            let found = polled_once(backend.get(black_box(&keys[at])));
-            assert!(black_box(found).is_some_and(|found| found.is_ok()), "it answers at once");
+            assert!(black_box(ask(black_box(&keys[at]))), "it answers at once");
             at = (at + STEP) % keys.len();
         }
         nanos_each(start.elapsed(), READS)

@@ -89,7 +89,7 @@ impl ForeignBackend {
     fn get_here(&self, key: &str) -> Result<Option<Loan>> {
         let lent = lend_key(key);
         let (answer, room) =
-            self.keeper.ask_now(|table, this, call, out: *mut value::Read, error| {
+            self.keeper.ask_now::<Held>(|table, this, call, out: *mut value::Read, error| {
                 calls::get_one(table, this, call, lent, (out, error))
             });
         match answer {

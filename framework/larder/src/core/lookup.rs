@@ -50,7 +50,12 @@ impl<K: Key, V: CacheValue> Core<K, V> {
         }
         // What the store has counts neither as a hit nor as a miss of it.
         self.check(key)?;
-        let answer = Box::pin(self.fetch_as(key, MissCause::Bypass, None, look, &mut None)).await;
+        let answer = match self.fetch_now(key, MissCause::Bypass, look) {
+            ControlFlow::Break(answer) => answer,
+            ControlFlow::Continue(begun) => {
+                Box::pin(self.fetch_from(key, MissCause::Bypass, begun, look)).await
+            }
+        };
         if let Err(cause) = answer {
             self.engine.counters.count_miss(cause);
         }
