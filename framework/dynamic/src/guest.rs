@@ -14,7 +14,7 @@
 //! | module | what |
 //! |---|---|
 //! | `answer` | a future is polled once, and goes on in a task if it is not ready |
-//! | `backend`, `policy`, `wrapper` | the tables |
+//! | `backend`, `policy`, `wrapper`, `invalidator`, `replicator`, `warmer` | the tables |
 //! | `bridge` | `tracing` events of the plugin go to the host |
 //! | `clock` | the time that the host says it is |
 //! | `instance` | what stands behind the `self` of the header |
@@ -22,6 +22,7 @@
 //! | `part` | what the macro makes of a config type |
 //! | `reply` | results as structs of the header |
 //! | `runtime` | the tokio runtime of the library |
+//! | `sink` | where invalidators and replicators deliver |
 //!
 //! # Panics
 //!
@@ -33,13 +34,17 @@ pub(crate) mod backend;
 pub(crate) mod bridge;
 pub(crate) mod clock;
 pub(crate) mod instance;
+pub(crate) mod invalidator;
 pub(crate) mod options;
 pub mod part;
 pub(crate) mod policy;
+pub(crate) mod replicator;
 pub(crate) mod reply;
 pub(crate) mod runtime;
+pub(crate) mod sink;
 #[cfg(test)]
 mod tests;
+pub(crate) mod warmer;
 pub(crate) mod wrapper;
 
 #[doc(hidden)]
@@ -48,7 +53,7 @@ pub use larder_abi as __abi;
 /// Exports plugins in Rust from a crate of the type `cdylib`: the name of the library, then the
 /// slot and the config type of each component.
 ///
-/// The slots are `backend`, `policy` and `wrapper`. The name is that of the section `[plugins.…]`
+/// The slots are `backend`, `policy`, `wrapper`, `invalidator`, `replicator` and `warmer`. The name is that of the section `[plugins.…]`
 /// of a config. Use it once in a crate, and in one that nothing links: two libraries of one
 /// program cannot export the same symbols.
 #[macro_export]
