@@ -205,13 +205,13 @@ impl Opened {
         let closed = pin!(is_closed.wait_for(|is_closed| *is_closed));
         let delivered = pin!(async {
             let _room = self.room.acquire().await;
-            work.await
+            // The room may be that of one that ended because the hub was closed.
+            if *self.is_closed.borrow() { None } else { Some(work.await) }
         });
-        // The first one is looked at first: nothing begins in a hub that is closed.
         match select(closed, delivered).await {
-            Either::Left(_) => Status::CLOSED,
-            Either::Right((Ok(()), _)) => Status::OK,
-            Either::Right((Err(error), _)) => status_of(error.kind()),
+            Either::Left(_) | Either::Right((None, _)) => Status::CLOSED,
+            Either::Right((Some(Ok(())), _)) => Status::OK,
+            Either::Right((Some(Err(error)), _)) => status_of(error.kind()),
         }
     }
 }
