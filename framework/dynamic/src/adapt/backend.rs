@@ -89,7 +89,7 @@ impl ForeignBackend {
     fn get_here(&self, key: &str) -> Result<Option<Loan>> {
         let lent = lend_key(key);
         let (answer, room) =
-            self.keeper.ask_now::<Held>(|table, this, call, out: *mut value::Read, error| {
+            self.keeper.answer_now::<Held>(|table, this, call, out: *mut value::Read, error| {
                 calls::get_one(table, this, call, lent, (out, error))
             });
         match answer {
@@ -111,7 +111,7 @@ impl ForeignBackend {
     /// Removes what is no entry; it is a miss all the same if it cannot be.
     fn remove_here(&self, key: &str) {
         let args = Args::key(key);
-        self.keeper.ask_now::<()>(|table, this, call, out, error| {
+        self.keeper.answer_now::<()>(|table, this, call, out, error| {
             calls::remove(table, this, call, &args, out, error)
         });
     }

@@ -25,7 +25,7 @@ impl<V: Send + Sync> Keeper<V> {
     /// The library is told a coarse time: what may have come to its end since, the host looks at
     /// once more.
     #[inline]
-    pub(crate) fn ask_now<O: Output>(
+    pub(crate) fn answer_now<O: Output>(
         self: &Arc<Self>,
         run: impl FnOnce(&V, *mut c_void, *const call::Call, *mut O::Raw, *mut call::Error) -> Status,
     ) -> (Answer<O>, O::Room) {

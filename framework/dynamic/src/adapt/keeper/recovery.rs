@@ -114,6 +114,9 @@ impl<V: Send + Sync> Keeper<V> {
             return Err(failure);
         }
         self.instance.store(Some(made));
+        if let Some(hub) = &self.recipe.sink {
+            hub.lost_track().await;
+        }
         Ok(())
     }
 
