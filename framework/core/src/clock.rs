@@ -99,8 +99,8 @@ pub trait Clock: Send + Sync + fmt::Debug + 'static {
     /// The wall-clock time.
     fn wall(&self) -> Timestamp;
 
-    /// The monotonic time, wrong by up to some 20 milliseconds either way. For what is done so often
-    /// that a clock read would be most of its cost, such as counting calls by the second.
+    /// The monotonic time, wrong by up to some 20 milliseconds either way. For what is done so
+    /// often that a clock read would be most of its cost, such as counting calls by the second.
     fn now_coarse(&self) -> Moment {
         self.now()
     }

@@ -130,9 +130,9 @@ impl Engine {
         self.validate(index, key, read, look, stale).await
     }
 
-    /// What the first tier said at once, if nothing else has to be asked: an entry that may be served
-    /// as it is, or that there is none and no other tier that may have it. Only the latter is
-    /// counted.
+    /// What the first tier said at once, if nothing else has to be asked: an entry that may be
+    /// served as it is, or that there is none and no other tier that may have it. Only the latter
+    /// is counted.
     pub(crate) fn settled(
         &self,
         key: &str,

@@ -13,6 +13,9 @@ use crate::adapt::failure;
 use crate::adapt::output::{Answer, Output};
 use crate::host::log;
 
+/// An instance, as its functions are called with it.
+type S = *mut c_void;
+
 impl<V: Send + Sync> Keeper<V> {
     /// Whether every answer is there when the call returns, and that is soon.
     pub(crate) fn is_sync(&self) -> bool {
@@ -27,7 +30,7 @@ impl<V: Send + Sync> Keeper<V> {
     #[inline]
     pub(crate) fn answer_now<O: Output>(
         self: &Arc<Self>,
-        run: impl FnOnce(&V, *mut c_void, *const call::Call, *mut O::Raw, *mut call::Error) -> Status,
+        run: impl FnOnce(&V, S, *const call::Call, *mut O::Raw, *mut call::Error) -> Status,
     ) -> (Answer<O>, O::Room) {
         let mut room = O::Room::default();
         // Held until the call is over, so that the instance is not destroyed before.
