@@ -5,7 +5,6 @@
 //! has lost its memory, the command is done again under that one. So no answer is of before a clear
 //! that was over when the question was asked.
 
-use std::collections::BTreeMap;
 use std::fmt;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
@@ -14,16 +13,21 @@ use std::time::Duration;
 use futures_util::future::{join, join_all};
 use larder_core::{Bytes, CacheError, Clock, ErrorKind, Result, Timestamp};
 use redis::{Cmd, Pipeline, Value};
-use tokio::sync::Notify;
+use tokio::sync::{Notify, Semaphore};
 
 use crate::answer;
 use crate::connection::{Lane, RedisConnection, Route};
 use crate::keys::{Generation, Keys};
 use crate::scripts::{self, By, ServerScript};
+use crate::sizes::Sizes;
 use crate::unreadable::Unreadable;
+use crate::uploads::Uploads;
 
 /// How often a command is done under another generation before it is given up.
-const ATTEMPTS: usize = 8;
+pub(crate) const ATTEMPTS: usize = 8;
+
+/// How many large entries are read at a time.
+const LARGE_READS: usize = 2;
 
 /// What all operations of a cache share.
 pub(crate) struct Space {
@@ -31,6 +35,10 @@ pub(crate) struct Space {
     pub(crate) keys: Keys,
     pub(crate) clock: Arc<dyn Clock>,
     pub(crate) unreadable: Unreadable,
+    pub(crate) sizes: Sizes,
+    pub(crate) uploads: Uploads,
+    /// The right to read a large entry.
+    pub(crate) large_reads: Semaphore,
     /// The greatest generation that was seen; 0 before the first.
     generation: AtomicU64,
     /// There may be entries of other generations to remove.
@@ -59,6 +67,9 @@ impl Space {
             keys: Keys::new(prefix),
             clock,
             unreadable: Unreadable::new(cache),
+            sizes: Sizes::default(),
+            uploads: Uploads::default(),
+            large_reads: Semaphore::new(LARGE_READS),
             generation: AtomicU64::new(0),
             has_garbage: Notify::new(),
             swept: AtomicU64::new(0),
@@ -78,7 +89,7 @@ impl Space {
         }
     }
 
-    fn known(&self) -> Generation {
+    pub(crate) fn known(&self) -> Generation {
         Generation::from_number(self.generation.load(Ordering::Acquire))
     }
 
@@ -117,15 +128,22 @@ impl Space {
         generation: Generation,
         control: Option<Bytes>,
     ) -> Result<bool> {
-        let current = control.and_then(|text| Generation::read(&text));
-        match current {
-            Some(current) if current == generation && current >= self.known() => return Ok(true),
+        if self.is_latest(generation, control.as_deref()) {
+            return Ok(true);
+        }
+        match control.and_then(|text| Generation::read(&text)) {
             Some(current) if current > self.known() => self.learn(current),
             // It was lost or went back, as after an eviction, a flush, or a failover to a server
             // that was behind. What is there may be of before a clear.
             _ => drop(self.advance(None).await?),
         }
         Ok(false)
+    }
+
+    /// Whether a generation was the current one, and none that is later is known.
+    pub(crate) fn is_latest(&self, generation: Generation, control: Option<&[u8]>) -> bool {
+        let current = control.and_then(Generation::read);
+        current == Some(generation) && generation >= self.known()
     }
 
     /// Runs one script on keys of one slot.
@@ -168,10 +186,11 @@ impl Space {
         commands: impl Fn(&Names, By) -> Vec<Cmd>,
     ) -> Result<Vec<Value>> {
         let mut answers = self.each(lane, &[key], |_, names, by| commands(names, by)).await?;
-        Ok(answers.pop().unwrap_or_default())
+        answers.pop().unwrap_or_else(|| Ok(Vec::new()))
     }
 
     /// Does commands for each of these keys under the current generation; answers in their order.
+    /// What fails for the keys of one node of a cluster is the answer for these keys alone.
     ///
     /// `commands` is told the number of the key, the names of its entry and its lease, and how to
     /// call scripts. All it returns must have the same meaning when they are done twice.
@@ -180,7 +199,7 @@ impl Space {
         lane: Lane,
         keys: &[&str],
         commands: impl Fn(usize, &Names, By) -> Vec<Cmd>,
-    ) -> Result<Vec<Vec<Value>>> {
+    ) -> Result<Vec<Result<Vec<Value>>>> {
         let mut by = By::Hash;
         let mut attempts = 0;
         let mut outdated: Vec<Names> = Vec::new();
@@ -198,12 +217,12 @@ impl Space {
                 .collect();
             let skipped = usize::from(!outdated.is_empty());
             let (mut answers, control) = self.ask(lane, &names, wanted).await?;
-            if by == By::Hash && answers.iter().flatten().any(answer::is_unknown_script) {
+            if by == By::Hash && answers.iter().flatten().flatten().any(answer::is_unknown_script) {
                 by = By::Text;
                 continue;
             }
             if self.is_current(generation, control).await? {
-                answers.iter_mut().for_each(|answers| drop(answers.drain(..skipped)));
+                answers.iter_mut().flatten().for_each(|answers| drop(answers.drain(..skipped)));
                 return Ok(answers);
             }
             // What was written under that name would stay for ever.
@@ -222,7 +241,7 @@ impl Space {
         lane: Lane,
         names: &[Names],
         commands: Vec<Vec<Cmd>>,
-    ) -> Result<(Vec<Vec<Value>>, Option<Bytes>)> {
+    ) -> Result<(Vec<Result<Vec<Value>>>, Option<Bytes>)> {
         if self.connection.is_cluster() {
             return self.ask_cluster(lane, names, commands).await;
         }
@@ -234,8 +253,8 @@ impl Space {
         pipeline.add_command(self.ask_control());
         let answers = self.connection.send(lane, Route::Key(&self.keys.control), pipeline).await?;
         let mut answers = answers.into_iter();
-        let parts = counts.iter().map(|&count| answers.by_ref().take(count).collect()).collect();
-        Ok((parts, answer::bytes(answers.next())?))
+        let parts = counts.iter().map(|&count| Ok(answers.by_ref().take(count).collect()));
+        Ok((parts.collect(), answer::bytes(answers.next())?))
     }
 
     async fn ask_cluster(
@@ -243,121 +262,36 @@ impl Space {
         lane: Lane,
         names: &[Names],
         commands: Vec<Vec<Cmd>>,
-    ) -> Result<(Vec<Vec<Value>>, Option<Bytes>)> {
+    ) -> Result<(Vec<Result<Vec<Value>>>, Option<Bytes>)> {
         let per_key = names.iter().zip(commands).map(|(names, commands)| async move {
             let mut pipeline = Pipeline::with_capacity(commands.len());
             for command in commands {
                 pipeline.add_command(command);
             }
-            self.connection.send(lane, Route::Key(&names.entry), pipeline).await
+            let answers = self.connection.send(lane, Route::Key(&names.entry), pipeline).await;
+            answers.map_err(|error| self.of_a_node(error))
         });
         let control =
             self.send_one(Lane::Small, Route::Key(&self.keys.control), self.ask_control());
         // All are sent and waited for, also if one fails.
         let (answers, control) = join(join_all(per_key), control).await;
-        Ok((self.of_slots(answers)?, answer::bytes(Some(control?))?))
+        Ok((answers, answer::bytes(Some(control?))?))
     }
 
     pub(crate) fn ask_control(&self) -> Cmd {
         let mut command = Cmd::new();
-        command.arg("GET").arg(&self.keys.control);
+        command.arg("GET").arg(&*self.keys.control);
         command
     }
 
-    /// Reads the whole entries of some keys; answers in their order.
-    pub(crate) async fn fetch<K: AsRef<str>>(
-        &self,
-        lane: Lane,
-        keys: &[K],
-    ) -> Result<Vec<Option<Bytes>>> {
-        for _ in 0..ATTEMPTS {
-            let generation = self.generation().await?;
-            let (found, control) = if self.connection.is_cluster() {
-                self.fetch_cluster(lane, generation, keys).await?
-            } else {
-                self.fetch_one_server(lane, generation, keys).await?
-            };
-            if self.is_current(generation, control).await? {
-                return Ok(found);
-            }
-        }
-        Err(restless())
-    }
-
-    /// All in one command, which sees one generation and the entries of one instant.
-    async fn fetch_one_server<K: AsRef<str>>(
-        &self,
-        lane: Lane,
-        generation: Generation,
-        keys: &[K],
-    ) -> Result<(Vec<Option<Bytes>>, Option<Bytes>)> {
-        let mut command = Cmd::with_capacity(keys.len() + 2, keys.len() * 64);
-        command.arg("MGET").arg(&self.keys.control);
-        let mut names = self.keys.namer(generation);
-        for key in keys {
-            command.arg(names.entry(key.as_ref()));
-        }
-        let answer = self.send_one(lane, Route::Key(&self.keys.control), command).await?;
-        let mut found = answer::many(Some(answer))?.into_iter();
-        let control = answer::bytes(found.next())?;
-        let found: Result<Vec<_>> = found.map(|value| answer::bytes(Some(value))).collect();
-        Ok((complete(found?, keys.len())?, control))
-    }
-
-    async fn fetch_cluster<K: AsRef<str>>(
-        &self,
-        lane: Lane,
-        generation: Generation,
-        keys: &[K],
-    ) -> Result<(Vec<Option<Bytes>>, Option<Bytes>)> {
-        let mut slots: BTreeMap<u16, Vec<(usize, String)>> = BTreeMap::new();
-        for (at, key) in keys.iter().enumerate() {
-            let name = self.keys.entry(generation, key.as_ref());
-            slots.entry(RedisConnection::slot(&name)).or_default().push((at, name));
-        }
-        let per_slot = slots.into_values().map(|names| async move {
-            let mut command = Cmd::new();
-            command.arg("MGET");
-            for (_, name) in &names {
-                command.arg(name);
-            }
-            let route = Route::Key(&names[0].1);
-            let answer = self.send_one(lane, route, command).await?;
-            let values = answer::many(Some(answer))?;
-            let found: Result<Vec<_>> =
-                values.into_iter().map(|v| answer::bytes(Some(v))).collect();
-            let found = complete(found?, names.len())?;
-            Ok(names.into_iter().map(|(at, _)| at).zip(found).collect::<Vec<_>>())
-        });
-        let control =
-            self.send_one(Lane::Small, Route::Key(&self.keys.control), self.ask_control());
-        let (parts, control) = join(join_all(per_slot), control).await;
-        let mut found = vec![None; keys.len()];
-        for (at, value) in self.of_slots(parts)?.into_iter().flatten() {
-            found[at] = value;
-        }
-        Ok((found, answer::bytes(Some(control?))?))
-    }
-
-    /// The answers for some slots, or the first error. It says nothing about other slots while
-    /// another node is well; an error about the generation is one of the whole cache.
-    fn of_slots<T>(&self, answers: Vec<Result<T>>) -> Result<Vec<T>> {
-        let answers: Result<Vec<T>> = answers.into_iter().collect();
-        answers.map_err(|error| match self.connection.health().servers {
+    /// An error about keys of one node. It says nothing about other nodes while one of them is
+    /// well; an error about the generation is one of the whole cache.
+    pub(crate) fn of_a_node(&self, error: CacheError) -> CacheError {
+        match self.connection.health().servers {
             (0, _) => error,
             _ => error.of_a_part(),
-        })
+        }
     }
-}
-
-/// Whether a server has answered for all that it was asked.
-fn complete(found: Vec<Option<Bytes>>, asked: usize) -> Result<Vec<Option<Bytes>>> {
-    if found.len() == asked {
-        return Ok(found);
-    }
-    Err(CacheError::new(ErrorKind::Connection, "the server answered for too few or too many keys")
-        .with("asked", asked)
-        .with("answered", found.len()))
 }
 
 fn unlink_both(names: &Names) -> Cmd {

@@ -23,7 +23,8 @@ use tokio::time::{Instant, timeout, timeout_at};
 use crate::config::{Address, Settings};
 use crate::connection::greeting::{Expect, Facts};
 use crate::connection::lanes::Lanes;
-use crate::connection::link::{Lost, Task};
+use crate::connection::line::{Landed, Read};
+use crate::connection::link::{Lost, Missed, Task};
 use crate::connection::{Lane, State};
 use crate::error::{self, Failure};
 use crate::topology::Source;
@@ -51,6 +52,8 @@ struct Core {
     lanes: RwLock<Option<Arc<Lanes>>>,
     status: watch::Sender<Status>,
     breaker: Breaker,
+    /// The one for large values: a line that is too thin for them says nothing about small ones.
+    bulk_breaker: Breaker,
     /// The task has something to look at.
     wake: Notify,
     /// Somebody wants the server while it is down.
@@ -89,6 +92,7 @@ impl Endpoint {
             lanes: RwLock::new(None),
             status: watch::Sender::new(status),
             breaker: Breaker::new(),
+            bulk_breaker: Breaker::new(),
             wake: Notify::new(),
             asked: Notify::new(),
             renewal: Mutex::new(None),
@@ -116,10 +120,7 @@ impl Endpoint {
             None => self.connected(deadline).await?,
         };
         let core = &*self.core;
-        let permit = core.breaker.admit().ok_or_else(|| {
-            let message = "the server has left others waiting, and is not asked for a while";
-            core.told(CacheError::new(ErrorKind::Connection, message))
-        })?;
+        let permit = core.admit(lane)?;
         let link = lanes.link(lane, affinity, deadline).await;
         let link = link.map_err(|failure| core.told(failure.error))?;
         match link.send(commands, deadline).await {
@@ -129,12 +130,52 @@ impl Endpoint {
                 }
                 Ok(answers)
             }
-            Err(lost) => Err(self.lost(lost, link.fault(), permit)),
+            Err(lost) => Err(self.lost(lost, link.fault(), Some(permit))),
         }
     }
 
-    /// Counts and names a failure.
-    fn lost(&self, lost: Lost, fault: Option<Failure>, permit: Permit<'_>) -> CacheError {
+    /// Reads what is stored under a name, together with others who read at the same time. Nothing
+    /// where the server said something that has to be asked for in another way.
+    ///
+    /// # Errors
+    ///
+    /// Those of [`send`](Self::send).
+    pub(crate) async fn read(
+        &self,
+        affinity: usize,
+        read: &Read<'_>,
+        deadline: Instant,
+    ) -> Result<Option<Landed>> {
+        let core = &*self.core;
+        let lanes = match core.lanes() {
+            Some(lanes) => lanes,
+            // In boxes, so that those who need not wait need no room for it.
+            None => Box::pin(self.connected(deadline)).await?,
+        };
+        let permit = core.admit(Lane::Small)?;
+        let link = match lanes.ready(affinity) {
+            Some(link) => link,
+            None => {
+                let link = Box::pin(lanes.link(Lane::Small, affinity, deadline)).await;
+                link.map_err(|failure| core.told(failure.error))?
+            }
+        };
+        match link.read(read, deadline).await {
+            Ok((landed, counts)) => {
+                if (counts || permit.is_trial()) && permit.succeeded() {
+                    core.wake.notify_one();
+                }
+                Ok(landed)
+            }
+            Err(Missed { lost, counts }) => {
+                let permit = (counts || permit.is_trial()).then_some(permit);
+                Err(self.lost(lost, link.fault(), permit))
+            }
+        }
+    }
+
+    /// Counts and names a failure. Without a permit it is counted by somebody else.
+    fn lost(&self, lost: Lost, fault: Option<Failure>, permit: Option<Permit<'_>>) -> CacheError {
         let core = &*self.core;
         let error = match lost {
             Lost::Broken => fault.map_or_else(error::lost, |fault| fault.error),
@@ -144,7 +185,7 @@ impl Endpoint {
             Lost::Late => error::timed_out(core.settings.timeout),
         };
         // A broken connection is found by the task; this is about servers that do not answer.
-        if lost == Lost::Late && permit.failed() {
+        if lost == Lost::Late && permit.is_some_and(Permit::failed) {
             core.wake.notify_one();
         }
         if lost == Lost::Broken && self.is_abandoned() {
@@ -208,6 +249,15 @@ impl Endpoint {
 }
 
 impl Core {
+    /// The right to make a call.
+    fn admit(&self, lane: Lane) -> Result<Permit<'_>> {
+        let breaker = if lane == Lane::Bulk { &self.bulk_breaker } else { &self.breaker };
+        breaker.admit().ok_or_else(|| {
+            let message = "the server has left others waiting, and is not asked for a while";
+            self.told(CacheError::new(ErrorKind::Connection, message))
+        })
+    }
+
     fn lanes(&self) -> Option<Arc<Lanes>> {
         self.lanes.read().unwrap_or_else(PoisonError::into_inner).clone()
     }

@@ -61,6 +61,7 @@ pub(super) async fn live(core: Arc<Core>) {
             },
         };
         core.breaker.reset();
+        core.bulk_breaker.reset();
         core.take_renewal();
         core.set_lanes(Some(Arc::clone(&lanes)));
         core.up(&lanes);
@@ -132,7 +133,8 @@ impl Core {
         let mut compared = Instant::now();
         let mut moved = std::pin::pin!(self.source.moved_from(lanes.address()));
         loop {
-            let tick = if self.breaker.is_open() { PROBE_EVERY } else { LOOK };
+            let is_any_open = self.breaker.is_open() || self.bulk_breaker.is_open();
+            let tick = if is_any_open { PROBE_EVERY } else { LOOK };
             tokio::select! {
                 _ = pulse.changed() => {}
                 address = &mut moved => return self.follow(address).await,
@@ -146,8 +148,9 @@ impl Core {
             if let Some(why) = self.take_renewal() {
                 return End::Lost(why);
             }
-            if self.breaker.is_open() && link.answers().await {
+            if is_any_open && link.answers().await {
                 self.breaker.half_open();
+                self.bulk_breaker.half_open();
             }
             let is_well = felt == Pulse::Alive && self.breaker.is_closed();
             self.enter(if is_well { State::Healthy } else { State::Suspect });
