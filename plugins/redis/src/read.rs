@@ -1,5 +1,7 @@
 //! Reading entries, whole or their headers.
 
+use std::sync::atomic::Ordering;
+
 use futures_util::future::join;
 use larder_core::envelope::{self, EnvelopeError, LONGEST_HEADER};
 use larder_core::{Bytes, Entry, EntryMeta, ErrorKind, Result};
@@ -50,7 +52,9 @@ impl Space {
                     self.sizes.was_late(weight);
                 }
             });
-            let Some(Landed { value, head: control }) = read? else { break };
+            let Some(Landed { value, head: control, leads }) = read? else { break };
+            self.batches.fetch_add(u64::from(leads), Ordering::Relaxed);
+            self.batched_keys.fetch_add(1, Ordering::Relaxed);
             if self.is_latest(generation, control.as_deref()) {
                 return Ok(value);
             }
@@ -96,7 +100,7 @@ impl Space {
         .await;
         let landed = landed.map_err(|error| self.of_a_node(error));
         let both = landed?.zip(head?);
-        Ok(both.map(|(landed, head)| Landed { value: landed.value, head: head.value }))
+        Ok(both.map(|(landed, head)| Landed { head: head.value, ..landed }))
     }
 
     /// Fetches a large entry. There are few of them at a time, for all share one socket.

@@ -3,7 +3,7 @@
 use futures_util::future::join_all;
 use larder_core::{Backend, BuildContext, ManualClock};
 use larder_redis::RedisBackend;
-use larder_servers::Cluster;
+use larder_servers::{Cluster, ClusterOptions};
 
 use super::*;
 
@@ -29,7 +29,7 @@ fn is_on(nodes: &Cluster, node: usize, key: &str) -> bool {
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_silent_node_fails_the_reads_of_its_own_keys_alone() {
-    let nodes = Cluster::start(3, 0);
+    let nodes = Cluster::start_with(&ClusterOptions::new(3).partial());
     let users = open_cluster(&nodes).await;
     let (keys, silent) = entries_and_a_node(&nodes, &users).await;
     let is_silent: Vec<bool> = keys.iter().map(|key| is_on(&nodes, silent, key)).collect();
@@ -46,7 +46,7 @@ async fn a_silent_node_fails_the_reads_of_its_own_keys_alone() {
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_dead_node_keeps_no_other_keys_from_being_removed() {
-    let nodes = Cluster::start(3, 0);
+    let nodes = Cluster::start_with(&ClusterOptions::new(3).partial());
     let users = open_cluster(&nodes).await;
     let (keys, dead) = entries_and_a_node(&nodes, &users).await;
     let is_dead: Vec<bool> = keys.iter().map(|key| is_on(&nodes, dead, key)).collect();

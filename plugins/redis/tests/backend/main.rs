@@ -15,9 +15,11 @@ mod common;
 mod apart;
 mod batches;
 mod clears;
+mod failovers;
 mod foreign;
 mod memory;
 mod servers;
+mod sweeps;
 
 /// A server, and the backends on it.
 struct Site {

@@ -38,6 +38,8 @@ pub(crate) const WHOLE_FLIGHT: usize = 256 * 1024;
 pub(crate) struct Landed {
     pub(crate) value: Option<Bytes>,
     pub(crate) head: Option<Bytes>,
+    /// Whether it was the first of its flight.
+    pub(crate) leads: bool,
 }
 
 /// Reads that travel together.
@@ -253,11 +255,11 @@ impl Future for Seat {
             }
             KeyState::Landed(value) => {
                 let value = value.take();
-                let head = self.head.map(|head| &inner.keys[head].state);
-                match head {
-                    Some(KeyState::Head(head)) => Ok(Some(Landed { value, head: head.clone() })),
-                    _ => Ok(Some(Landed { value, head: None })),
-                }
+                let head = match self.head.map(|head| &inner.keys[head].state) {
+                    Some(KeyState::Head(head)) => head.clone(),
+                    _ => None,
+                };
+                Ok(Some(Landed { value, head, leads: self.leads }))
             }
             KeyState::Lost(lost) => Err(*lost),
             KeyState::Odd | KeyState::Gone | KeyState::Head(_) => Ok(None),

@@ -100,14 +100,15 @@ async fn reads_that_come_while_others_are_under_way_go_together() {
     let others: Vec<_> = ["c", "d", "e"].map(|key| seat(&line, &head, key)).into();
     far.say("*2\r\n$1\r\nh\r\n$1\r\n1\r\n").await;
     let first = landed(a).await.unwrap().unwrap();
-    assert_eq!(first, Landed { value: Some("1".into()), head: Some("h".into()) });
+    assert_eq!(first, Landed { value: Some("1".into()), head: Some("h".into()), leads: true });
     let command = far.next().await;
     assert_eq!(command, ["MGET", "head", "c", "d", "e"]);
     far.say("*2\r\n_\r\n_\r\n").await;
-    assert_eq!(landed(b).await, Ok(Some(Landed::default())));
+    assert_eq!(landed(b).await, Ok(Some(Landed { leads: true, ..Landed::default() })));
     far.echo(&command).await;
     for (key, other) in ["c", "d", "e"].into_iter().zip(join_all(others).await) {
-        let wanted = Landed { value: Some(key.into()), head: Some("head".into()) };
+        let leads = key == "c";
+        let wanted = Landed { value: Some(key.into()), head: Some("head".into()), leads };
         assert_eq!(other, Ok(Some(wanted)));
     }
 }
