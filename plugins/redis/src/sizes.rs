@@ -15,7 +15,10 @@ const FLIGHT_KEYS: usize = 128;
 const LEAST: usize = WHOLE_FLIGHT / FLIGHT_KEYS;
 
 /// What entries are taken for before any was seen.
-const UNKNOWN: u64 = 16 * 1024;
+const UNKNOWN: usize = 16 * 1024;
+
+/// All entries are large.
+const WHOLE_SHARE: usize = 1024;
 
 /// How many keys can be told apart. A key that shares its bit with a large one takes the lane of
 /// the large ones, where it works as well.
@@ -30,7 +33,9 @@ pub(crate) struct Sizes {
     /// A bit for each key whose entry was large when it was last seen.
     large: Box<[AtomicU64]>,
     /// About the mean of the sizes of entries, in bytes.
-    mean: AtomicU64,
+    mean: AtomicUsize,
+    /// About how many of them are large, of [`WHOLE_SHARE`].
+    share: AtomicUsize,
     /// The least that a read takes of a flight. It grows when flights take too long, whatever the
     /// reason, and shrinks while they do not.
     least: AtomicUsize,
@@ -39,8 +44,8 @@ pub(crate) struct Sizes {
 impl Default for Sizes {
     fn default() -> Self {
         let large = (0..BITS / 64).map(|_| AtomicU64::new(0)).collect();
-        let (mean, least) = (AtomicU64::new(UNKNOWN), AtomicUsize::new(LEAST));
-        Self { large, mean, least }
+        let (mean, least) = (AtomicUsize::new(UNKNOWN), AtomicUsize::new(LEAST));
+        Self { large, mean, share: AtomicUsize::new(0), least }
     }
 }
 
@@ -50,7 +55,7 @@ impl Sizes {
         let (word, bit) = self.place(key);
         match word.load(Ordering::Relaxed) & bit {
             // Where most are large, one that was not seen yet is large as well.
-            0 => Self::lane_of(self.mean()),
+            0 if self.share.load(Ordering::Relaxed) < WHOLE_SHARE / 2 => Lane::Small,
             _ => Lane::Bulk,
         }
     }
@@ -70,9 +75,15 @@ impl Sizes {
                 false => word.fetch_and(!bit, Ordering::Relaxed),
             };
         }
+        // Two at a time may lose one of two sizes, which moves a mean by nothing. Those that go
+        // alone say little about those that go together.
         let mean = self.mean.load(Ordering::Relaxed);
-        // Two at a time may lose one of two sizes, which moves a mean by nothing.
-        self.mean.store(mean - mean / 8 + bytes as u64 / 8, Ordering::Relaxed);
+        self.mean.store(mean - mean / 8 + bytes.min(WHOLE_FLIGHT) / 8, Ordering::Relaxed);
+        let share = self.share.load(Ordering::Relaxed);
+        let part = if is_large { WHOLE_SHARE / 16 } else { 0 };
+        if share > 0 || is_large {
+            self.share.store(share - share.div_ceil(16) + part, Ordering::Relaxed);
+        }
         let least = self.least.load(Ordering::Relaxed);
         if least > LEAST {
             self.least.store((least - least / 64).max(LEAST), Ordering::Relaxed);
@@ -81,16 +92,12 @@ impl Sizes {
 
     /// How much of a flight a read should take, of [`WHOLE_FLIGHT`].
     pub(crate) fn weight(&self) -> usize {
-        self.mean().max(self.least.load(Ordering::Relaxed)).min(WHOLE_FLIGHT)
+        self.mean.load(Ordering::Relaxed).max(self.least.load(Ordering::Relaxed)).min(WHOLE_FLIGHT)
     }
 
     /// A flight took too long whose reads took so much of it: the next have half as many.
     pub(crate) fn was_late(&self, weight: usize) {
         self.least.fetch_max(weight.saturating_mul(2).min(WHOLE_FLIGHT), Ordering::Relaxed);
-    }
-
-    fn mean(&self) -> usize {
-        usize::try_from(self.mean.load(Ordering::Relaxed)).unwrap_or(usize::MAX)
     }
 
     fn place(&self, key: &str) -> (&AtomicU64, u64) {
@@ -139,6 +146,8 @@ mod tests {
     #[test]
     fn an_unknown_key_is_taken_for_large_where_most_are() {
         let sizes = Sizes::default();
+        sizes.note("large", 100 * LARGE);
+        assert_eq!(sizes.lane("unknown"), Lane::Small, "one of them proves nothing");
         note_many(&sizes, 2 * LARGE);
         assert_eq!(sizes.lane("unknown"), Lane::Bulk);
         note_many(&sizes, 100);
