@@ -17,8 +17,12 @@ async fn open_cluster(nodes: &Cluster) -> RedisBackend {
 /// Entries on all nodes of a cluster, and one of these nodes that does not have the generation.
 async fn entries_and_a_node(nodes: &Cluster, users: &RedisBackend) -> (Vec<String>, usize) {
     let keys: Vec<String> = (0..300).map(|number| number.to_string()).collect();
-    let entries = keys.iter().map(|key| (key.clone(), entry(key.clone()))).collect();
-    users.set_many(entries).await.unwrap();
+    // A node may not have heard of all others at first.
+    larder_servers::until("all slots", LIMIT, async || {
+        let entries = keys.iter().map(|key| (key.clone(), entry(key.clone()))).collect();
+        users.set_many(entries).await.is_ok()
+    })
+    .await;
     let control = nodes.owner(nodes.slot("ldr1:c:{users:}"));
     (keys, (control + 1) % nodes.nodes().len())
 }
