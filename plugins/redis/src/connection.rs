@@ -17,11 +17,15 @@ use crate::topology::{Source, single, slots};
 
 pub(crate) mod greeting;
 pub(crate) mod lanes;
+pub(crate) mod line;
 pub(crate) mod link;
+mod resp;
 mod stream;
+pub(crate) mod tally;
 
 use greeting::Expect;
 pub use greeting::Facts;
+use line::{Landed, Read};
 
 /// How much longer commands may take that wait at the server on purpose.
 const BLOCKING: Duration = Duration::from_secs(30);
@@ -61,8 +65,17 @@ pub(crate) enum Route<'a> {
     Any,
     /// The one with this key; the keys of all commands are in its slot.
     Key(&'a str),
-    /// The primary of this number, below [`RedisConnection::primaries`].
+    /// The primary of this number, below [`Layout::servers`].
     Primary(usize),
+}
+
+/// The servers that take writes, and which of them have which keys.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct Layout {
+    /// How many there are.
+    pub(crate) servers: usize,
+    /// Another one when there are others, or when they have other keys. The same in all processes.
+    pub(crate) mark: u64,
 }
 
 /// What a connection is doing.
@@ -96,6 +109,11 @@ pub struct ConnectionHealth {
     pub error: Option<CacheError>,
     /// How many servers are in use, and how many of them can be.
     pub servers: (usize, usize),
+    /// How often a server was connected to again since the start.
+    pub reconnects: u64,
+    /// How often commands were sent again since the start, because a server said that it is not
+    /// the one to ask, or not ready.
+    pub retries: u64,
 }
 
 impl RedisConnection {
@@ -147,7 +165,7 @@ impl RedisConnection {
         let affinity = self.affinity(route);
         match &self.topology {
             Topology::Cluster(cluster) => {
-                cluster.send(lane, route, affinity, &commands, deadline).await
+                Box::pin(cluster.send(lane, route, affinity, &commands, deadline)).await
             }
             Topology::Single(endpoint) => {
                 single::send(endpoint, lane, affinity, &commands, deadline).await
@@ -155,26 +173,47 @@ impl RedisConnection {
         }
     }
 
+    /// Reads what is stored under a name, at the server of this route, together with others who
+    /// read at the same time. Nothing where the server said something about itself, or about the
+    /// key, that has to be asked for with [`send`](Self::send).
+    ///
+    /// # Errors
+    ///
+    /// Those of [`send`](Self::send).
+    ///
+    /// # Cancellation
+    ///
+    /// Others who read at the same time are not touched.
+    pub(crate) async fn read(&self, route: Route<'_>, read: &Read<'_>) -> Result<Option<Landed>> {
+        let (deadline, affinity) = (self.deadline(Lane::Small), self.affinity(route));
+        match &self.topology {
+            Topology::Cluster(cluster) => {
+                Box::pin(cluster.read(route, affinity, read, deadline)).await
+            }
+            Topology::Single(endpoint) => endpoint.read(affinity, read, deadline).await,
+        }
+    }
+
+    /// How long commands may take.
+    pub(crate) fn timeout(&self) -> Duration {
+        self.settings.timeout
+    }
+
     /// Whether the keys are spread over several servers.
     pub(crate) const fn is_cluster(&self) -> bool {
         matches!(self.topology, Topology::Cluster(_))
     }
 
-    /// How many servers there are that take writes.
+    /// The servers that take writes.
     ///
     /// # Errors
     ///
     /// The kinds of [`send`](Self::send).
-    pub(crate) async fn primaries(&self) -> Result<usize> {
+    pub(crate) async fn layout(&self) -> Result<Layout> {
         match &self.topology {
-            Topology::Cluster(cluster) => cluster.primaries(self.deadline(Lane::Small)).await,
-            Topology::Single(_) => Ok(1),
+            Topology::Cluster(cluster) => cluster.layout(self.deadline(Lane::Small)).await,
+            Topology::Single(_) => Ok(Layout { servers: 1, mark: 0 }),
         }
-    }
-
-    /// The slot of a key in a cluster.
-    pub(crate) fn slot(key: &str) -> u16 {
-        slots::slot_of(key)
     }
 
     /// How the connection is. Asks nobody.
@@ -190,7 +229,9 @@ impl RedisConnection {
         let nothing = Status { state: State::Connecting, address: None, facts: None, error: None };
         let Status { state, address, facts, error } = worst.unwrap_or(nothing);
         let server = address.map(|address| address.to_string());
-        ConnectionHealth { state, server, facts, error, servers }
+        let (reconnects, retries) =
+            (self.settings.tally.reconnects(), self.settings.tally.retries());
+        ConnectionHealth { state, server, facts, error, servers, reconnects, retries }
     }
 
     fn deadline(&self, lane: Lane) -> Instant {

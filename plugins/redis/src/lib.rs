@@ -7,10 +7,12 @@
 //! | [`backend`] | [`RedisBackend`], which keeps the entries of a cache |
 //! | `space` | the part of the servers that a cache has; every command under its generation |
 //! | `keys`, `scripts` | how things are named there, and what the server does in one step |
-//! | `batch`, `sizes` | many gets as one command, small ones apart from large ones |
+//! | `sizes`, `uploads` | small entries apart from large ones, without one overtaking the other |
 //! | `read`, `write`, `lease`, `scan` | the operations |
+//! | `walk` | going through all keys of all servers, whatever becomes of them meanwhile |
 //! | `sweep` | removing what a clear has left behind |
 //! | `health`, `unreadable`, `answer` | how the servers are; what was found that is no entry |
+//! | `backoff` | how long to wait before another attempt |
 //! | `supervisor` | one server, and the task that keeps a connection to it |
 //! | `topology` | where the servers are: fixed, named by Sentinels, or a cluster |
 //! | `tls` | encrypted connections |
@@ -21,7 +23,7 @@
 
 mod answer;
 pub mod backend;
-mod batch;
+mod backoff;
 pub mod config;
 pub mod connection;
 mod error;
@@ -42,6 +44,8 @@ mod tls;
 mod tls;
 mod topology;
 mod unreadable;
+mod uploads;
+mod walk;
 mod write;
 
 pub use backend::{REDIS, RedisBackend, RedisConfig};

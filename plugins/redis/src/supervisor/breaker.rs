@@ -86,8 +86,8 @@ impl Breaker {
         self.state.load(Ordering::Acquire) == CLOSED
     }
 
-    /// Forgets everything: there is another connection.
-    pub(super) fn reset(&self) {
+    /// Forgets everything: the server answers again.
+    fn reset(&self) {
         self.in_a_row.store(0, Ordering::Relaxed);
         self.calls.store(0, Ordering::Relaxed);
         self.failures.store(0, Ordering::Relaxed);
@@ -111,6 +111,11 @@ impl Breaker {
 }
 
 impl Permit<'_> {
+    /// Whether the breaker waits for what becomes of this call.
+    pub(super) const fn is_trial(&self) -> bool {
+        self.is_trial
+    }
+
     /// The call was answered; whether that closed the breaker.
     pub(super) fn succeeded(mut self) -> bool {
         if self.breaker.in_a_row.load(Ordering::Relaxed) != 0 {

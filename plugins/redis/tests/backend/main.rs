@@ -12,11 +12,14 @@ use larder_servers::Redis;
 #[path = "../common/mod.rs"]
 mod common;
 
+mod apart;
 mod batches;
 mod clears;
+mod failovers;
 mod foreign;
 mod memory;
 mod servers;
+mod sweeps;
 
 /// A server, and the backends on it.
 struct Site {
