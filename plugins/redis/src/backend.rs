@@ -1,5 +1,6 @@
 //! [`RedisBackend`], entries on a Redis or Valkey server, or in a cluster.
 
+use std::collections::{HashMap, hash_map};
 use std::fmt;
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
@@ -15,6 +16,7 @@ use crate::connection::RedisConnection;
 use crate::read::Company;
 use crate::space::Space;
 use crate::sweep::Sweeper;
+use crate::write::Packed;
 
 mod config;
 
@@ -119,12 +121,20 @@ impl Backend for RedisBackend {
     }
 
     async fn set_many(&self, entries: Vec<(String, Entry)>) -> Result<()> {
-        let mut packed = Vec::with_capacity(entries.len());
+        let mut packed: Vec<(String, Packed)> = Vec::with_capacity(entries.len());
+        // Of equal keys the last one stays: commands that a cluster redirects lose their order.
+        let mut places = HashMap::with_capacity(entries.len());
         for (key, entry) in entries {
             key::check_text(&key)?;
             let entry = self.space.pack(&entry)?;
             self.space.sizes.note(&key, entry.len());
-            packed.push((key, entry));
+            match places.entry(key.clone()) {
+                hash_map::Entry::Occupied(place) => packed[*place.get()] = (key, entry),
+                hash_map::Entry::Vacant(place) => {
+                    place.insert(packed.len());
+                    packed.push((key, entry));
+                }
+            }
         }
         self.space.set_many(&packed).await
     }
