@@ -3,6 +3,7 @@
 //! | module | what |
 //! |---|---|
 //! | `args` | what a call is made with, borrowed or owned |
+//! | `aside` | calls that nobody waits for |
 //! | `output` | what a call puts out, taken over once |
 //! | `failure` | errors of libraries as [`CacheError`](larder_core::CacheError) |
 //! | `instance` | an instance, from create to destroy |
@@ -12,6 +13,7 @@
 //! | `backend` and others | the traits |
 
 pub(crate) mod args;
+mod aside;
 pub(crate) mod backend;
 pub(crate) mod codec;
 pub(crate) mod failure;

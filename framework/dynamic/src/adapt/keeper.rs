@@ -25,10 +25,10 @@ use crate::host::ops::{CallSlot, Pending};
 
 mod recovery;
 mod threads;
-mod timer;
+pub(super) mod timer;
 
 use recovery::Recovery;
-use threads::{before, detach, on_a_blocking_thread};
+use threads::{before, on_a_blocking_thread};
 
 /// How many calls of one instance may take threads that may block, or wait for one.
 const MOST_THREADS: usize = 64;
@@ -91,7 +91,6 @@ struct Waiting<O> {
     instance: Arc<Instance>,
     token: u64,
     cancel: Option<CancelFn>,
-    may_block: bool,
 }
 
 impl<O> Drop for Waiting<O> {
@@ -100,16 +99,7 @@ impl<O> Drop for Waiting<O> {
         if let (true, Some(cancel)) = (is_given_up, self.cancel)
             && !self.instance.identity().is_poisoned()
         {
-            let (instance, token) = (Arc::clone(&self.instance), self.token);
-            // SAFETY: the instance lives as long as the closure has it, and the function may be
-            // called from any thread.
-            let tell = move || unsafe { cancel(instance.this(), token) };
-            if self.may_block {
-                // Without a thread the library finds out when it answers.
-                drop(detach(tell));
-            } else {
-                tell();
-            }
+            self.instance.cancel(cancel, self.token);
         }
     }
 }
@@ -328,24 +318,12 @@ impl<V: Send + Sync> Keeper<V> {
                 return Outcome::Now(Answer::broken(message));
             };
             let (instance, cancel) = (Arc::clone(instance), self.manner.cancel);
-            let may_block = self.may_block();
-            return Outcome::Later(Waiting { pending, instance, token, cancel, may_block });
+            return Outcome::Later(Waiting { pending, instance, token, cancel });
         }
         // SAFETY: both are ours, filled in by the call, and read for the first time.
         let answer = unsafe { Answer::taken(status, out, &raw const error, &lent) };
         note_panic(&answer, instance);
         Outcome::Now(answer)
-    }
-}
-
-/// To destroy an instance may block.
-impl<V> Drop for Keeper<V> {
-    fn drop(&mut self) {
-        let instance = self.instance.get_mut().unwrap_or_else(PoisonError::into_inner).take();
-        let may_block = self.manner.caps & cap::BLOCKING != 0;
-        if may_block && tokio::runtime::Handle::try_current().is_ok() {
-            drop(detach(move || drop(instance)));
-        }
     }
 }
 

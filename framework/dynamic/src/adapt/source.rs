@@ -4,7 +4,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use async_trait::async_trait;
-use larder_abi::table::{BackendVt, CreateFn, DestroyFn, codec};
+use larder_abi::table::{BackendVt, CreateFn, DestroyFn, cap, codec};
 use larder_abi::{Status, UNLIMITED};
 use larder_core::plugin::{BoxFactory, BuildPolicy, ConfigCheck, Factory};
 use larder_core::{
@@ -17,7 +17,7 @@ use serde_json::Value;
 use super::backend::{self, ForeignBackend};
 use super::codec::ForeignCodec;
 use super::failure::{self, Failure};
-use super::instance::Recipe;
+use super::instance::{PATIENCE, Recipe};
 use super::keeper::{Keeper, Manner};
 use super::policy::ForeignPolicies;
 use crate::host::instances::Identity;
@@ -133,6 +133,8 @@ impl Options {
             entries: UNLIMITED,
             weight: UNLIMITED,
             clock: Arc::clone(clock),
+            may_block: self.0.caps & cap::BLOCKING != 0,
+            patience: PATIENCE,
         })
     }
 

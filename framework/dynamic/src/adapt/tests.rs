@@ -5,5 +5,6 @@ mod c;
 mod codec;
 mod foreign_policy;
 mod protocol;
+mod rust_serializer;
 mod threads;
 mod toy;

@@ -9,10 +9,13 @@ use larder_abi::table::{cap, kind};
 use larder_abi::value::Slice;
 use larder_abi::{ABI_MAJOR, ABI_MINOR, Component, Host, Plugin, Status};
 use larder_core::plugin::Factory;
-use larder_core::{Backend, Descriptor, PluginConfig, PolicyConfig, Wrapper, WrapperConfig};
+use larder_core::{
+    Backend, Descriptor, PluginConfig, PolicyConfig, Serializer, Wrapper, WrapperConfig,
+};
 
-use super::wrapper as wrapper_table;
-use super::{backend as backend_table, bridge, options, policy as policy_table, reply, runtime};
+use super::{backend as backend_table, policy as policy_table};
+use super::{bridge, options, reply, runtime};
+use super::{serializer as serializer_table, wrapper as wrapper_table};
 use crate::guard::guard;
 
 /// A component of this library.
@@ -52,6 +55,7 @@ const OF_BACKENDS: u64 = cap::TTL
 
 struct BackendOf<C>(PhantomData<C>);
 struct PolicyOf<C>(PhantomData<C>);
+struct SerializerOf<C>(PhantomData<C>);
 struct WrapperOf<C>(PhantomData<C>);
 
 impl<C: PluginConfig<Plugin: Backend>> Exported for BackendOf<C> {
@@ -60,6 +64,10 @@ impl<C: PluginConfig<Plugin: Backend>> Exported for BackendOf<C> {
 
 impl<C: PolicyConfig> Exported for PolicyOf<C> {
     const DESCRIPTOR: Descriptor = Descriptor::policy::<C>("", "");
+}
+
+impl<C: PluginConfig<Plugin: Serializer>> Exported for SerializerOf<C> {
+    const DESCRIPTOR: Descriptor = Descriptor::serializer::<C>("", "");
 }
 
 impl<C: WrapperConfig<Plugin: Wrapper>> Exported for WrapperOf<C> {
@@ -78,6 +86,12 @@ pub fn backend<C: PluginConfig<Plugin: Backend>>() -> Part {
 #[must_use]
 pub fn policy<C: PolicyConfig>() -> Part {
     part::<PolicyOf<C>, _>(kind::POLICY, policy_table::table::<PolicyOf<C>>())
+}
+
+/// The serializer that a config type builds.
+#[must_use]
+pub fn serializer<C: PluginConfig<Plugin: Serializer>>() -> Part {
+    part::<SerializerOf<C>, _>(kind::CODEC, serializer_table::table::<SerializerOf<C>>())
 }
 
 /// The wrapper that a config type builds.

@@ -125,7 +125,7 @@ impl<V: Send + Sync> Keeper<V> {
         for _ in 0..LOOKS {
             match Arc::try_unwrap(old) {
                 Ok(ended) => {
-                    let ending = Box::pin(on_a_blocking_thread(move || drop(ended)));
+                    let ending = Box::pin(on_a_blocking_thread(move || ended.end()));
                     let due = self.manner.clock.now().after(self.manner.timeout);
                     before(&self.manner.clock, due, ending).await;
                     return;
