@@ -6,9 +6,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 
-use larder::{
-    Cache, CacheManager, Clock, ErrorKind, Format, LoadOptions, ManualClock, SystemClock,
-};
+use larder::{Cache, CacheManager, Clock, ErrorKind, Format, LoadOptions, ManualClock};
 use larder_integration::{Strings, strings, until};
 use tokio::sync::oneshot;
 
@@ -73,24 +71,35 @@ fn loads(users: &Users) -> u64 {
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn ten_thousand_callers_in_four_processes_are_one_load() {
-    let text = text("lease-herd");
-    let begun = Arc::new(AtomicU64::new(0));
+    const CALLERS: u64 = 10_000;
+    let fixture = Fixture::new("lease-herd");
+    let (came, begun) = (Arc::new(AtomicU64::new(0)), Arc::new(AtomicU64::new(0)));
+    let (release, gate) = tokio::sync::watch::channel(false);
     let mut callers = Vec::new();
     for _ in 0..4 {
-        let users = open(&text, SystemClock::shared()).await;
-        for _ in 0..2500 {
-            let (users, begun) = (users.clone(), Arc::clone(&begun));
+        let users = fixture.process().await;
+        for _ in 0..CALLERS / 4 {
+            let (users, came, begun) = (users.clone(), Arc::clone(&came), Arc::clone(&begun));
+            let mut gate = gate.clone();
             let load = move || async move {
                 begun.fetch_add(1, Ordering::SeqCst);
-                // Long enough for the others to come.
-                for _ in 0..10_000 {
-                    tokio::task::yield_now().await;
-                }
-                Ok::<_, String>("loaded".to_owned())
+                gate.wait_for(|is_open| *is_open).await.map(|_| "loaded".to_owned())
             };
-            callers.push(tokio::spawn(async move { users.get_or_load("a", load).await }));
+            callers.push(tokio::spawn(async move {
+                came.fetch_add(1, Ordering::SeqCst);
+                users.get_or_load("a", load).await
+            }));
         }
     }
+    until("all have come", || came.load(Ordering::SeqCst) == CALLERS).await;
+    release.send(true).unwrap();
+    // The time stands until the value is there, so that no lease ends however slow the machine is.
+    until("it is stored", || fixture.shared.entries.lock().unwrap().contains_key("a")).await;
+    until("all have an answer", || {
+        fixture.clock.advance(Duration::from_millis(10));
+        callers.iter().all(tokio::task::JoinHandle::is_finished)
+    })
+    .await;
     for caller in callers {
         assert_eq!(caller.await.unwrap().unwrap(), "loaded");
     }

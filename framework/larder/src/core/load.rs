@@ -3,8 +3,8 @@
 //! A load and those who wait for it are two things. The *flight* runs the loader, stores what came
 //! of it and tells all who wait ([`attempt`]; [`keep`] stores it where there are byte tiers). Each
 //! [*caller*](caller) waits as long as it wants to, and has a stale value or a default to fall back
-//! on ([`attend`]). So a flight that takes too long for its callers goes on, and is still the only one
-//! of its key. [`refresh`] starts flights for which nobody waits.
+//! on ([`attend`]). So a flight that takes too long for its callers goes on, and is still the only
+//! one of its key. [`refresh`] starts flights for which nobody waits.
 
 use std::any::Any;
 use std::borrow::Borrow;
