@@ -22,6 +22,7 @@
 
 pub mod adapt;
 mod borrow;
+mod change;
 mod check;
 #[cfg(not(unix))]
 mod elsewhere;

@@ -4,6 +4,7 @@
 #![expect(clippy::unwrap_used, reason = "a test that cannot go on panics")]
 
 #[path = "support/mod.rs"]
+#[expect(dead_code, reason = "other programs of tests use the rest of it")]
 mod support;
 
 use std::sync::{Arc, LazyLock};

@@ -1,5 +1,9 @@
 //! When processes begin and end.
 
+use std::io::{BufRead as _, BufReader};
+use std::process::{Command, Stdio};
+
+use larder_core::library::LibraryRequest;
 use larder_core::{BuildContext, CacheError};
 use rustix::process::Signal;
 use serde_json::json;
@@ -43,6 +47,39 @@ async fn instances_are_made_again_with_the_same_options() {
     assert_eq!(full.unwrap_err().kind(), larder_core::ErrorKind::Capacity);
     large.set("one", entry("1")).await.unwrap();
     large.set("two", entry("2")).await.unwrap();
+}
+
+/// Names the library for a program that is killed.
+const HOST: &str = "LARDER_TEST_HOST";
+
+/// Is that program, if it is told so: it opens a backend and waits to be killed.
+#[tokio::test]
+async fn what_a_program_does_that_is_killed() {
+    let Ok(path) = std::env::var(HOST) else { return };
+    let request = support::isolated(LibraryRequest::new("orphaned", path), support::RUNNER);
+    let backend = support::open(&request, json!({}), &BuildContext::new("host")).await;
+    backend.set("key", entry("value")).await.unwrap();
+    eprintln!("runner {}", processes("orphaned")[0]);
+    let mut line = String::new();
+    std::io::stdin().read_line(&mut line).unwrap();
+}
+
+#[test]
+fn a_program_that_is_killed_takes_its_processes_with_it() {
+    let library = poisonous("orphaned");
+    let mut host = Command::new(std::env::current_exe().unwrap());
+    host.args(["--exact", "lives::what_a_program_does_that_is_killed", "--nocapture"]);
+    host.env(HOST, library.path()).stdin(Stdio::piped()).stderr(Stdio::piped());
+    let mut host = host.stdout(Stdio::null()).spawn().unwrap();
+    let said = BufReader::new(host.stderr.take().unwrap());
+    let mut lines = said.lines().map_while(Result::ok);
+    let runner = lines.find_map(|line| line.strip_prefix("runner ").map(str::to_owned));
+    let runner = format!("/proc/{}/cmdline", runner.expect("it has a runner"));
+    let is_there = || std::fs::read(&runner).is_ok_and(|command| !command.is_empty());
+    assert!(is_there());
+    host.kill().unwrap();
+    host.wait().unwrap();
+    larder_servers::eventually("the runner ends", LIMIT, || (!is_there()).then_some(()));
 }
 
 /// Every start takes a socket, a pipe and three threads, and gives them back.

@@ -8,6 +8,7 @@ mod hang;
 mod lives;
 mod start;
 #[path = "../support/mod.rs"]
+#[expect(dead_code, reason = "other programs of tests use the rest of it")]
 mod support;
 
 use std::sync::Arc;

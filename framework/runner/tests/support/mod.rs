@@ -22,10 +22,10 @@ pub(crate) struct Compiled {
 /// The shelf in C under another name, with keys that do harm.
 pub(crate) fn poisonous(name: &str) -> Compiled {
     let root = Path::new(env!("CARGO_MANIFEST_DIR")).join("../..");
-    let shelf = std::fs::read_to_string(root.join("examples/plugins/c-shelf/shelf.c")).unwrap();
+    let shelf = std::fs::read_to_string(root.join("examples/plugins/c-shelf/shelf.c"));
     let poison = include_str!("poison.c");
     let table = "static const larder_backend_vt backend = {";
-    let mut source = shelf;
+    let mut source = shelf.expect("the example is there");
     for (from, to) in [
         (table, format!("{poison}\n{table}").as_str()),
         (".get = shelf_get,", ".get = poisoned_get,"),
@@ -39,7 +39,18 @@ pub(crate) fn poisonous(name: &str) -> Compiled {
     Compiled::of(name, &source)
 }
 
+/// A plugin of the examples.
+pub(crate) fn example(name: &str, file: &str) -> Compiled {
+    let root = Path::new(env!("CARGO_MANIFEST_DIR")).join("../..");
+    let source = std::fs::read_to_string(root.join("examples/plugins").join(file));
+    Compiled::of(name, &source.expect("the example is there"))
+}
+
 impl Compiled {
+    pub(crate) fn name(&self) -> &str {
+        &self.name
+    }
+
     fn of(name: &str, source: &str) -> Self {
         let compiled = Self { folder: tempfile::tempdir().unwrap(), name: name.to_owned() };
         let file = compiled.folder.path().join("plugin.c");
