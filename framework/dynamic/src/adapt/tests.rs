@@ -1,5 +1,6 @@
 //! Adapters over tables of C and of this process.
 
+mod beside;
 #[cfg(not(miri))]
 mod c;
 mod codec;
