@@ -25,14 +25,16 @@ pub(in super::super) fn run(
         context.output.line(path.display())?;
     }
     let slot = arguments.slot.as_str();
-    let (kind, test) = (name.kind(), match arguments.lang {
-        Language::C => "sh build.sh",
-        Language::Rust => "cargo test",
-    });
-    context.output.done(format_args!(
-        "wrote the {slot} `{kind}`; next: cd {} && {test}",
-        folder.display()
-    ));
+    let (kind, test) = (
+        name.kind(),
+        match arguments.lang {
+            Language::C => "sh build.sh",
+            Language::Rust => "cargo test",
+        },
+    );
+    context
+        .output
+        .done(format_args!("wrote the {slot} `{kind}`; next: cd {} && {test}", folder.display()));
     Ok(Exit::Success)
 }
 
@@ -103,20 +105,20 @@ fn checkout(folder: &Path) -> Result<PathBuf, Failure> {
 
 /// Whether nothing is there yet, or an empty folder.
 fn is_free(folder: &Path) -> Result<(), Failure> {
-    match fs::read_dir(folder) {
-        Ok(mut entries) if entries.next().is_none() => Ok(()),
-        Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(()),
-        Err(error) if error.kind() != io::ErrorKind::NotADirectory => {
-            Err(Failure::reading(folder, &error))
-        }
-        _ => {
-            let message = format!(
-                "`{}` is there already, and not an empty folder; hint: name another one",
-                folder.display()
-            );
-            Err(Failure::new(Exit::No, message))
-        }
+    let is_empty = match fs::read_dir(folder) {
+        Ok(mut entries) => entries.next().is_none(),
+        Err(error) if error.kind() == io::ErrorKind::NotFound => true,
+        Err(error) if error.kind() == io::ErrorKind::NotADirectory => false,
+        Err(error) => return Err(Failure::reading(folder, &error)),
+    };
+    if is_empty {
+        return Ok(());
     }
+    let message = format!(
+        "`{}` is there already, and not an empty folder; hint: name another one",
+        folder.display()
+    );
+    Err(Failure::new(Exit::No, message))
 }
 
 /// Never over a file that somebody else made meanwhile.

@@ -53,7 +53,7 @@ provides = ["serializer:acme.versioned"]
 
 [caches.words]
 serializer = {{ kind = "acme.versioned", version = {version} }}
-backend    = {{ kind = "file", path = {:?} }}
+backend    = {{ kind = "file", dir = {:?} }}
 "#,
             file(),
             place.dir()
