@@ -144,6 +144,7 @@ impl<'a> Checker<'a> {
             environment,
             provided: provided(root),
             refused: BTreeSet::new(),
+            isolated: library::isolated(root),
             diagnostics: Vec::new(),
             secrets: Vec::new(),
             plugins: Vec::new(),
