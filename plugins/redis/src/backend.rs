@@ -61,7 +61,8 @@ impl RedisBackend {
     /// is of another kind.
     pub fn new(config: &RedisConfig, context: &BuildContext) -> Result<Self> {
         let connection = context.shared::<RedisConnection>(&config.connection)?;
-        let prefix = config.prefix.clone().unwrap_or_else(|| format!("{}:", context.cache));
+        let prefix =
+            config.prefix.clone().unwrap_or_else(|| context.cache.clone() + config::SUFFIX);
         let clock = Arc::clone(&context.clock);
         let space = Arc::new(Space::new(connection, &context.cache, &prefix, clock));
         let sizes = Arc::new(Sizes::default());

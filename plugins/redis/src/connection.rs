@@ -76,10 +76,11 @@ pub(crate) struct Layout {
 }
 
 /// What a connection is doing.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum State {
     /// It is being made; callers wait.
+    #[default]
     Connecting,
     /// It could not be made, and is tried again; callers are told at once.
     Down,
@@ -195,19 +196,23 @@ impl RedisConnection {
     /// How the connection is. Asks nobody.
     #[must_use]
     pub fn health(&self) -> ConnectionHealth {
-        let statuses = match &self.topology {
-            Topology::Cluster(cluster) => cluster.statuses(),
-            Topology::Single(endpoint) => vec![endpoint.status()],
-        };
+        let statuses = self.statuses();
         let well = statuses.iter().filter(|status| status.state == State::Healthy).count();
         let servers = (well, statuses.len());
         let worst = statuses.into_iter().max_by_key(|status| status.state.badness());
-        let nothing = Status { state: State::Connecting, address: None, facts: None, error: None };
-        let Status { state, address, facts, error } = worst.unwrap_or(nothing);
+        let Status { state, address, facts, error, .. } = worst.unwrap_or_default();
         let server = address.map(|address| address.to_string());
         let (reconnects, retries) =
             (self.settings.tally.reconnects(), self.settings.tally.retries());
         ConnectionHealth { state, server, facts, error, servers, reconnects, retries }
+    }
+
+    /// How each server is that is known.
+    pub(crate) fn statuses(&self) -> Vec<Status> {
+        match &self.topology {
+            Topology::Cluster(cluster) => cluster.statuses(),
+            Topology::Single(endpoint) => vec![endpoint.status()],
+        }
     }
 
     fn deadline(&self, lane: Lane) -> Instant {

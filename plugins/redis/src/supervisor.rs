@@ -24,7 +24,7 @@ use crate::config::{Address, Settings};
 use crate::connection::greeting::{Expect, Facts};
 use crate::connection::link::{Lost, Task};
 use crate::connection::{Lane, State};
-use crate::error::{self, Failure};
+use crate::error::{self, Failure, Reason};
 use crate::topology::Source;
 
 mod breaker;
@@ -59,13 +59,15 @@ struct Core {
 }
 
 /// How a server is.
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, Default)]
 pub(crate) struct Status {
     pub(crate) state: State,
     pub(crate) address: Option<Address>,
     pub(crate) facts: Option<Facts>,
     /// Why it is down.
     pub(crate) error: Option<CacheError>,
+    /// What has to happen before it is not any more.
+    pub(crate) reason: Option<Reason>,
 }
 
 impl Endpoint {
@@ -78,7 +80,7 @@ impl Endpoint {
         bell: Arc<Notify>,
     ) -> Self {
         let address = source.known().cloned();
-        let status = Status { state: State::Connecting, address, facts: None, error: None };
+        let status = Status { address, ..Status::default() };
         let core = Core {
             settings,
             source,

@@ -12,6 +12,9 @@ use super::RedisBackend;
 /// The longest prefix. Every key of the server begins with it, so a long one costs memory.
 const LONGEST_PREFIX: usize = 200;
 
+/// What follows the name of the cache in the prefix that is not written out.
+pub(super) const SUFFIX: &str = ":";
+
 /// Options of the `redis` backend.
 #[derive(Clone, Debug, PartialEq, Eq, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
@@ -75,12 +78,11 @@ impl PluginConfig for RedisConfig {
     }
 
     fn resources(&self) -> Vec<Resource> {
-        let claim = |prefix: &String| Resource::KeyPrefix {
-            option: "prefix".into(),
-            connection: self.connection.clone(),
-            prefix: prefix.clone(),
-        };
-        self.prefix.iter().map(claim).collect()
+        let (option, connection) = ("prefix".into(), self.connection.clone());
+        vec![match self.prefix.clone() {
+            Some(prefix) => Resource::KeyPrefix { option, connection, prefix },
+            None => Resource::CacheKeyPrefix { option, connection, suffix: SUFFIX.into() },
+        }]
     }
 
     async fn build(self, context: &BuildContext) -> Result<RedisBackend> {
