@@ -19,7 +19,7 @@ use crate::sweep::Sweeper;
 
 mod config;
 
-pub use config::{REDIS, RedisConfig};
+pub use config::{REDIS, ReadFrom, RedisConfig};
 
 /// How many flights of reads are under way at a time, for each lane.
 const FLIGHTS: usize = 2;
@@ -64,7 +64,11 @@ impl RedisBackend {
         let prefix =
             config.prefix.clone().unwrap_or_else(|| context.cache.clone() + config::SUFFIX);
         let clock = Arc::clone(&context.clock);
-        let space = Arc::new(Space::new(connection, &context.cache, &prefix, clock));
+        let space = Space::new(connection, &context.cache, &prefix, clock);
+        let space = Arc::new(match config.read_from {
+            ReadFrom::Primary => space,
+            ReadFrom::Replica => space.read_from_replicas(),
+        });
         let sizes = Arc::new(Sizes::default());
         let reads = |lane| {
             let (space, sizes) = (Arc::clone(&space), Arc::clone(&sizes));

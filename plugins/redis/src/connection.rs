@@ -62,6 +62,8 @@ pub(crate) enum Route<'a> {
     Any,
     /// The one with this key; the keys of all commands are in its slot.
     Key(&'a str),
+    /// A replica of the one with this key, or that one itself, for commands that read.
+    Replica(&'a str),
     /// The primary of this number, below [`Layout::servers`].
     Primary(usize),
 }
@@ -166,6 +168,11 @@ impl RedisConnection {
                 cluster.send(lane, route, affinity, &commands, deadline).await
             }
             Topology::Single(endpoint) => {
+                if let Route::Replica(_) = route
+                    && let Some(answers) = endpoint.send_to_replica(lane, &commands, deadline).await
+                {
+                    return Ok(answers);
+                }
                 single::send(endpoint, lane, affinity, &commands, deadline).await
             }
         }
@@ -224,7 +231,7 @@ impl RedisConnection {
     fn affinity(&self, route: Route<'_>) -> usize {
         match route {
             _ if self.settings.pool_size == 1 => 0,
-            Route::Key(key) => usize::from(slots::slot_of(key)),
+            Route::Key(key) | Route::Replica(key) => usize::from(slots::slot_of(key)),
             Route::Any | Route::Primary(_) => fastrand::usize(..self.settings.pool_size),
         }
     }

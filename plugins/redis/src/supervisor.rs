@@ -29,16 +29,19 @@ use crate::topology::Source;
 
 mod breaker;
 mod life;
+mod replicas;
 mod report;
 mod session;
 
 use breaker::Permit;
+use replicas::Replicas;
 use session::Session;
 
 /// One server, and the task that keeps a connection to it.
 #[derive(Debug)]
 pub(crate) struct Endpoint {
     core: Arc<Core>,
+    replicas: Replicas,
     task: Mutex<Option<Task>>,
 }
 
@@ -91,7 +94,7 @@ impl Endpoint {
             asked: Notify::new(),
             bell,
         };
-        Self { core: Arc::new(core), task: Mutex::new(None) }
+        Self { core: Arc::new(core), replicas: Replicas::default(), task: Mutex::new(None) }
     }
 
     /// Sends commands in one go and returns their answers in order. Commands of equal `affinity`

@@ -7,6 +7,7 @@ use larder::config::diagnostic::{Diagnostic, Severity};
 use larder::config::loader::Resolved;
 use larder::config::model::PluginNode;
 use larder::plugin::{BuildContext, Problem, Problems, Slot};
+use tracing::subscriber::{NoSubscriber, with_default};
 
 use crate::exit::{Exit, Failure};
 
@@ -23,7 +24,10 @@ pub(super) fn ask(resolved: &Resolved, checked: &mut Checked) -> Result<(), Fail
     })?;
     let mut found: Vec<Diagnostic> = Vec::new();
     for (name, node) in &config.connections {
-        let (problems, severity) = match runtime.block_on(probe(checked, node)) {
+        // What connections tell of themselves is said once, as what is wrong with the config.
+        let silent = NoSubscriber::new();
+        let probed = with_default(silent, || runtime.block_on(probe(checked, node)));
+        let (problems, severity) = match probed {
             Ok(doubts) => (doubts, Severity::Warning),
             Err(problems) => (problems, Severity::Error),
         };

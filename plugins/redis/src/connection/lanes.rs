@@ -136,7 +136,7 @@ impl Lanes {
         let credentials = credentials.map_err(|error| Failure { reason: Reason::Setup, error })?;
         let tls = self.settings.tls.as_ref();
         let link = Link::open(&self.address, tls, patience, deadline).await?;
-        log_in(&link, &credentials, self.settings.db, deadline).await?;
+        log_in(&link, &credentials, (self.settings.db, &self.facts), deadline).await?;
         Ok(link)
     }
 }

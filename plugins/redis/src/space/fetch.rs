@@ -6,10 +6,13 @@ use futures_util::future::{join, join_all};
 use larder_core::{Bytes, CacheError, ErrorKind, Result};
 use redis::Cmd;
 
-use super::{ATTEMPTS, Space, restless};
+use super::{ATTEMPTS, Recent, Space, restless};
 use crate::answer;
 use crate::connection::{Lane, RedisConnection, Route};
 use crate::keys::Generation;
+
+/// What keys of markers begin with.
+const MARKER: char = '\u{1}';
 
 impl Space {
     /// Reads the whole entries of some keys; answers in their order.
@@ -20,8 +23,9 @@ impl Space {
     ) -> Result<Vec<Option<Bytes>>> {
         for _ in 0..ATTEMPTS {
             let generation = self.generation().await?;
-            let (found, control) = if self.connection.is_cluster() {
-                self.fetch_cluster(lane, generation, keys).await?
+            let may_be_old = self.may_be_old(keys);
+            let (found, control) = if self.connection.is_cluster() || may_be_old {
+                self.fetch_apart(lane, generation, keys, may_be_old).await?
             } else {
                 self.fetch_one_server(lane, generation, keys).await?
             };
@@ -52,16 +56,28 @@ impl Space {
         Ok((complete(found?, keys.len())?, control))
     }
 
-    async fn fetch_cluster<K: AsRef<str>>(
+    /// Whether replicas may answer for these keys: none was written by this process lately, and
+    /// none is a marker of a tag, which says that others are old.
+    fn may_be_old<K: AsRef<str>>(&self, keys: &[K]) -> bool {
+        let may = |recent: &Recent, key: &str| !key.starts_with(MARKER) && !recent.contains(key);
+        let recent = self.recent.as_ref();
+        recent.is_some_and(|recent| keys.iter().all(|key| may(recent, key.as_ref())))
+    }
+
+    /// The entries from those who have them, and the generation from the primary that has it.
+    async fn fetch_apart<K: AsRef<str>>(
         &self,
         lane: Lane,
         generation: Generation,
         keys: &[K],
+        may_be_old: bool,
     ) -> Result<(Vec<Option<Bytes>>, Option<Bytes>)> {
+        let is_cluster = self.connection.is_cluster();
         let mut slots: BTreeMap<u16, Vec<(usize, String)>> = BTreeMap::new();
         for (at, key) in keys.iter().enumerate() {
             let name = self.keys.entry(generation, key.as_ref());
-            slots.entry(RedisConnection::slot(&name)).or_default().push((at, name));
+            let slot = if is_cluster { RedisConnection::slot(&name) } else { 0 };
+            slots.entry(slot).or_default().push((at, name));
         }
         let per_slot = slots.into_values().map(|names| async move {
             let mut command = Cmd::new();
@@ -69,7 +85,10 @@ impl Space {
             for (_, name) in &names {
                 command.arg(name);
             }
-            let route = Route::Key(&names[0].1);
+            let route = match may_be_old {
+                true => Route::Replica(&names[0].1),
+                false => Route::Key(&names[0].1),
+            };
             let answer = self.send_one(lane, route, command).await?;
             let values = answer::many(Some(answer))?;
             let found: Result<Vec<_>> =

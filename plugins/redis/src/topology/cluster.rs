@@ -79,6 +79,11 @@ impl Cluster {
         let slots = self.slots(deadline).await?;
         let address = self.address(&slots, route)?;
         let endpoint = self.node(&address);
+        if let Route::Replica(_) = route
+            && let Some(answers) = endpoint.send_to_replica(lane, commands, deadline).await
+        {
+            return Ok(answers);
+        }
         let answers = endpoint.send(lane, affinity, commands, deadline).await;
         let answers = answers.inspect_err(|_| self.bell.notify_one())?;
         if commands.is_transaction() || !has_trouble(&answers) {
@@ -112,7 +117,7 @@ impl Cluster {
 
     fn address(&self, slots: &SlotMap, route: Route<'_>) -> Result<Address> {
         let address = match route {
-            Route::Key(key) => {
+            Route::Key(key) | Route::Replica(key) => {
                 let slot = super::slots::slot_of(key);
                 slots.owner(slot).ok_or_else(|| {
                     self.bell.notify_one();

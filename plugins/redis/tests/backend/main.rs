@@ -17,6 +17,7 @@ mod clears;
 mod failovers;
 mod foreign;
 mod memory;
+mod replicas;
 mod servers;
 mod sweeps;
 
