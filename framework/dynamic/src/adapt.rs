@@ -18,11 +18,14 @@ pub(crate) mod backend;
 pub(crate) mod codec;
 pub(crate) mod failure;
 pub(crate) mod instance;
+pub(crate) mod invalidator;
 pub(crate) mod keeper;
 mod load;
 pub(crate) mod output;
 pub(crate) mod policy;
+pub(crate) mod replicator;
 pub(crate) mod source;
+pub(crate) mod warmer;
 
 pub use source::descriptor;
 

@@ -85,7 +85,7 @@ fn work() {
 }
 
 /// Names an instance whose library does not return from a call, unless it is dropped before.
-pub(super) struct Alarm(Timer);
+pub(crate) struct Alarm(Timer);
 
 impl Alarm {
     pub(super) fn new(

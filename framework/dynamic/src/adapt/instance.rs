@@ -19,6 +19,7 @@ use super::aside::{Alarm, aside, say_stuck};
 use super::failure::{self, Failure};
 use crate::borrow::Portable;
 use crate::host::instances::{self, Identity};
+use crate::host::sinks::{Hub, Number};
 use crate::host::{self, lend};
 
 /// How long a library may take to end an instance before somebody is told.
@@ -37,7 +38,7 @@ pub(crate) struct Recipe {
     pub(crate) component: &'static str,
     pub(crate) cache: String,
     pub(crate) options: String,
-    pub(crate) sink: u64,
+    pub(crate) sink: Option<Arc<Hub>>,
     pub(crate) max_value_bytes: u64,
     pub(crate) entries: u64,
     pub(crate) weight: u64,
@@ -55,6 +56,7 @@ pub(crate) struct Instance {
     destroy: DestroyFn,
     number: u64,
     identity: Arc<Identity>,
+    sink: Option<Number>,
     unwanted: Mutex<Unwanted>,
     may_block: bool,
     patience: Duration,
@@ -72,11 +74,12 @@ impl Recipe {
     pub(crate) fn make(&self) -> Result<Instance, Failure> {
         let identity = Arc::new(Identity::new(self.plugin, self.component, &self.cache));
         let number = instances::register(Arc::clone(&identity));
+        let sink = self.sink.as_ref().map(Hub::number);
         let args = Create {
             struct_size: size_of::<Create>() as u32,
             flags: 0,
             instance: number,
-            sink: self.sink,
+            sink: sink.as_ref().map_or(0, |sink| sink.0),
             host: host::table(),
             cache: lend(&self.cache),
             config_json: lend(&self.options),
@@ -102,6 +105,7 @@ impl Recipe {
             destroy: self.destroy,
             number,
             identity,
+            sink,
             unwanted: Mutex::default(),
             may_block: self.may_block,
             patience: self.patience,
@@ -143,7 +147,8 @@ impl Instance {
         }
     }
 
-    fn alarm(&self, operation: &'static str) -> Alarm {
+    /// Names it, unless this is dropped before somebody would wonder.
+    pub(crate) fn alarm(&self, operation: &'static str) -> Alarm {
         Alarm::new((&self.identity, self.number), operation, self.patience)
     }
 
@@ -162,6 +167,11 @@ impl Instance {
         }
     }
 
+    /// Names it at once.
+    pub(crate) fn is_stuck(&self, operation: &'static str) {
+        say_stuck((&self.identity, self.number), operation);
+    }
+
     /// Ends it, and waits for that also where it may block, but not for ever.
     pub(crate) fn end(mut self) {
         self.may_block = false;
@@ -171,6 +181,8 @@ impl Instance {
 
 impl Drop for Instance {
     fn drop(&mut self) {
+        // Threads of the library that outlive it may still deliver.
+        drop(self.sink.take());
         let (this, destroy, number) = (self.this, self.destroy, self.number);
         let (ended, end) = mpsc::sync_channel::<()>(1);
         let alarm = self.alarm("destroy");

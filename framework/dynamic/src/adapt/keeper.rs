@@ -22,7 +22,9 @@ use super::output::{Answer, Lent, Output};
 use crate::host::instances::Identity;
 use crate::host::log;
 use crate::host::ops::{CallSlot, Pending};
+use crate::host::sinks::lent;
 
+mod at;
 mod recovery;
 mod threads;
 pub(super) mod timer;
@@ -76,6 +78,7 @@ pub(crate) struct Keeper<V: 'static> {
 #[derive(Clone, Copy, Debug)]
 struct Due {
     asked: Timestamp,
+    limit: Duration,
     at: Moment,
 }
 
@@ -131,8 +134,12 @@ impl<V: Send + Sync> Keeper<V> {
     }
 
     fn due(&self) -> Due {
+        self.due_after(self.manner.timeout)
+    }
+
+    fn due_after(&self, limit: Duration) -> Due {
         let clock = &self.manner.clock;
-        Due { asked: clock.wall(), at: clock.now().after(self.manner.timeout) }
+        Due { asked: clock.wall(), limit, at: clock.now().after(limit) }
     }
 
     fn may_block(&self) -> bool {
@@ -171,7 +178,7 @@ impl<V: Send + Sync> Keeper<V> {
                 unsafe { start(this, call, error) }
             })
         };
-        let outcome = if self.may_block() { self.there(due, run).await } else { run() };
+        let outcome = if self.may_block() { self.there(due, run).await } else { lent(run) };
         self.finish(outcome, due).await
     }
 
@@ -199,17 +206,11 @@ impl<V: Send + Sync> Keeper<V> {
             Outcome::Now(answer) => answer,
             Outcome::Later(mut waiting) => {
                 let answered = before(&self.manner.clock, due.at, &mut waiting.pending).await;
-                let answer = answered.unwrap_or_else(|| self.overdue());
+                let answer = answered.unwrap_or_else(|| overdue(due));
                 note_panic(&answer, &waiting.instance);
                 answer
             }
         }
-    }
-
-    fn overdue<O>(&self) -> Answer<O> {
-        let limit = self.manner.timeout;
-        let message = format!("the plugin did not answer within `{limit:?}`");
-        Answer::Failed(Failure::ours(Status::TIMEOUT, message))
     }
 
     /// Makes a call on a thread that may block.
@@ -238,12 +239,12 @@ impl<V: Send + Sync> Keeper<V> {
         let called = on_a_blocking_thread(move || {
             let _permit = permit;
             let is_over = keeper.manner.clock.now() >= due.at;
-            if is_over { Outcome::Now(keeper.overdue()) } else { run() }
+            if is_over { Outcome::Now(overdue(due)) } else { run() }
         });
         match before(&self.manner.clock, due.at, Box::pin(called)).await {
             Some(Ok(outcome)) => outcome,
             Some(Err(failure)) => Outcome::Now(Answer::Failed(failure)),
-            None => Outcome::Now(self.overdue()),
+            None => Outcome::Now(overdue(due)),
         }
     }
 
@@ -302,7 +303,7 @@ impl<V: Send + Sync> Keeper<V> {
             struct_size: size_of::<call::Call>() as u32,
             flags: 0,
             now_us: deadline_us(Some(now)),
-            deadline_us: deadline_us(Some(due.asked.after(self.manner.timeout))),
+            deadline_us: deadline_us(Some(due.asked.after(due.limit))),
             traceparent: std::ptr::null(),
             slot: if may_wait { slot.as_ptr() } else { std::ptr::null_mut() },
         };
@@ -341,6 +342,11 @@ async fn made(recipe: &Recipe, manner: &Manner) -> Result<Instance, Failure> {
         let message = format!("the plugin did not make it within `{:?}`", manner.timeout);
         Err(Failure::ours(Status::TIMEOUT, message))
     })?
+}
+
+fn overdue<O>(due: Due) -> Answer<O> {
+    let message = format!("the plugin did not answer within `{:?}`", due.limit);
+    Answer::Failed(Failure::ours(Status::TIMEOUT, message))
 }
 
 /// An instance that panicked is given up.

@@ -114,6 +114,9 @@ impl<V: Send + Sync> Keeper<V> {
             return Err(failure);
         }
         *self.instance.write().unwrap_or_else(PoisonError::into_inner) = Some(made);
+        if let Some(hub) = &self.recipe.sink {
+            hub.lost_track().await;
+        }
         Ok(())
     }
 

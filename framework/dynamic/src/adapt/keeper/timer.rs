@@ -30,7 +30,7 @@ fn waiters() -> MutexGuard<'static, Waiters> {
 
 /// Over after a time.
 #[derive(Debug)]
-pub(in crate::adapt) struct Timer(Key);
+pub(crate) struct Timer(Key);
 
 impl Timer {
     pub(in crate::adapt) fn new(duration: Duration) -> Self {

@@ -83,7 +83,7 @@ fn codec_of(table: CodecVt) -> ForeignCodec {
         component: "tested.codec",
         cache: String::new(),
         options: "{}".to_owned(),
-        sink: 0,
+        sink: None,
         max_value_bytes: UNLIMITED,
         entries: UNLIMITED,
         weight: UNLIMITED,

@@ -59,7 +59,7 @@ async fn open(
         component: "tested.backend",
         cache: cache.to_owned(),
         options: "{}".to_owned(),
-        sink: 0,
+        sink: None,
         max_value_bytes: UNLIMITED,
         entries: UNLIMITED,
         weight: UNLIMITED,
