@@ -83,7 +83,7 @@ impl Shop {
 #[tokio::main]
 async fn main() -> larder::Result<()> {
     let config = Path::new(env!("CARGO_MANIFEST_DIR")).join("caches-redis.toml");
-    let caches = CacheManager::builder().file(config).build().await?;
+    let caches = CacheManager::from_file(config).await?;
     let shop = Shop { products: caches.cache("products")?, database: Arc::default() };
     let arguments: Vec<String> = std::env::args().skip(1).collect();
     match &arguments[..] {

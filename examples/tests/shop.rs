@@ -9,8 +9,14 @@ mod support;
 
 /// What the example prints when it is run by a process of its own.
 fn run(redis: &Redis, arguments: &[&str]) -> String {
-    let output = program("shop").args(arguments).env("REDIS_URL", redis.url()).output();
-    let output = output.expect("the example can be run");
+    let mut shop = program("shop");
+    shop.args(arguments).env("REDIS_URL", redis.url());
+    // On a busy machine everything takes longer than an application would wait.
+    for option in ["CACHES__PRODUCTS__L2__TIMEOUT", "CONNECTIONS__SHARED__TIMEOUT"] {
+        shop.env(format!("LARDER__{option}"), "30s");
+    }
+    shop.env("LARDER__CONNECTIONS__SHARED__CONNECT_TIMEOUT", "20s");
+    let output = shop.output().expect("the example can be run");
     assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
     String::from_utf8(output.stdout).expect("it prints text")
 }

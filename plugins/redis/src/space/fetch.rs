@@ -3,6 +3,7 @@
 use std::collections::BTreeMap;
 
 use futures_util::future::{join, join_all};
+use larder_core::key::RESERVED;
 use larder_core::{Bytes, CacheError, ErrorKind, Result};
 use redis::Cmd;
 
@@ -10,9 +11,6 @@ use super::{ATTEMPTS, Recent, Space, restless};
 use crate::answer;
 use crate::connection::{Lane, RedisConnection, Route};
 use crate::keys::Generation;
-
-/// What keys of markers begin with.
-const MARKER: char = '\u{1}';
 
 impl Space {
     /// Reads the whole entries of some keys; answers in their order.
@@ -59,7 +57,7 @@ impl Space {
     /// Whether replicas may answer for these keys: none was written by this process lately, and
     /// none is a marker of a tag, which says that others are old.
     fn may_be_old<K: AsRef<str>>(&self, keys: &[K]) -> bool {
-        let may = |recent: &Recent, key: &str| !key.starts_with(MARKER) && !recent.contains(key);
+        let may = |recent: &Recent, key: &str| !key.starts_with(RESERVED) && !recent.contains(key);
         let recent = self.recent.as_ref();
         recent.is_some_and(|recent| keys.iter().all(|key| may(recent, key.as_ref())))
     }
