@@ -326,8 +326,9 @@ exceptions from: `user:admin` before `user:*`, and `*` last.",
         "\
 A connection can be used, and its server does something that may not be wanted.
 
-A server that evicts when it is full is right for caches: what it evicts is a miss. It is wrong where
-other programs keep data there that must not be lost. Put `W0501` into `allow` when it is right.",
+A server that evicts when it is full is right for caches: what it evicts is a miss. It is wrong
+where other programs keep data there that must not be lost. Put `W0501` into `allow` when it is
+right.",
     ),
 ];
 

@@ -85,6 +85,14 @@ impl Stream {
     }
 }
 
+#[cfg(test)]
+impl Stream {
+    /// Bytes that go to a test.
+    pub(super) fn of(bytes: impl AsyncRead + AsyncWrite + Send + Unpin + 'static) -> Self {
+        Self { bytes: Box::new(bytes), traffic: Arc::default() }
+    }
+}
+
 async fn tcp(host: &str, port: u16, deadline: Instant) -> Result<TcpStream, Failure> {
     let addresses: Vec<_> = lookup_host((host, port)).await.map_err(Failure::io)?.collect();
     let stream = first_of(&addresses, deadline).await?;

@@ -10,7 +10,6 @@ use std::collections::{BTreeMap, VecDeque};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError, Weak};
 use std::time::Duration;
 
-use redis::{Pipeline, Value};
 use tokio::runtime::Handle;
 use tokio::sync::Notify;
 use tokio::time::Instant;
@@ -18,9 +17,9 @@ use tokio::time::Instant;
 use super::Endpoint;
 use crate::config::Address;
 use crate::connection::greeting::{Expect, text};
+use crate::connection::line::{Landed, Read};
 use crate::connection::{Lane, State};
 use crate::topology::Source;
-use crate::topology::answers::has_trouble;
 
 /// How often the primary is asked.
 const EVERY: Duration = Duration::from_secs(1);
@@ -57,19 +56,18 @@ struct Told {
 }
 
 impl Endpoint {
-    /// Sends commands that read to a replica of this primary. `None` when there is none that keeps
-    /// up, or it does not answer as it should: then the primary has to be asked.
-    pub(crate) async fn send_to_replica(
+    /// Reads at a replica of this primary. Nothing when there is none that keeps up, or it does not
+    /// answer as it should: then the primary has to be asked.
+    pub(crate) async fn read_at_replica(
         self: &Arc<Self>,
-        lane: Lane,
-        commands: &Pipeline,
+        affinity: usize,
+        read: &Read<'_>,
         deadline: Instant,
-    ) -> Option<Vec<Value>> {
+    ) -> Option<Landed> {
         let replica = self.replica()?;
         // So that there is time for the primary as well.
         let half = Instant::now() + deadline.saturating_duration_since(Instant::now()) / 2;
-        let answers = replica.send(lane, fastrand::usize(..), commands, half).await.ok()?;
-        (!has_trouble(&answers)).then_some(answers)
+        replica.read(affinity, read, half).await.ok().flatten()
     }
 
     /// Some replica that keeps up and is connected to.

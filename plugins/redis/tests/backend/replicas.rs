@@ -13,10 +13,10 @@ async fn open(urls: &[String], read_from: ReadFrom) -> RedisBackend {
     common::open_with(urls, "users:", read_from, context).await.unwrap()
 }
 
-/// How many keys a server was asked for by `MGET`.
+/// How many entries a server was asked for.
 fn reads(server: &Redis) -> u64 {
     let stats = server.cli(&["INFO", "commandstats"]).text();
-    let line = stats.lines().find_map(|line| line.strip_prefix("cmdstat_mget:calls="));
+    let line = stats.lines().find_map(|line| line.strip_prefix("cmdstat_get:calls="));
     line.and_then(|line| line.split(',').next()?.parse().ok()).unwrap_or(0)
 }
 
