@@ -322,6 +322,14 @@ The first rule that matches a key counts, and no other, so exceptions stand befo
 exceptions from: `user:admin` before `user:*`, and `*` last.",
     ),
     (
+        "W0404",
+        "\
+A soft limit is longer than the hard limit of the same calls, so it never counts.
+
+A caller takes a stale value after the soft limit, and waits no longer than the hard one in any
+case. Make the soft limit the shorter one, or leave it out.",
+    ),
+    (
         "W0501",
         "\
 A connection can be used, and its server does something that may not be wanted.
