@@ -8,6 +8,7 @@ mod online;
 mod plugins;
 #[cfg(unix)]
 mod redis;
+mod scaffolds;
 mod simulate;
 mod snapshots;
 mod support;
