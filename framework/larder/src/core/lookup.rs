@@ -233,7 +233,7 @@ impl<K: Key, V: CacheValue> Core<K, V> {
             self.fill_store(key.to_owned(), stored, insert, ticket);
         }
         self.engine.keep_awake(&text, &found, ticket).await;
-        self.engine.back_fill(&text, &found, &plain, ticket, look.keep_from).await;
+        self.engine.back_fill(&text, found, plain, ticket, look.keep_from).await;
         Ok(answer)
     }
 
@@ -292,8 +292,7 @@ impl<K: Key, V: CacheValue> Core<K, V> {
         Q: KeyRef<K> + ?Sized,
     {
         self.check(key)?;
-        let peeked = self.store.as_ref().and_then(|store| store.table.peek(key));
-        if let Some(answer) = peeked.and_then(|stored| stored.read()) {
+        if let Some(answer) = self.peek(key) {
             return Ok(answer.is_some());
         }
         if self.engine.tiers.is_empty() {

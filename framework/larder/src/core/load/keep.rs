@@ -155,7 +155,7 @@ impl<K: Key, V: CacheValue> Core<K, V> {
         let engine = &self.engine;
         let payloads = payloads.without(options.skip);
         if is_renewed && options.tags.is_empty() {
-            engine.renew_loaded(&text, payloads, &meta, &lives, &mark.ticket).await;
+            engine.renew_loaded(&text, payloads, (&meta, &lives), &mark.ticket, lease).await;
             return false;
         }
         let has_held = engine.put_loaded(&text, payloads, &meta, &mark.ticket, lease).await;
