@@ -275,7 +275,11 @@ typedef struct larder_host {
     int64_t (*now_us)(void);
     /* A panic was caught where no status can be returned. */
     void (*panicked)(uint64_t instance, const larder_slice *message);
-    /* For invalidators and replicators, with larder_create.sink. They return when it is done. */
+    /* For invalidators and replicators, with larder_create.sink. They return when it is done, so
+     * call them from a thread of the plugin: one on which the host calls a function of the plugin
+     * is told LARDER_BUSY, and so is everybody before start. LARDER_TIMEOUT: it may be half done,
+     * deliver it again. LARDER_CLOSED after stop, and for an instance that is gone. A batch of
+     * which something cannot be read is refused as a whole. */
     int32_t (*sink_invalidate)(uint64_t sink, const larder_invalidation *events, size_t n);
     int32_t (*sink_lost_track)(uint64_t sink);
     int32_t (*sink_apply)(uint64_t sink, const larder_mutation *mutations, size_t n);

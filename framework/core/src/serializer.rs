@@ -1,6 +1,7 @@
 //! [`Serializer`], values to bytes and back.
 
 use std::fmt;
+use std::sync::Arc;
 
 use crate::error::Result;
 
@@ -39,6 +40,20 @@ pub trait Serializer: Send + Sync + fmt::Debug + 'static {
     /// [`ErrorKind::Serialization`](crate::ErrorKind::Serialization) when the bytes are not what
     /// this serializer writes, or `visit` fails.
     fn deserialize(&self, bytes: &[u8], visit: &mut Visit<'_>) -> Result<()>;
+}
+
+impl<S: Serializer + ?Sized> Serializer for Arc<S> {
+    fn format(&self) -> u16 {
+        (**self).format()
+    }
+
+    fn serialize(&self, value: &dyn erased_serde::Serialize, out: &mut Vec<u8>) -> Result<()> {
+        (**self).serialize(value, out)
+    }
+
+    fn deserialize(&self, bytes: &[u8], visit: &mut Visit<'_>) -> Result<()> {
+        (**self).deserialize(bytes, visit)
+    }
 }
 
 /// The formats of the first-party serializers. Numbers are never reused.

@@ -107,6 +107,10 @@ names! {
     /// event, info: a component of a library that was given up was made again.
     /// Fields: `plugin`, `component`, `cache`.
     PLUGIN_UP = "plugin.up";
+    /// event, warn: a library does not return from a function that ends an instance of a component
+    /// or a call of it. The instance is left behind, with a thread.
+    /// Fields: `plugin`, `component`, `cache`, `instance`, `operation`, `patience`.
+    PLUGIN_STUCK = "plugin.stuck";
     /// event, info: a library with plugins passed all checks and is in memory.
     /// Fields: `plugin`, `version`, `path`, `sha256`, `components`.
     PLUGIN_LOADED = "plugin.loaded";

@@ -23,6 +23,8 @@ pub(crate) enum Garbage {
     Count(usize, usize),
     /// A pointer is not the one that was lent.
     Foreign(&'static str),
+    /// It is not UTF-8.
+    Text(&'static str),
 }
 
 impl std::fmt::Display for Garbage {
@@ -34,6 +36,7 @@ impl std::fmt::Display for Garbage {
                 write!(f, "it answered `{found}` keys, and was asked for `{asked}`")
             }
             Self::Foreign(what) => write!(f, "{what} was exchanged for another"),
+            Self::Text(what) => write!(f, "{what} is no UTF-8"),
         }
     }
 }

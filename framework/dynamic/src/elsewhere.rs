@@ -30,12 +30,13 @@ pub(crate) mod trust {
 
 /// In place of the loader of the system.
 pub(crate) mod open {
-    use larder_abi::{EntryV1, Stamp};
+    use larder_abi::EntryV1;
     use larder_core::library::LibraryRequest;
 
+    use crate::check::Checked;
     use crate::refusal::Answer;
 
-    pub(crate) fn open(request: &LibraryRequest, _: &[u8], _: &Stamp) -> Answer<EntryV1> {
+    pub(crate) fn open(request: &LibraryRequest, _: &[u8], _: &Checked) -> Answer<EntryV1> {
         Err(super::unsupported(request))
     }
 }

@@ -14,14 +14,18 @@
 //! | module | what |
 //! |---|---|
 //! | `answer` | a future is polled once, and goes on in a task if it is not ready |
-//! | `backend`, `policy`, `wrapper` | the tables |
+//! | `backend`, `policy`, `serializer`, `wrapper` | the tables |
+//! | `invalidator`, `replicator`, `warmer` | the tables of what stands beside the tiers |
 //! | `bridge` | `tracing` events of the plugin go to the host |
 //! | `clock` | the time that the host says it is |
+//! | `codec` | what serializers and wrappers have in common |
 //! | `instance` | what stands behind the `self` of the header |
 //! | `options` | schema and checks of options |
 //! | `part` | what the macro makes of a config type |
 //! | `reply` | results as structs of the header |
 //! | `runtime` | the tokio runtime of the library |
+//! | `sink` | where invalidators and replicators deliver |
+//! | `transcode` | values between MessagePack and a serializer |
 //!
 //! # Panics
 //!
@@ -32,14 +36,21 @@ pub(crate) mod answer;
 pub(crate) mod backend;
 pub(crate) mod bridge;
 pub(crate) mod clock;
+mod codec;
 pub(crate) mod instance;
+pub(crate) mod invalidator;
 pub(crate) mod options;
 pub mod part;
 pub(crate) mod policy;
+pub(crate) mod replicator;
 pub(crate) mod reply;
 pub(crate) mod runtime;
+mod serializer;
+pub(crate) mod sink;
 #[cfg(test)]
 mod tests;
+mod transcode;
+pub(crate) mod warmer;
 pub(crate) mod wrapper;
 
 #[doc(hidden)]
@@ -48,9 +59,9 @@ pub use larder_abi as __abi;
 /// Exports plugins in Rust from a crate of the type `cdylib`: the name of the library, then the
 /// slot and the config type of each component.
 ///
-/// The slots are `backend`, `policy` and `wrapper`. The name is that of the section `[plugins.…]`
-/// of a config. Use it once in a crate, and in one that nothing links: two libraries of one
-/// program cannot export the same symbols.
+/// The slots are `backend`, `policy`, `serializer`, `wrapper`, `invalidator`, `replicator` and
+/// `warmer`. The name is that of the section `[plugins.…]` of a config. Use it once in a crate, and
+/// in one that nothing links: two libraries of one program cannot export the same symbols.
 #[macro_export]
 macro_rules! export_plugin {
     ($name:literal, $($slot:ident: $config:ty),+ $(,)?) => {

@@ -21,6 +21,7 @@
 
 pub mod adapt;
 mod borrow;
+mod change;
 mod check;
 #[cfg(not(unix))]
 mod elsewhere;

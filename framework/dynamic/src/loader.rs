@@ -114,7 +114,7 @@ impl Loader {
             Some(known) => known.clone()?,
             None => {
                 let sha256 = checked.sha256.clone();
-                let opened = open::open(request, &bytes, &checked.stamp);
+                let opened = open::open(request, &bytes, &checked);
                 if let Err(refusal) = &opened
                     && matches!(refusal.fault, Fault::Link | Fault::Unsupported)
                 {

@@ -2,21 +2,22 @@
 //!
 //! A path would be looked up again by the system, which may then find another file. So the bytes
 //! go to a file in memory that is sealed against changes and is loaded by its number; where the
-//! system does not run such files, to a private directory. The number is never used again: the
-//! system remembers libraries by the name that they were loaded with, and would take the next
-//! file of that name for this one.
+//! system does not run such files, to a private directory below one of several. The number is
+//! never used again: the system remembers libraries by the name that they were loaded with, and
+//! would take the next file of that name for this one.
 
 use std::ffi::{CStr, OsStr, c_void};
 use std::mem::ManuallyDrop;
 use std::os::unix::ffi::OsStrExt as _;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
 use larder_abi::{ENTRY_SYMBOL, EntryV1, STAMP_SYMBOL, Stamp};
 use larder_core::library::{Fault, LibraryRequest, Refusal};
 use libloading::os::unix::Library;
 
 use self::place::Place;
-use crate::refusal::{Answer, refused};
+use crate::check::Checked;
+use crate::refusal::{Answer, refused, shown_path};
 
 mod hints;
 mod place;
@@ -28,23 +29,50 @@ mod tests;
 const FLAGS: libc::c_int = libc::RTLD_NOW | libc::RTLD_LOCAL | libc::RTLD_NODELETE;
 
 /// Loads checked bytes and returns their entry function. The constructors of the library run here.
-pub(crate) fn open(request: &LibraryRequest, bytes: &[u8], stamp: &Stamp) -> Answer<EntryV1> {
+pub(crate) fn open(request: &LibraryRequest, bytes: &[u8], checked: &Checked) -> Answer<EntryV1> {
     if cfg!(all(target_env = "musl", target_feature = "crt-static")) {
         return Err(unsupported(request));
     }
     let in_memory = Place::in_memory(bytes, &request.name).map_err(|error| error.to_string());
-    let loaded = in_memory.and_then(|place| load(&place).map(|library| (place, library)));
-    let (place, library) = match loaded {
-        Ok(loaded) => loaded,
+    let loaded = match in_memory.and_then(loaded) {
         Err(text) if hints::is_about_the_place(&text) => {
-            let copied = Place::copied(bytes).map_err(|error| error.to_string());
-            let loaded = copied.and_then(|place| load(&place).map(|library| (place, library)));
-            loaded.map_err(|text| not_linked(request, &text))?
+            copied(bytes, &checked.sha256, &place::folders(), text)
         }
-        Err(text) => return Err(not_linked(request, &text)),
+        loaded => loaded.map_err(|text| vec![text]),
     };
+    let (place, library) = loaded.map_err(|texts| not_linked(request, &texts))?;
     let path = place.keep();
-    entry_of(request, &library, &path, stamp)
+    entry_of(request, &library, &path, &checked.stamp)
+}
+
+type Loaded = (Place, ManuallyDrop<Library>);
+
+fn loaded(place: Place) -> Result<Loaded, String> {
+    load(&place).map(|library| (place, library))
+}
+
+/// Loads a copy from the first of these directories that it can be loaded from. What was said
+/// about the place before comes first in what is said if there is none.
+fn copied(
+    bytes: &[u8],
+    sha256: &str,
+    folders: &[PathBuf],
+    before: String,
+) -> Result<Loaded, Vec<String>> {
+    let mut texts = vec![before];
+    for folder in folders {
+        let text = match Place::copied(bytes, sha256, folder) {
+            Err(text) => text,
+            Ok(place) => match loaded(place) {
+                Ok(loaded) => return Ok(loaded),
+                // Another place does not help.
+                Err(text) if !hints::is_about_the_place(&text) => return Err(vec![text]),
+                Err(text) => format!("`{}`: {text}", shown_path(folder)),
+            },
+        };
+        texts.push(text);
+    }
+    Err(texts)
 }
 
 /// Loads a file. The error is the text of the system, with the name of the file taken out.
@@ -116,11 +144,18 @@ fn unsupported(request: &LibraryRequest) -> Box<Refusal> {
         .into()
 }
 
-fn not_linked(request: &LibraryRequest, text: &str) -> Box<Refusal> {
+fn not_linked(request: &LibraryRequest, texts: &[String]) -> Box<Refusal> {
     let what = "could not be loaded by the system";
-    let refusal = refused(Fault::Link, &request.name, &request.path, what, "could not be loaded")
-        .note(format!("the system says: {}", crate::refusal::shown(text)));
-    refusal.help(hints::hint(text)).into()
+    let mut refusal =
+        refused(Fault::Link, &request.name, &request.path, what, "could not be loaded");
+    for text in texts {
+        refusal = refusal.note(format!("the system says: {}", crate::refusal::shown(text)));
+    }
+    let hint = match texts {
+        [only] => hints::hint(only),
+        _ => hints::NO_PLACE,
+    };
+    refusal.help(hint).into()
 }
 
 fn not_exported(request: &LibraryRequest, symbol: &str) -> Box<Refusal> {

@@ -4,7 +4,9 @@ use std::path::{Path, PathBuf};
 use std::process::Command;
 use std::sync::Arc;
 
-use larder_abi::table::{BackendVt, CodecVt, PolicyVt, kind};
+use larder_abi::table::{
+    BackendVt, CodecVt, InvalidatorVt, PolicyVt, ReplicatorVt, WarmerVt, kind,
+};
 use larder_abi::{Component as RawComponent, Extensible, Status, read_extensible};
 use larder_core::library::{LibraryRequest, Trust};
 use larder_core::plugin::Factory;
@@ -13,7 +15,7 @@ use serde_json::{Value, json};
 
 use crate::adapt::descriptor;
 use crate::borrow;
-use crate::library::{Component, Table};
+use crate::library::{Component, Library, Table};
 use crate::loader::Loader;
 
 /// The root of the repository.
@@ -27,6 +29,15 @@ fn root() -> PathBuf {
 ///
 /// When the compiler does, or the loader.
 pub(crate) fn compiled(name: &str, source: &str) -> &'static Component {
+    compiled_whole(name, source).components.first().expect("it has a component")
+}
+
+/// A plugin in C, compiled and loaded like any other.
+///
+/// # Panics
+///
+/// As [`compiled`].
+pub(crate) fn compiled_whole(name: &str, source: &str) -> &'static Library {
     let dir = tempfile::tempdir().expect("a directory can be made");
     let dir = dir.path().canonicalize().expect("it was just made");
     let library = dir.join("plugin.so");
@@ -37,8 +48,12 @@ pub(crate) fn compiled(name: &str, source: &str) -> &'static Component {
     let built = cc.arg(root().join(source)).arg("-lpthread").status().expect("`cc` can be run");
     assert!(built.success(), "{source} does not compile");
     let request = LibraryRequest::new(name, library).trust(Trust::Path);
-    let library = Loader::new().open(&request).unwrap_or_else(|refusal| panic!("{refusal}"));
-    library.components.first().expect("it has a component")
+    Loader::new().open(&request).unwrap_or_else(|refusal| panic!("{refusal}"))
+}
+
+/// The factory of a component as the framework has it.
+pub(crate) fn factory(component: &'static Component) -> Factory {
+    descriptor(component, "1.0.0").expect("its kind is known").factory
 }
 
 /// A component of a table in this process.
@@ -106,6 +121,12 @@ pub(crate) fn component(raw: &RawComponent) -> &'static Component {
         kind::BACKEND => Table::Backend(unsafe { read::<BackendVt>(vtable) }),
         // SAFETY: as above.
         kind::POLICY => Table::Policy(unsafe { read::<PolicyVt>(vtable) }),
+        // SAFETY: as above.
+        kind::INVALIDATOR => Table::Invalidator(unsafe { read::<InvalidatorVt>(vtable) }),
+        // SAFETY: as above.
+        kind::REPLICATOR => Table::Replicator(unsafe { read::<ReplicatorVt>(vtable) }),
+        // SAFETY: as above.
+        kind::WARMER => Table::Warmer(unsafe { read::<WarmerVt>(vtable) }),
         // SAFETY: as above.
         _ => Table::Codec(unsafe { read::<CodecVt>(vtable) }),
     };

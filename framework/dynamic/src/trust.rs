@@ -69,6 +69,64 @@ pub(crate) fn by_name(path: &Path) -> PathBuf {
     std::iter::once(OsStr::new("/")).chain(names(path)).collect()
 }
 
+/// Who else can change a file or a directory, and what to do about it.
+struct Changeable {
+    label: String,
+    help: String,
+}
+
+/// Whether nobody but root and us can change it.
+fn is_ours(path: &Path, found: &Stat, is_further_up: bool) -> Result<(), Changeable> {
+    let mode = found.st_mode & 0o7777;
+    let us = geteuid().as_raw();
+    let shown = shown_path(path);
+    if found.st_uid != 0 && found.st_uid != us {
+        let label = format!("`{shown}` belongs to user {}", found.st_uid);
+        let help = format!("`chown` it to root or to user {us}, as whom this program runs");
+        return Err(Changeable { label, help });
+    }
+    let is_guarded = is_further_up && mode & STICKY != 0;
+    if mode & OTHERS_WRITE == 0 || is_guarded {
+        return Ok(());
+    }
+    let who = match (mode & 0o020 != 0, mode & 0o002 != 0) {
+        (true, false) => "its group",
+        _ => "everybody",
+    };
+    let label = format!("{who} can write to `{shown}`, whose mode is {mode:04o}");
+    let help = if mode & STICKY != 0 {
+        "put the library into a directory to which only its owner can write".to_owned()
+    } else {
+        format!("take the permission away: `chmod go-w {shown}`")
+    };
+    Err(Changeable { label, help })
+}
+
+/// Opens a directory, without links on the way, in which nobody else can touch what we put there:
+/// it and all above are as for a library, and may be sticky.
+///
+/// # Errors
+///
+/// Who else could, or why it cannot be opened, in words.
+pub(crate) fn folder_for_ours(path: &Path) -> Result<OwnedFd, String> {
+    let failed = |at: &Path, error: Errno| {
+        let error = std::io::Error::from(error);
+        format!("`{}` cannot be used: {error}", shown_path(at))
+    };
+    let mut at = PathBuf::from("/");
+    let mut folder =
+        open("/", folder_flags(), Mode::empty()).map_err(|error| failed(&at, error))?;
+    let mut parts = names(path).into_iter();
+    loop {
+        let found = fstat(&folder).map_err(|error| failed(&at, error))?;
+        is_ours(&at, &found, true).map_err(|Changeable { label, .. }| label)?;
+        let Some(part) = parts.next() else { return Ok(folder) };
+        at.push(part);
+        folder = openat(&folder, part, folder_flags(), Mode::empty())
+            .map_err(|error| failed(&at, error))?;
+    }
+}
+
 const fn folder_flags() -> OFlags {
     // A folder of which one may only look up entries can be gone through all the same.
     #[cfg(any(target_os = "android", target_os = "linux"))]
@@ -137,29 +195,8 @@ impl Walk<'_> {
 
     /// Whether nobody but root and us can change it.
     fn is_ours(&self, path: &Path, found: &Stat, is_further_up: bool) -> Answer {
-        let mode = found.st_mode & 0o7777;
-        let us = geteuid().as_raw();
-        let shown = shown_path(path);
-        if found.st_uid != 0 && found.st_uid != us {
-            let label = format!("`{shown}` belongs to user {}", found.st_uid);
-            let help = format!("`chown` it to root or to user {us}, as whom this program runs");
-            return Err(self.changeable(label, help));
-        }
-        let is_guarded = is_further_up && mode & STICKY != 0;
-        if mode & OTHERS_WRITE == 0 || is_guarded {
-            return Ok(());
-        }
-        let who = match (mode & 0o020 != 0, mode & 0o002 != 0) {
-            (true, false) => "its group",
-            _ => "everybody",
-        };
-        let label = format!("{who} can write to `{shown}`, whose mode is {mode:04o}");
-        let help = if mode & STICKY != 0 {
-            "put the library into a directory to which only its owner can write".to_owned()
-        } else {
-            format!("take the permission away: `chmod go-w {shown}`")
-        };
-        Err(self.changeable(label, help))
+        is_ours(path, found, is_further_up)
+            .map_err(|Changeable { label, help }| self.changeable(label, help))
     }
 
     fn io<T, E: Into<std::io::Error>>(&self, result: Result<T, E>) -> Answer<T> {

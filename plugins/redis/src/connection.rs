@@ -19,6 +19,7 @@ pub(crate) mod greeting;
 pub(crate) mod lanes;
 pub(crate) mod link;
 mod stream;
+pub(crate) mod tally;
 
 use greeting::Expect;
 pub use greeting::Facts;
@@ -61,8 +62,17 @@ pub(crate) enum Route<'a> {
     Any,
     /// The one with this key; the keys of all commands are in its slot.
     Key(&'a str),
-    /// The primary of this number, below [`RedisConnection::primaries`].
+    /// The primary of this number, below [`Layout::servers`].
     Primary(usize),
+}
+
+/// The servers that take writes, and which of them have which keys.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct Layout {
+    /// How many there are.
+    pub(crate) servers: usize,
+    /// Another one when there are others, or when they have other keys. The same in all processes.
+    pub(crate) mark: u64,
 }
 
 /// What a connection is doing.
@@ -96,6 +106,11 @@ pub struct ConnectionHealth {
     pub error: Option<CacheError>,
     /// How many servers are in use, and how many of them can be.
     pub servers: (usize, usize),
+    /// How often a server was connected to again since the start.
+    pub reconnects: u64,
+    /// How often commands were sent again since the start, because a server said that it is not
+    /// the one to ask, or not ready.
+    pub retries: u64,
 }
 
 impl RedisConnection {
@@ -160,15 +175,15 @@ impl RedisConnection {
         matches!(self.topology, Topology::Cluster(_))
     }
 
-    /// How many servers there are that take writes.
+    /// The servers that take writes.
     ///
     /// # Errors
     ///
     /// The kinds of [`send`](Self::send).
-    pub(crate) async fn primaries(&self) -> Result<usize> {
+    pub(crate) async fn layout(&self) -> Result<Layout> {
         match &self.topology {
-            Topology::Cluster(cluster) => cluster.primaries(self.deadline(Lane::Small)).await,
-            Topology::Single(_) => Ok(1),
+            Topology::Cluster(cluster) => cluster.layout(self.deadline(Lane::Small)).await,
+            Topology::Single(_) => Ok(Layout { servers: 1, mark: 0 }),
         }
     }
 
@@ -190,7 +205,9 @@ impl RedisConnection {
         let nothing = Status { state: State::Connecting, address: None, facts: None, error: None };
         let Status { state, address, facts, error } = worst.unwrap_or(nothing);
         let server = address.map(|address| address.to_string());
-        ConnectionHealth { state, server, facts, error, servers }
+        let (reconnects, retries) =
+            (self.settings.tally.reconnects(), self.settings.tally.retries());
+        ConnectionHealth { state, server, facts, error, servers, reconnects, retries }
     }
 
     fn deadline(&self, lane: Lane) -> Instant {

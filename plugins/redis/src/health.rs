@@ -1,6 +1,7 @@
 //! How the servers of a cache are, from what they say of themselves.
 
-use std::collections::HashMap;
+use std::collections::{BTreeMap, HashMap};
+use std::sync::atomic::Ordering;
 use std::time::Duration;
 
 use futures_util::future::try_join_all;
@@ -24,12 +25,27 @@ const OLDEST: u64 = 7;
 impl Space {
     /// What the servers say. One round trip.
     pub(crate) async fn health(&self) -> Result<Health> {
-        let servers = self.connection.primaries().await?.max(1);
+        let servers = self.connection.layout().await?.servers.max(1);
         let complaints = try_join_all((0..servers).map(|server| self.complaint(server))).await?;
         let mut health = Health::default();
         health.corrupt = self.unreadable.count();
+        health.counts = self.counts();
         health.degraded = complaints.into_iter().flatten().next();
         Ok(health)
+    }
+
+    /// What is counted besides, by name.
+    fn counts(&self) -> BTreeMap<&'static str, u64> {
+        let connection = self.connection.health();
+        let batches = self.batches.load(Ordering::Relaxed);
+        let keys = self.batched_keys.load(Ordering::Relaxed);
+        BTreeMap::from([
+            ("batched_keys", keys),
+            ("batches", batches),
+            ("reconnects", connection.reconnects),
+            ("retries", connection.retries),
+            ("swept", self.swept.load(Ordering::Relaxed)),
+        ])
     }
 
     async fn complaint(&self, server: usize) -> Result<Option<String>> {

@@ -8,6 +8,7 @@
 //! | `ldr1:c:{<prefix>}` | the generation of the cache |
 //! | `ldr1:g:{<prefix>}` | that entries of other generations are left to be removed |
 //! | `ldr1:s:{<prefix>}` | who removes them |
+//! | `ldr1:d:{<prefix>}` | when they were removed, if that has to be done a second time |
 //!
 //! The generation is a part of the name, so nobody who knows the one of after a clear can find an
 //! entry of before it. The braces make an entry and its lease, and all keys of the cache itself,
@@ -63,6 +64,8 @@ pub(crate) struct Keys {
     pub(crate) garbage: String,
     /// Who removes them.
     pub(crate) sweeper: String,
+    /// When they were removed.
+    pub(crate) swept: String,
 }
 
 impl Keys {
@@ -76,6 +79,7 @@ impl Keys {
             control: format!("ldr1:c:{{{escaped}}}"),
             garbage: format!("ldr1:g:{{{escaped}}}"),
             sweeper: format!("ldr1:s:{{{escaped}}}"),
+            swept: format!("ldr1:d:{{{escaped}}}"),
         }
     }
 

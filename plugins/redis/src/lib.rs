@@ -9,8 +9,10 @@
 //! | `keys`, `scripts` | how things are named there, and what the server does in one step |
 //! | `batch`, `sizes` | many gets as one command, small ones apart from large ones |
 //! | `read`, `write`, `lease`, `scan` | the operations |
+//! | `walk` | going through all keys of all servers, whatever becomes of them meanwhile |
 //! | `sweep` | removing what a clear has left behind |
 //! | `health`, `unreadable`, `answer` | how the servers are; what was found that is no entry |
+//! | `backoff` | how long to wait before another attempt |
 //! | `supervisor` | one server, and the task that keeps a connection to it |
 //! | `topology` | where the servers are: fixed, named by Sentinels, or a cluster |
 //! | `tls` | encrypted connections |
@@ -21,6 +23,7 @@
 
 mod answer;
 pub mod backend;
+mod backoff;
 mod batch;
 pub mod config;
 pub mod connection;
@@ -42,6 +45,7 @@ mod tls;
 mod tls;
 mod topology;
 mod unreadable;
+mod walk;
 mod write;
 
 pub use backend::{REDIS, RedisBackend, RedisConfig};

@@ -1,6 +1,7 @@
 //! Reading entries, whole or their headers.
 
 use std::sync::Arc;
+use std::sync::atomic::Ordering;
 
 use larder_core::envelope::{self, EnvelopeError, LONGEST_HEADER};
 use larder_core::{Bytes, Entry, EntryMeta, Result};
@@ -23,6 +24,8 @@ pub(crate) struct Reads {
 
 impl Fetch for Reads {
     async fn fetch(&self, keys: &[String]) -> Result<Vec<Option<Bytes>>> {
+        self.space.batches.fetch_add(1, Ordering::Relaxed);
+        self.space.batched_keys.fetch_add(keys.len() as u64, Ordering::Relaxed);
         self.space.fetch(self.lane, keys).await
     }
 

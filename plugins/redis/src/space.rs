@@ -5,25 +5,29 @@
 //! has lost its memory, the command is done again under that one. So no answer is of before a clear
 //! that was over when the question was asked.
 
-use std::collections::BTreeMap;
 use std::fmt;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicU64, Ordering};
-use std::time::Duration;
+use std::sync::atomic::AtomicU64;
 
-use futures_util::future::{join, join_all};
-use larder_core::{Bytes, CacheError, Clock, ErrorKind, Result, Timestamp};
+use larder_core::{CacheError, Clock, ErrorKind, Result, Timestamp};
 use redis::{Cmd, Pipeline, Value};
 use tokio::sync::Notify;
 
 use crate::answer;
 use crate::connection::{Lane, RedisConnection, Route};
 use crate::keys::{Generation, Keys};
-use crate::scripts::{self, By, ServerScript};
+use crate::scripts::{By, ServerScript};
 use crate::unreadable::Unreadable;
 
+mod ask;
+mod fetch;
+mod generation;
+mod life;
+
+pub(crate) use life::{life, millis};
+
 /// How often a command is done under another generation before it is given up.
-const ATTEMPTS: usize = 8;
+pub(crate) const ATTEMPTS: usize = 8;
 
 /// What all operations of a cache share.
 pub(crate) struct Space {
@@ -37,6 +41,9 @@ pub(crate) struct Space {
     pub(crate) has_garbage: Notify,
     /// How many of them were removed.
     pub(crate) swept: AtomicU64,
+    /// How many commands gets were gathered in, and how many keys those had.
+    pub(crate) batches: AtomicU64,
+    pub(crate) batched_keys: AtomicU64,
 }
 
 /// The names of an entry and of the lease of its key.
@@ -62,70 +69,14 @@ impl Space {
             generation: AtomicU64::new(0),
             has_garbage: Notify::new(),
             swept: AtomicU64::new(0),
+            batches: AtomicU64::new(0),
+            batched_keys: AtomicU64::new(0),
         }
     }
 
     /// The time.
     pub(crate) fn now(&self) -> Timestamp {
         self.clock.wall()
-    }
-
-    /// The generation that was current when last asked; asks if that never was.
-    pub(crate) async fn generation(&self) -> Result<Generation> {
-        match self.known() {
-            known if known == Generation::default() => self.advance(None).await,
-            known => Ok(known),
-        }
-    }
-
-    fn known(&self) -> Generation {
-        Generation::from_number(self.generation.load(Ordering::Acquire))
-    }
-
-    fn learn(&self, generation: Generation) {
-        let before = self.generation.fetch_max(generation.number(), Ordering::AcqRel);
-        if before < generation.number() {
-            self.has_garbage.notify_one();
-        }
-    }
-
-    /// The generation of the cache at the server: none that is older than one that was seen, and
-    /// not `over`, if that is given.
-    pub(crate) async fn advance(&self, over: Option<Generation>) -> Result<Generation> {
-        let known = self.known().to_string();
-        let over = over.map(|over| over.to_string()).unwrap_or_default();
-        let keys = [&*self.keys.control, &*self.keys.garbage];
-        let add = |mut command: Cmd| {
-            command.arg(&known).arg(&over);
-            command
-        };
-        let answer = self.run(&scripts::ADVANCE, &keys, add).await?;
-        let text = answer::bytes(Some(answer))?.unwrap_or_default();
-        let generation = Generation::read(&text).ok_or_else(|| {
-            CacheError::new(ErrorKind::Connection, "the generation of the cache makes no sense")
-                .with("key", &self.keys.control)
-                .hint("remove this key from the server; the cache is then empty")
-        })?;
-        self.learn(generation);
-        Ok(generation)
-    }
-
-    /// Whether a generation was the current one when the answers were made that came with
-    /// `control`, the text at the key of that name. If not, another one is known afterwards.
-    pub(crate) async fn is_current(
-        &self,
-        generation: Generation,
-        control: Option<Bytes>,
-    ) -> Result<bool> {
-        let current = control.and_then(|text| Generation::read(&text));
-        match current {
-            Some(current) if current == generation && current >= self.known() => return Ok(true),
-            Some(current) if current > self.known() => self.learn(current),
-            // It was lost or went back, as after an eviction, a flush, or a failover to a server
-            // that was behind. What is there may be of before a clear.
-            _ => drop(self.advance(None).await?),
-        }
-        Ok(false)
     }
 
     /// Runs one script on keys of one slot.
@@ -160,183 +111,8 @@ impl Space {
         Ok(answers.pop().unwrap_or_default())
     }
 
-    /// Does commands for one key under the current generation; see [`each`](Self::each).
-    pub(crate) async fn only(
-        &self,
-        lane: Lane,
-        key: &str,
-        commands: impl Fn(&Names, By) -> Vec<Cmd>,
-    ) -> Result<Vec<Value>> {
-        let mut answers = self.each(lane, &[key], |_, names, by| commands(names, by)).await?;
-        Ok(answers.pop().unwrap_or_default())
-    }
-
-    /// Does commands for each of these keys under the current generation; answers in their order.
-    ///
-    /// `commands` is told the number of the key, the names of its entry and its lease, and how to
-    /// call scripts. All it returns must have the same meaning when they are done twice.
-    pub(crate) async fn each(
-        &self,
-        lane: Lane,
-        keys: &[&str],
-        commands: impl Fn(usize, &Names, By) -> Vec<Cmd>,
-    ) -> Result<Vec<Vec<Value>>> {
-        let mut by = By::Hash;
-        let mut attempts = 0;
-        let mut outdated: Vec<Names> = Vec::new();
-        while attempts < ATTEMPTS {
-            attempts += 1;
-            let generation = self.generation().await?;
-            let names: Vec<Names> = keys.iter().map(|key| self.names(generation, key)).collect();
-            let wanted: Vec<Vec<Cmd>> = names
-                .iter()
-                .enumerate()
-                .map(|(at, names)| {
-                    let clean = outdated.get(at).map(unlink_both);
-                    clean.into_iter().chain(commands(at, names, by)).collect()
-                })
-                .collect();
-            let skipped = usize::from(!outdated.is_empty());
-            let (mut answers, control) = self.ask(lane, &names, wanted).await?;
-            if by == By::Hash && answers.iter().flatten().any(answer::is_unknown_script) {
-                by = By::Text;
-                continue;
-            }
-            if self.is_current(generation, control).await? {
-                answers.iter_mut().for_each(|answers| drop(answers.drain(..skipped)));
-                return Ok(answers);
-            }
-            // What was written under that name would stay for ever.
-            outdated = names;
-        }
-        Err(restless())
-    }
-
     pub(crate) fn names(&self, generation: Generation, key: &str) -> Names {
         Names { entry: self.keys.entry(generation, key), lease: self.keys.lease(generation, key) }
-    }
-
-    /// Sends the commands of some keys, and asks for the generation after them.
-    async fn ask(
-        &self,
-        lane: Lane,
-        names: &[Names],
-        commands: Vec<Vec<Cmd>>,
-    ) -> Result<(Vec<Vec<Value>>, Option<Bytes>)> {
-        if self.connection.is_cluster() {
-            return self.ask_cluster(lane, names, commands).await;
-        }
-        let counts: Vec<usize> = commands.iter().map(Vec::len).collect();
-        let mut pipeline = Pipeline::with_capacity(counts.iter().sum::<usize>() + 1);
-        for command in commands.into_iter().flatten() {
-            pipeline.add_command(command);
-        }
-        pipeline.add_command(self.ask_control());
-        let answers = self.connection.send(lane, Route::Key(&self.keys.control), pipeline).await?;
-        let mut answers = answers.into_iter();
-        let parts = counts.iter().map(|&count| answers.by_ref().take(count).collect()).collect();
-        Ok((parts, answer::bytes(answers.next())?))
-    }
-
-    async fn ask_cluster(
-        &self,
-        lane: Lane,
-        names: &[Names],
-        commands: Vec<Vec<Cmd>>,
-    ) -> Result<(Vec<Vec<Value>>, Option<Bytes>)> {
-        let per_key = names.iter().zip(commands).map(|(names, commands)| async move {
-            let mut pipeline = Pipeline::with_capacity(commands.len());
-            for command in commands {
-                pipeline.add_command(command);
-            }
-            self.connection.send(lane, Route::Key(&names.entry), pipeline).await
-        });
-        let control =
-            self.send_one(Lane::Small, Route::Key(&self.keys.control), self.ask_control());
-        // All are sent and waited for, also if one fails.
-        let (answers, control) = join(join_all(per_key), control).await;
-        Ok((self.of_slots(answers)?, answer::bytes(Some(control?))?))
-    }
-
-    pub(crate) fn ask_control(&self) -> Cmd {
-        let mut command = Cmd::new();
-        command.arg("GET").arg(&self.keys.control);
-        command
-    }
-
-    /// Reads the whole entries of some keys; answers in their order.
-    pub(crate) async fn fetch<K: AsRef<str>>(
-        &self,
-        lane: Lane,
-        keys: &[K],
-    ) -> Result<Vec<Option<Bytes>>> {
-        for _ in 0..ATTEMPTS {
-            let generation = self.generation().await?;
-            let (found, control) = if self.connection.is_cluster() {
-                self.fetch_cluster(lane, generation, keys).await?
-            } else {
-                self.fetch_one_server(lane, generation, keys).await?
-            };
-            if self.is_current(generation, control).await? {
-                return Ok(found);
-            }
-        }
-        Err(restless())
-    }
-
-    /// All in one command, which sees one generation and the entries of one instant.
-    async fn fetch_one_server<K: AsRef<str>>(
-        &self,
-        lane: Lane,
-        generation: Generation,
-        keys: &[K],
-    ) -> Result<(Vec<Option<Bytes>>, Option<Bytes>)> {
-        let mut command = Cmd::with_capacity(keys.len() + 2, keys.len() * 64);
-        command.arg("MGET").arg(&self.keys.control);
-        let mut names = self.keys.namer(generation);
-        for key in keys {
-            command.arg(names.entry(key.as_ref()));
-        }
-        let answer = self.send_one(lane, Route::Key(&self.keys.control), command).await?;
-        let mut found = answer::many(Some(answer))?.into_iter();
-        let control = answer::bytes(found.next())?;
-        let found: Result<Vec<_>> = found.map(|value| answer::bytes(Some(value))).collect();
-        Ok((complete(found?, keys.len())?, control))
-    }
-
-    async fn fetch_cluster<K: AsRef<str>>(
-        &self,
-        lane: Lane,
-        generation: Generation,
-        keys: &[K],
-    ) -> Result<(Vec<Option<Bytes>>, Option<Bytes>)> {
-        let mut slots: BTreeMap<u16, Vec<(usize, String)>> = BTreeMap::new();
-        for (at, key) in keys.iter().enumerate() {
-            let name = self.keys.entry(generation, key.as_ref());
-            slots.entry(RedisConnection::slot(&name)).or_default().push((at, name));
-        }
-        let per_slot = slots.into_values().map(|names| async move {
-            let mut command = Cmd::new();
-            command.arg("MGET");
-            for (_, name) in &names {
-                command.arg(name);
-            }
-            let route = Route::Key(&names[0].1);
-            let answer = self.send_one(lane, route, command).await?;
-            let values = answer::many(Some(answer))?;
-            let found: Result<Vec<_>> =
-                values.into_iter().map(|v| answer::bytes(Some(v))).collect();
-            let found = complete(found?, names.len())?;
-            Ok(names.into_iter().map(|(at, _)| at).zip(found).collect::<Vec<_>>())
-        });
-        let control =
-            self.send_one(Lane::Small, Route::Key(&self.keys.control), self.ask_control());
-        let (parts, control) = join(join_all(per_slot), control).await;
-        let mut found = vec![None; keys.len()];
-        for (at, value) in self.of_slots(parts)?.into_iter().flatten() {
-            found[at] = value;
-        }
-        Ok((found, answer::bytes(Some(control?))?))
     }
 
     /// The answers for some slots, or the first error. It says nothing about other slots while
@@ -350,42 +126,11 @@ impl Space {
     }
 }
 
-/// Whether a server has answered for all that it was asked.
-fn complete(found: Vec<Option<Bytes>>, asked: usize) -> Result<Vec<Option<Bytes>>> {
-    if found.len() == asked {
-        return Ok(found);
-    }
-    Err(CacheError::new(ErrorKind::Connection, "the server answered for too few or too many keys")
-        .with("asked", asked)
-        .with("answered", found.len()))
-}
-
-fn unlink_both(names: &Names) -> Cmd {
-    let mut command = Cmd::new();
-    command.arg("UNLINK").arg(&names.entry).arg(&names.lease);
-    command
-}
-
 /// The cache is cleared faster than it can be asked.
-fn restless() -> CacheError {
+pub(crate) fn restless() -> CacheError {
     CacheError::new(ErrorKind::Connection, "the cache is cleared all the time")
         .with("attempts", ATTEMPTS)
         .hint("find out who clears it, or writes its keys at the server")
-}
-
-/// How long the server keeps an entry that ends then, in milliseconds, as the scripts want it: `""`
-/// for ever, `"0"` not at all.
-pub(crate) fn life(deadline: Option<Timestamp>, now: Timestamp) -> String {
-    deadline.map_or_else(String::new, |deadline| {
-        let left = deadline.since(now);
-        // A life of less than a millisecond is one.
-        left.as_micros().div_ceil(1000).to_string()
-    })
-}
-
-/// A duration as `PX` wants it.
-pub(crate) fn millis(duration: Duration) -> u64 {
-    u64::try_from(duration.as_millis()).unwrap_or(u64::MAX).clamp(1, 1 << 50)
 }
 
 impl fmt::Debug for Space {
@@ -394,22 +139,5 @@ impl fmt::Debug for Space {
             .field("connection", &self.connection)
             .field("keys", &self.keys)
             .finish_non_exhaustive()
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn a_life_ends_neither_early_nor_never() {
-        let now = Timestamp::from_micros(5_000);
-        let at = |micros| Some(Timestamp::from_micros(micros));
-        assert_eq!(life(None, now), "");
-        assert_eq!(life(at(5_000), now), "0");
-        assert_eq!(life(at(1), now), "0");
-        assert_eq!(life(at(5_001), now), "1");
-        assert_eq!(life(at(7_000), now), "2");
-        assert_eq!(life(at(u64::MAX), now), "18446744073709547");
     }
 }

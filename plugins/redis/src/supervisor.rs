@@ -22,18 +22,18 @@ use tokio::time::{Instant, timeout, timeout_at};
 
 use crate::config::{Address, Settings};
 use crate::connection::greeting::{Expect, Facts};
-use crate::connection::lanes::Lanes;
 use crate::connection::link::{Lost, Task};
 use crate::connection::{Lane, State};
 use crate::error::{self, Failure};
 use crate::topology::Source;
 
-mod backoff;
 mod breaker;
 mod life;
 mod report;
+mod session;
 
-use breaker::{Breaker, Permit};
+use breaker::Permit;
+use session::Session;
 
 /// One server, and the task that keeps a connection to it.
 #[derive(Debug)]
@@ -48,15 +48,12 @@ struct Core {
     settings: Arc<Settings>,
     source: Source,
     expect: Expect,
-    lanes: RwLock<Option<Arc<Lanes>>>,
+    session: RwLock<Option<Arc<Session>>>,
     status: watch::Sender<Status>,
-    breaker: Breaker,
     /// The task has something to look at.
     wake: Notify,
     /// Somebody wants the server while it is down.
     asked: Notify,
-    /// The connection has to be made anew, and why.
-    renewal: Mutex<Option<&'static str>>,
     /// Rung with each change of the state.
     bell: Arc<Notify>,
 }
@@ -86,12 +83,10 @@ impl Endpoint {
             settings,
             source,
             expect,
-            lanes: RwLock::new(None),
+            session: RwLock::new(None),
             status: watch::Sender::new(status),
-            breaker: Breaker::new(),
             wake: Notify::new(),
             asked: Notify::new(),
-            renewal: Mutex::new(None),
             bell,
         };
         Self { core: Arc::new(core), task: Mutex::new(None) }
@@ -111,25 +106,30 @@ impl Endpoint {
         commands: &Pipeline,
         deadline: Instant,
     ) -> Result<Vec<Value>> {
-        let lanes = match self.core.lanes() {
-            Some(lanes) => lanes,
+        let session = match self.core.session() {
+            Some(session) => session,
             None => self.connected(deadline).await?,
         };
         let core = &*self.core;
-        let permit = core.breaker.admit().ok_or_else(|| {
+        let permit = session.breaker.admit().ok_or_else(|| {
             let message = "the server has left others waiting, and is not asked for a while";
             core.told(CacheError::new(ErrorKind::Connection, message))
         })?;
-        let link = lanes.link(lane, affinity, deadline).await;
+        let link = session.lanes.link(lane, affinity, deadline).await;
         let link = link.map_err(|failure| core.told(failure.error))?;
         match link.send(commands, deadline).await {
             Ok(answers) => {
-                if permit.succeeded() {
+                if permit.succeeded() | session.heed(&answers, core.expect) {
                     core.wake.notify_one();
                 }
                 Ok(answers)
             }
-            Err(lost) => Err(self.lost(lost, link.fault(), permit)),
+            Err(lost) => {
+                if lost == Lost::Broken && self.is_abandoned() {
+                    core.leave(&session);
+                }
+                Err(self.lost(lost, link.fault(), permit))
+            }
         }
     }
 
@@ -147,14 +147,11 @@ impl Endpoint {
         if lost == Lost::Late && permit.failed() {
             core.wake.notify_one();
         }
-        if lost == Lost::Broken && self.is_abandoned() {
-            core.set_lanes(None);
-        }
         core.told(error)
     }
 
     /// Waits for the connection, as long as there is hope.
-    async fn connected(&self, deadline: Instant) -> Result<Arc<Lanes>> {
+    async fn connected(&self, deadline: Instant) -> Result<Arc<Session>> {
         self.run()?;
         let core = &*self.core;
         core.asked.notify_one();
@@ -164,8 +161,8 @@ impl Endpoint {
             if let Some(error) = known.error.filter(|_| known.state == State::Down) {
                 return Err(error);
             }
-            if let Some(lanes) = core.lanes() {
-                return Ok(lanes);
+            if let Some(session) = core.session() {
+                return Ok(session);
             }
             if timeout_at(deadline, status.changed()).await.is_err() {
                 return Err(core.told(Failure::slow("connecting").error));
@@ -183,7 +180,7 @@ impl Endpoint {
             let error = CacheError::new(ErrorKind::Connection, "there is no tokio runtime");
             self.core.told(error.hint("call this from a task, or within `Runtime::enter`"))
         })?;
-        self.core.set_lanes(None);
+        self.core.set_session(None);
         self.core.enter(State::Connecting);
         *task = Some(Task::new(runtime.spawn(life::live(Arc::clone(&self.core)))));
         Ok(())
@@ -195,25 +192,30 @@ impl Endpoint {
         task.as_ref().is_none_or(Task::is_over)
     }
 
+    /// Commands are sent again because of what the server said about itself.
+    pub(crate) fn note_retry(&self) {
+        self.core.settings.tally.note_retry();
+    }
+
     /// How the server is.
     pub(crate) fn status(&self) -> Status {
         self.core.status.borrow().clone()
     }
-
-    /// An answer said that the connection is of no use any more: it is made anew.
-    pub(crate) fn renew(&self, why: &'static str) {
-        *self.core.renewal.lock().unwrap_or_else(PoisonError::into_inner) = Some(why);
-        self.core.wake.notify_one();
-    }
 }
 
 impl Core {
-    fn lanes(&self) -> Option<Arc<Lanes>> {
-        self.lanes.read().unwrap_or_else(PoisonError::into_inner).clone()
+    fn session(&self) -> Option<Arc<Session>> {
+        self.session.read().unwrap_or_else(PoisonError::into_inner).clone()
     }
 
-    fn set_lanes(&self, lanes: Option<Arc<Lanes>>) {
-        *self.lanes.write().unwrap_or_else(PoisonError::into_inner) = lanes;
+    fn set_session(&self, session: Option<Arc<Session>>) {
+        *self.session.write().unwrap_or_else(PoisonError::into_inner) = session;
+    }
+
+    /// Lets go of a connection, unless another one has taken its place.
+    fn leave(&self, session: &Arc<Session>) {
+        let mut current = self.session.write().unwrap_or_else(PoisonError::into_inner);
+        current.take_if(|current| Arc::ptr_eq(current, session));
     }
 
     /// Says in an error which connection it is about.
@@ -223,10 +225,6 @@ impl Core {
             Some(address) => error.with("server", address),
             None => error,
         }
-    }
-
-    fn take_renewal(&self) -> Option<&'static str> {
-        self.renewal.lock().unwrap_or_else(PoisonError::into_inner).take()
     }
 
     /// Waits before the next attempt: not longer than `short` when somebody asks.

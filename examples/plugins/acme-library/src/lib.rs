@@ -7,4 +7,5 @@ larder_dynamic::export_plugin! {
     "acme",
     backend: acme_cache::log::LogConfig,
     policy: acme_cache::lru_k::LruKConfig,
+    serializer: acme_cache::terse::TerseConfig,
 }

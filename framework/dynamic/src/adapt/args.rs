@@ -2,12 +2,16 @@
 //! thread that may block.
 
 use std::borrow::Cow;
+use std::sync::Arc;
 
 use larder_abi::{NEVER, value};
 use larder_core::backend::Deadlines;
 use larder_core::envelope::{self, EnvelopeError};
+use larder_core::invalidator::Invalidation;
 use larder_core::{Entry, Timestamp};
 
+use super::warmer::WarmRun;
+use crate::change::Change;
 use crate::host;
 use crate::host::buffer::Buffer;
 
@@ -27,6 +31,19 @@ pub(crate) struct Args<'a> {
     pub(crate) token: u64,
     pub(crate) prefix: Cow<'a, str>,
     pub(crate) cursor: Cow<'a, str>,
+    /// What only some kinds of components are called with.
+    pub(crate) more: Option<Box<More>>,
+}
+
+/// What calls to others than backends are made with.
+#[derive(Debug)]
+pub(crate) enum More {
+    /// Of an invalidator.
+    Invalidation(Invalidation),
+    /// Of a replicator.
+    Changes(Vec<Change>),
+    /// Of a warmer.
+    Run(Arc<WarmRun>),
 }
 
 impl<'a> Args<'a> {
@@ -53,7 +70,13 @@ impl<'a> Args<'a> {
             hard_us: self.hard_us,
             amount: self.amount,
             token: self.token,
+            more: self.more,
         }
+    }
+
+    /// A call with this, which is about no key.
+    pub(crate) fn more(more: More) -> Self {
+        Self { more: Some(Box::new(more)), ..Self::default() }
     }
 
     /// The entry of a call that stores one.

@@ -88,7 +88,8 @@ impl ForeignCodec {
     /// The context of a serializer, which does not know where its bytes belong.
     fn anywhere(&self) -> CodecContext {
         let nowhere = WrapContext::new("", "", self.format());
-        CodecContext { max_size: UNLIMITED, ..self.context(&nowhere) }
+        // More would be refused when it is taken over.
+        CodecContext { max_size: borrow::MOST_BYTES as u64, ..self.context(&nowhere) }
     }
 }
 

@@ -97,6 +97,22 @@ fn kind_of(status: Status) -> ErrorKind {
     }
 }
 
+/// The number for an error of ours, where the header has one.
+pub(crate) fn status_of(kind: ErrorKind) -> Status {
+    match kind {
+        ErrorKind::Capacity => Status::CAPACITY,
+        ErrorKind::Closed => Status::CLOSED,
+        ErrorKind::Config => Status::CONFIG,
+        ErrorKind::Connection => Status::CONNECTION,
+        ErrorKind::Invalidation => Status::INVALIDATION,
+        ErrorKind::Key => Status::KEY,
+        ErrorKind::Serialization => Status::SERIALIZATION,
+        ErrorKind::Timeout => Status::TIMEOUT,
+        ErrorKind::Unsupported => Status::UNSUPPORTED,
+        _ => Status::ERROR,
+    }
+}
+
 /// An error for a library to fill in.
 pub(crate) const fn blank() -> call::Error {
     call::Error {

@@ -22,13 +22,15 @@ use super::output::{Answer, Lent, Output};
 use crate::host::instances::Identity;
 use crate::host::log;
 use crate::host::ops::{CallSlot, Pending};
+use crate::host::sinks::lent;
 
+mod at;
 mod recovery;
 mod threads;
-mod timer;
+pub(super) mod timer;
 
 use recovery::Recovery;
-use threads::{before, detach, on_a_blocking_thread};
+use threads::{before, on_a_blocking_thread};
 
 /// How many calls of one instance may take threads that may block, or wait for one.
 const MOST_THREADS: usize = 64;
@@ -76,6 +78,7 @@ pub(crate) struct Keeper<V: 'static> {
 #[derive(Clone, Copy, Debug)]
 struct Due {
     asked: Timestamp,
+    limit: Duration,
     at: Moment,
 }
 
@@ -91,7 +94,6 @@ struct Waiting<O> {
     instance: Arc<Instance>,
     token: u64,
     cancel: Option<CancelFn>,
-    may_block: bool,
 }
 
 impl<O> Drop for Waiting<O> {
@@ -100,16 +102,7 @@ impl<O> Drop for Waiting<O> {
         if let (true, Some(cancel)) = (is_given_up, self.cancel)
             && !self.instance.identity().is_poisoned()
         {
-            let (instance, token) = (Arc::clone(&self.instance), self.token);
-            // SAFETY: the instance lives as long as the closure has it, and the function may be
-            // called from any thread.
-            let tell = move || unsafe { cancel(instance.this(), token) };
-            if self.may_block {
-                // Without a thread the library finds out when it answers.
-                drop(detach(tell));
-            } else {
-                tell();
-            }
+            self.instance.cancel(cancel, self.token);
         }
     }
 }
@@ -141,8 +134,12 @@ impl<V: Send + Sync> Keeper<V> {
     }
 
     fn due(&self) -> Due {
+        self.due_after(self.manner.timeout)
+    }
+
+    fn due_after(&self, limit: Duration) -> Due {
         let clock = &self.manner.clock;
-        Due { asked: clock.wall(), at: clock.now().after(self.manner.timeout) }
+        Due { asked: clock.wall(), limit, at: clock.now().after(limit) }
     }
 
     fn may_block(&self) -> bool {
@@ -181,7 +178,7 @@ impl<V: Send + Sync> Keeper<V> {
                 unsafe { start(this, call, error) }
             })
         };
-        let outcome = if self.may_block() { self.there(due, run).await } else { run() };
+        let outcome = if self.may_block() { self.there(due, run).await } else { lent(run) };
         self.finish(outcome, due).await
     }
 
@@ -209,17 +206,11 @@ impl<V: Send + Sync> Keeper<V> {
             Outcome::Now(answer) => answer,
             Outcome::Later(mut waiting) => {
                 let answered = before(&self.manner.clock, due.at, &mut waiting.pending).await;
-                let answer = answered.unwrap_or_else(|| self.overdue());
+                let answer = answered.unwrap_or_else(|| overdue(due));
                 note_panic(&answer, &waiting.instance);
                 answer
             }
         }
-    }
-
-    fn overdue<O>(&self) -> Answer<O> {
-        let limit = self.manner.timeout;
-        let message = format!("the plugin did not answer within `{limit:?}`");
-        Answer::Failed(Failure::ours(Status::TIMEOUT, message))
     }
 
     /// Makes a call on a thread that may block.
@@ -248,12 +239,12 @@ impl<V: Send + Sync> Keeper<V> {
         let called = on_a_blocking_thread(move || {
             let _permit = permit;
             let is_over = keeper.manner.clock.now() >= due.at;
-            if is_over { Outcome::Now(keeper.overdue()) } else { run() }
+            if is_over { Outcome::Now(overdue(due)) } else { run() }
         });
         match before(&self.manner.clock, due.at, Box::pin(called)).await {
             Some(Ok(outcome)) => outcome,
             Some(Err(failure)) => Outcome::Now(Answer::Failed(failure)),
-            None => Outcome::Now(self.overdue()),
+            None => Outcome::Now(overdue(due)),
         }
     }
 
@@ -312,7 +303,7 @@ impl<V: Send + Sync> Keeper<V> {
             struct_size: size_of::<call::Call>() as u32,
             flags: 0,
             now_us: deadline_us(Some(now)),
-            deadline_us: deadline_us(Some(due.asked.after(self.manner.timeout))),
+            deadline_us: deadline_us(Some(due.asked.after(due.limit))),
             traceparent: std::ptr::null(),
             slot: if may_wait { slot.as_ptr() } else { std::ptr::null_mut() },
         };
@@ -328,24 +319,12 @@ impl<V: Send + Sync> Keeper<V> {
                 return Outcome::Now(Answer::broken(message));
             };
             let (instance, cancel) = (Arc::clone(instance), self.manner.cancel);
-            let may_block = self.may_block();
-            return Outcome::Later(Waiting { pending, instance, token, cancel, may_block });
+            return Outcome::Later(Waiting { pending, instance, token, cancel });
         }
         // SAFETY: both are ours, filled in by the call, and read for the first time.
         let answer = unsafe { Answer::taken(status, out, &raw const error, &lent) };
         note_panic(&answer, instance);
         Outcome::Now(answer)
-    }
-}
-
-/// To destroy an instance may block.
-impl<V> Drop for Keeper<V> {
-    fn drop(&mut self) {
-        let instance = self.instance.get_mut().unwrap_or_else(PoisonError::into_inner).take();
-        let may_block = self.manner.caps & cap::BLOCKING != 0;
-        if may_block && tokio::runtime::Handle::try_current().is_ok() {
-            drop(detach(move || drop(instance)));
-        }
     }
 }
 
@@ -363,6 +342,11 @@ async fn made(recipe: &Recipe, manner: &Manner) -> Result<Instance, Failure> {
         let message = format!("the plugin did not make it within `{:?}`", manner.timeout);
         Err(Failure::ours(Status::TIMEOUT, message))
     })?
+}
+
+fn overdue<O>(due: Due) -> Answer<O> {
+    let message = format!("the plugin did not answer within `{:?}`", due.limit);
+    Answer::Failed(Failure::ours(Status::TIMEOUT, message))
 }
 
 /// An instance that panicked is given up.

@@ -98,6 +98,8 @@ pub(crate) struct Lent {
     scratch: Option<(*mut u8, usize)>,
     /// The arrays for many reads. An answer that comes later has its own.
     arrays: Option<(*mut value::Read, *mut Status)>,
+    /// The array for keys to warm, and its length. An answer that comes later has its own.
+    items: Option<(*mut value::WarmItem, usize)>,
 }
 
 // SAFETY: the pointers are only compared.
@@ -108,7 +110,17 @@ unsafe impl Sync for Lent {}
 impl Lent {
     /// What counts for an answer that comes when the buffers of the call are gone.
     pub(crate) const fn later(self) -> Self {
-        Self { keys: self.keys, scratch: None, arrays: None }
+        Self { keys: self.keys, scratch: None, arrays: None, items: None }
+    }
+
+    /// What a call lends that has room for keys to warm.
+    pub(crate) fn items(items: (*mut value::WarmItem, usize)) -> Self {
+        Self { items: Some(items), ..Self::default() }
+    }
+
+    /// The room for keys to warm, of a call that is not over.
+    pub(crate) const fn lent_items(&self) -> Option<(*mut value::WarmItem, usize)> {
+        self.items
     }
 }
 

@@ -4,7 +4,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use async_trait::async_trait;
-use larder_abi::table::{BackendVt, CreateFn, DestroyFn, codec};
+use larder_abi::table::{BackendVt, CreateFn, DestroyFn, cap, codec};
 use larder_abi::{Status, UNLIMITED};
 use larder_core::plugin::{BoxFactory, BuildPolicy, ConfigCheck, Factory};
 use larder_core::{
@@ -17,17 +17,21 @@ use serde_json::Value;
 use super::backend::{self, ForeignBackend};
 use super::codec::ForeignCodec;
 use super::failure::{self, Failure};
-use super::instance::Recipe;
+use super::instance::{PATIENCE, Recipe};
 use super::keeper::{Keeper, Manner};
 use super::policy::ForeignPolicies;
 use crate::host::instances::Identity;
 use crate::host::lend;
 use crate::library::{Component, Table};
 
+mod others;
+
+use others::Others;
+
 /// How long a call may take; a tier gives up earlier if its own time is shorter.
 const TIMEOUT: Duration = Duration::from_secs(30);
 
-/// Describes a component for the registry; `None` if nothing in the framework uses its kind yet.
+/// Describes a component for the registry; `None` if it is a codec of a model that is unknown.
 ///
 /// Some memory for the description stays for ever, as the library does.
 #[must_use]
@@ -50,7 +54,13 @@ pub fn descriptor(component: &'static Component, version: &'static str) -> Optio
                 _ => return None,
             }
         }
-        Table::Invalidator(_) | Table::Replicator(_) | Table::Warmer(_) => return None,
+        Table::Invalidator(table) => {
+            Factory::Invalidator(Box::leak(Box::new(Others { options, table })))
+        }
+        Table::Replicator(table) => {
+            Factory::Replicator(Box::leak(Box::new(Others { options, table })))
+        }
+        Table::Warmer(table) => Factory::Warmer(Box::leak(Box::new(Others { options, table }))),
     };
     let descriptor = Descriptor::loaded(component.name, component.plugin, version, factory);
     Some(descriptor.about(component.summary, capabilities))
@@ -128,11 +138,13 @@ impl Options {
             component: self.0.name,
             cache: cache.to_owned(),
             options: options.to_string(),
-            sink: 0,
+            sink: None,
             max_value_bytes: UNLIMITED,
             entries: UNLIMITED,
             weight: UNLIMITED,
             clock: Arc::clone(clock),
+            may_block: self.0.caps & cap::BLOCKING != 0,
+            patience: PATIENCE,
         })
     }
 

@@ -129,6 +129,7 @@ impl Debt {
         if !self.complete(status, (&raw mut out).cast(), &error) {
             R::take_back(&out);
         }
+        R::free(&out);
     }
 
     fn panicked(self, message: String) {

@@ -11,7 +11,7 @@ use larder_abi::value::{self, Key, Lease, Page, Read, Slice};
 use larder_abi::{NEVER, Status};
 use larder_core::backend::ScanRequest;
 use larder_core::plugin::Factory;
-use larder_core::{Backend, CacheError, Entry, ErrorKind, Result, envelope};
+use larder_core::{Backend, CacheError, Entry, ErrorKind, Result};
 
 use super::answer::{answer, cancel};
 use super::instance::{create, destroy};
@@ -19,7 +19,7 @@ use super::part::Exported;
 use super::reply::Head;
 use super::runtime::runtime;
 use crate::adapt::output::deadlines;
-use crate::borrow;
+use crate::{borrow, change};
 
 type S = *mut c_void;
 type C = *const Call;
@@ -103,21 +103,8 @@ unsafe fn opened(entry: *const value::Entry) -> Result<Entry> {
     let unusable = || CacheError::new(ErrorKind::Serialization, "the entry is no envelope");
     // SAFETY: the caller says so.
     let entry = unsafe { entry.as_ref() }.ok_or_else(unusable)?;
-    // SAFETY: by the header `vt` is null or points to a table that stays.
-    let retain = unsafe { entry.value.vt.as_ref() }.and_then(|vt| vt.retain);
-    let lent = match retain {
-        Some(retain) => {
-            // SAFETY: the bytes are lent for this call, so they have an owner.
-            unsafe { retain(entry.value.owner) };
-            entry.value
-        }
-        None => value::Bytes { vt: std::ptr::null(), ..entry.value },
-    };
-    let bytes = borrow::take(&lent, "the value").map_err(|_| unusable())?;
-    let mut opened = envelope::decode(&bytes).map_err(|error| unusable().caused_by(error))?;
-    let deadlines = deadlines(entry.soft_us, entry.hard_us);
-    (opened.meta.soft_deadline, opened.meta.hard_deadline) = (deadlines.soft, deadlines.hard);
-    Ok(opened)
+    // SAFETY: the caller says so.
+    unsafe { change::entry(entry) }.map_err(|_| unusable())
 }
 
 /// A function of the header: its arguments besides those that all have, what of them is read at

@@ -8,11 +8,18 @@ use larder_abi::call::Error;
 use larder_abi::table::{cap, kind};
 use larder_abi::value::Slice;
 use larder_abi::{ABI_MAJOR, ABI_MINOR, Component, Host, Plugin, Status};
+use larder_core::invalidator::Invalidator;
 use larder_core::plugin::Factory;
-use larder_core::{Backend, Descriptor, PluginConfig, PolicyConfig, Wrapper, WrapperConfig};
+use larder_core::replicator::Replicator;
+use larder_core::warmer::Warmer;
+use larder_core::{
+    Backend, Descriptor, PluginConfig, PolicyConfig, Serializer, Wrapper, WrapperConfig,
+};
 
-use super::wrapper as wrapper_table;
-use super::{backend as backend_table, bridge, options, policy as policy_table, reply, runtime};
+use super::{backend as backend_table, policy as policy_table};
+use super::{bridge, options, reply, runtime};
+use super::{invalidator as invalidator_table, replicator as replicator_table};
+use super::{serializer as serializer_table, warmer as warmer_table, wrapper as wrapper_table};
 use crate::guard::guard;
 
 /// A component of this library.
@@ -52,7 +59,11 @@ const OF_BACKENDS: u64 = cap::TTL
 
 struct BackendOf<C>(PhantomData<C>);
 struct PolicyOf<C>(PhantomData<C>);
+struct SerializerOf<C>(PhantomData<C>);
 struct WrapperOf<C>(PhantomData<C>);
+struct InvalidatorOf<C>(PhantomData<C>);
+struct ReplicatorOf<C>(PhantomData<C>);
+struct WarmerOf<C>(PhantomData<C>);
 
 impl<C: PluginConfig<Plugin: Backend>> Exported for BackendOf<C> {
     const DESCRIPTOR: Descriptor = Descriptor::backend::<C>("", "");
@@ -62,8 +73,24 @@ impl<C: PolicyConfig> Exported for PolicyOf<C> {
     const DESCRIPTOR: Descriptor = Descriptor::policy::<C>("", "");
 }
 
+impl<C: PluginConfig<Plugin: Serializer>> Exported for SerializerOf<C> {
+    const DESCRIPTOR: Descriptor = Descriptor::serializer::<C>("", "");
+}
+
 impl<C: WrapperConfig<Plugin: Wrapper>> Exported for WrapperOf<C> {
     const DESCRIPTOR: Descriptor = Descriptor::wrapper::<C>("", "");
+}
+
+impl<C: PluginConfig<Plugin: Invalidator>> Exported for InvalidatorOf<C> {
+    const DESCRIPTOR: Descriptor = Descriptor::invalidator::<C>("", "");
+}
+
+impl<C: PluginConfig<Plugin: Replicator>> Exported for ReplicatorOf<C> {
+    const DESCRIPTOR: Descriptor = Descriptor::replicator::<C>("", "");
+}
+
+impl<C: PluginConfig<Plugin: Warmer>> Exported for WarmerOf<C> {
+    const DESCRIPTOR: Descriptor = Descriptor::warmer::<C>("", "");
 }
 
 /// The backend that a config type builds.
@@ -80,10 +107,38 @@ pub fn policy<C: PolicyConfig>() -> Part {
     part::<PolicyOf<C>, _>(kind::POLICY, policy_table::table::<PolicyOf<C>>())
 }
 
+/// The serializer that a config type builds.
+#[must_use]
+pub fn serializer<C: PluginConfig<Plugin: Serializer>>() -> Part {
+    part::<SerializerOf<C>, _>(kind::CODEC, serializer_table::table::<SerializerOf<C>>())
+}
+
 /// The wrapper that a config type builds.
 #[must_use]
 pub fn wrapper<C: WrapperConfig<Plugin: Wrapper>>() -> Part {
     part::<WrapperOf<C>, _>(kind::CODEC, wrapper_table::table::<WrapperOf<C>>(C::ROLE))
+}
+
+/// The invalidator that a config type builds.
+#[must_use]
+pub fn invalidator<C: PluginConfig<Plugin: Invalidator>>() -> Part {
+    let table = invalidator_table::table::<InvalidatorOf<C>>();
+    part::<InvalidatorOf<C>, _>(kind::INVALIDATOR, table)
+}
+
+/// The replicator that a config type builds.
+#[must_use]
+pub fn replicator<C: PluginConfig<Plugin: Replicator>>() -> Part {
+    let table = replicator_table::table::<ReplicatorOf<C>>();
+    part::<ReplicatorOf<C>, _>(kind::REPLICATOR, table)
+}
+
+/// The warmer that a config type builds.
+#[must_use]
+pub fn warmer<C: PluginConfig<Plugin: Warmer>>() -> Part {
+    let mut part = part::<WarmerOf<C>, _>(kind::WARMER, warmer_table::table::<WarmerOf<C>>());
+    part.0.caps |= cap::BLOCKING;
+    part
 }
 
 fn part<X: Exported, V>(kind: u32, table: V) -> Part {

@@ -7,7 +7,7 @@ use larder_core::backend::{Health, Lease, ScanPage};
 use larder_core::{CacheError, Entry, EntryMeta, ErrorKind, Result, envelope};
 
 use crate::adapt::args::deadline_us;
-use crate::adapt::failure;
+use crate::adapt::failure::{self, status_of};
 use crate::adapt::output::blank_read;
 use crate::borrow;
 use crate::host::buffer::Buffer;
@@ -27,8 +27,29 @@ pub(crate) trait Reply: Send + 'static {
     /// When it does not fit.
     fn write(self, out: &mut Self::Raw) -> Result<Status>;
 
+    /// The status alone, where there is no place for more.
+    ///
+    /// # Errors
+    ///
+    /// As of [`write`](Self::write).
+    fn write_nowhere(self) -> Result<Status>
+    where
+        Self: Sized,
+    {
+        let mut out = Self::blank();
+        let written = self.write(&mut out);
+        Self::take_back(&out);
+        Self::free(&out);
+        written
+    }
+
     /// Releases what a struct owns that the host did not take over.
     fn take_back(out: &Self::Raw) {
+        let _ = out;
+    }
+
+    /// Frees what an [empty struct](Self::blank) stands on, after it was read.
+    fn free(out: &Self::Raw) {
         let _ = out;
     }
 }
@@ -49,7 +70,7 @@ pub(crate) unsafe fn write<R: Reply>(
         let out = if size_of::<R::Raw>() == 0 { None } else { unsafe { out.as_mut() } };
         match out {
             Some(out) => reply.write(out),
-            None => reply.write(&mut R::blank()),
+            None => reply.write_nowhere(),
         }
     });
     match written {
@@ -111,21 +132,6 @@ pub(crate) unsafe fn put(error: *mut Error, filled: Error) {
 pub(crate) fn take_back_error(error: &Error) {
     for bytes in [&error.message, &error.hint, &error.problems_json] {
         borrow::release(bytes);
-    }
-}
-
-fn status_of(kind: ErrorKind) -> Status {
-    match kind {
-        ErrorKind::Capacity => Status::CAPACITY,
-        ErrorKind::Closed => Status::CLOSED,
-        ErrorKind::Config => Status::CONFIG,
-        ErrorKind::Connection => Status::CONNECTION,
-        ErrorKind::Invalidation => Status::INVALIDATION,
-        ErrorKind::Key => Status::KEY,
-        ErrorKind::Serialization => Status::SERIALIZATION,
-        ErrorKind::Timeout => Status::TIMEOUT,
-        ErrorKind::Unsupported => Status::UNSUPPORTED,
-        _ => Status::ERROR,
     }
 }
 

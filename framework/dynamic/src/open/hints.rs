@@ -33,12 +33,13 @@ const HINTS: [(&str, &str); 8] = [
         "it needs a library that is not there: install it, or build the plugin for musl",
     ),
     ("Error relocating", "it was built for another C library: build it for musl"),
-    (
-        "failed to map segment",
-        "the system does not let this process run code from memory or from its directory for \
-         temporary files: set `TMPDIR` to a directory without `noexec`",
-    ),
+    ("failed to map segment", NO_PLACE),
 ];
+
+/// What helps where no place is to the liking of the system, or to ours.
+pub(super) const NO_PLACE: &str = "the system does not let this process run code from memory or \
+     from a directory for temporary files: set `TMPDIR` to a directory without `noexec` to which, \
+     and to those above, only root and this user can write";
 
 /// What helps against an error of the system.
 pub(super) fn hint(text: &str) -> &'static str {
@@ -50,9 +51,15 @@ pub(super) fn hint(text: &str) -> &'static str {
 pub(super) fn is_about_the_place(text: &str) -> bool {
     let is_the_file = text.starts_with("cannot open shared object file");
     is_the_file
-        || ["failed to map segment", "ermission denied", "not permitted", "not implemented"]
-            .iter()
-            .any(|part| text.contains(part))
+        || [
+            "failed to map segment",
+            "ermission denied",
+            "not permitted",
+            "not implemented",
+            "unsupported",
+        ]
+        .iter()
+        .any(|part| text.contains(part))
 }
 
 #[cfg(test)]

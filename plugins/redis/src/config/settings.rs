@@ -10,6 +10,7 @@ use larder_core::{BuildContext, CacheError, Clock, ErrorKind, Result, Secret};
 use super::check::LONGEST;
 use super::url::{Parsed, ServerUrl};
 use super::{Address, RedisClusterConfig, RedisConnectionConfig, TlsOptions};
+use crate::connection::tally::Tally;
 
 /// What a connection is made with.
 #[derive(Clone, Debug)]
@@ -24,6 +25,8 @@ pub(crate) struct Settings {
     /// `None` for connections in the clear.
     pub(crate) tls: Option<TlsOptions>,
     pub(crate) clock: Arc<dyn Clock>,
+    /// What is counted over all its servers.
+    pub(crate) tally: Arc<Tally>,
 }
 
 /// Where the servers are found.
@@ -139,6 +142,7 @@ impl Settings {
             timeout: config.timeout.0.min(LONGEST),
             tls: is_tls.then(|| config.tls.unwrap_or_default()),
             clock: Arc::clone(&context.clock),
+            tally: Arc::default(),
         })
     }
 
@@ -164,6 +168,7 @@ impl Settings {
             timeout: config.timeout.0.min(LONGEST),
             tls: is_tls.then(|| config.tls.unwrap_or_default()),
             clock: Arc::clone(&context.clock),
+            tally: Arc::default(),
         })
     }
 }

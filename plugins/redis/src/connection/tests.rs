@@ -20,6 +20,7 @@ mod kinds;
 mod login;
 mod outages;
 mod sentinels;
+mod stragglers;
 #[cfg(feature = "tls")]
 mod tls;
 

@@ -86,8 +86,8 @@ impl Breaker {
         self.state.load(Ordering::Acquire) == CLOSED
     }
 
-    /// Forgets everything: there is another connection.
-    pub(super) fn reset(&self) {
+    /// Forgets everything: the server answers again.
+    fn reset(&self) {
         self.in_a_row.store(0, Ordering::Relaxed);
         self.calls.store(0, Ordering::Relaxed);
         self.failures.store(0, Ordering::Relaxed);

@@ -6,13 +6,20 @@ use std::time::Duration;
 use tokio::time::{Instant, timeout};
 
 use super::Core;
-use super::backoff::Backoff;
+use super::session::Session;
+use crate::backoff::Backoff;
 use crate::config::{Address, Credentials};
 use crate::connection::State;
 use crate::connection::greeting::{self, Facts};
 use crate::connection::lanes::Lanes;
 use crate::connection::link::{Link, Patience, Pulse};
 use crate::error::{Failure, Reason};
+
+/// The first wait before another attempt to connect is at most this long.
+const FIRST_WAIT: Duration = Duration::from_millis(50);
+
+/// No wait is longer than this.
+const LONGEST_WAIT: Duration = Duration::from_secs(5);
 
 /// No wait is longer than this while somebody asks for the server, so that it is used again
 /// within a second of its return: after one wait, and one attempt that began too early.
@@ -38,18 +45,19 @@ enum End {
     /// The connection is of no use any more.
     Lost(&'static str),
     /// There is another one already.
-    Replaced(Arc<Lanes>),
+    Replaced(Arc<Session>),
 }
 
 /// Keeps a connection to the server until it is aborted.
 pub(super) async fn live(core: Arc<Core>) {
-    let mut backoff = Backoff::default();
-    let mut next: Option<Arc<Lanes>> = None;
+    let mut backoff = Backoff::new(FIRST_WAIT, LONGEST_WAIT);
+    let mut was_up = false;
+    let mut next: Option<Arc<Session>> = None;
     loop {
-        let lanes = match next.take() {
-            Some(lanes) => lanes,
+        let session = match next.take() {
+            Some(session) => session,
             None => match core.connect().await {
-                Ok(lanes) => Arc::new(lanes),
+                Ok(session) => Arc::new(session),
                 Err((failure, credentials)) => {
                     core.down(&failure);
                     match (failure.reason, credentials) {
@@ -60,15 +68,16 @@ pub(super) async fn live(core: Arc<Core>) {
                 }
             },
         };
-        core.breaker.reset();
-        core.take_renewal();
-        core.set_lanes(Some(Arc::clone(&lanes)));
-        core.up(&lanes);
+        if std::mem::replace(&mut was_up, true) {
+            core.settings.tally.note_reconnect();
+        }
+        core.set_session(Some(Arc::clone(&session)));
+        core.up(&session.lanes);
         let began = Instant::now();
-        match core.serve(&lanes).await {
-            End::Replaced(lanes) => next = Some(lanes),
+        match core.serve(&session).await {
+            End::Replaced(session) => next = Some(session),
             End::Lost(why) => {
-                core.set_lanes(None);
+                core.set_session(None);
                 core.lost(why);
             }
         }
@@ -83,7 +92,7 @@ pub(super) async fn live(core: Arc<Core>) {
 impl Core {
     /// Finds the server, connects and greets. The credentials that were used come with the
     /// failure.
-    async fn connect(&self) -> Result<Lanes, (Failure, Option<Credentials>)> {
+    async fn connect(&self) -> Result<Session, (Failure, Option<Credentials>)> {
         let limit = self.settings.connect_timeout;
         let credentials = match self.settings.login.credentials().await {
             Ok(credentials) => credentials,
@@ -100,13 +109,13 @@ impl Core {
     }
 
     /// Connects to a server and greets it.
-    async fn open(&self, address: &Address, credentials: &Credentials) -> Result<Lanes, Failure> {
+    async fn open(&self, address: &Address, credentials: &Credentials) -> Result<Session, Failure> {
         let deadline = Instant::now() + self.settings.connect_timeout;
         let link =
             Link::open(address, self.settings.tls.as_ref(), Patience::Answers, deadline).await?;
         let facts = self.verify(&link, credentials, deadline).await?;
         let settings = Arc::clone(&self.settings);
-        Ok(Lanes::new(settings, address.clone(), facts, link))
+        Ok(Session::new(Lanes::new(settings, address.clone(), facts, link)))
     }
 
     async fn verify(
@@ -126,13 +135,14 @@ impl Core {
     }
 
     /// Watches the connection until it is of no use any more.
-    async fn serve(&self, lanes: &Arc<Lanes>) -> End {
+    async fn serve(&self, session: &Session) -> End {
+        let (lanes, breaker) = (&session.lanes, &session.breaker);
         let link = lanes.first();
         let mut pulse = link.follow();
         let mut compared = Instant::now();
         let mut moved = std::pin::pin!(self.source.moved_from(lanes.address()));
         loop {
-            let tick = if self.breaker.is_open() { PROBE_EVERY } else { LOOK };
+            let tick = if breaker.is_open() { PROBE_EVERY } else { LOOK };
             tokio::select! {
                 _ = pulse.changed() => {}
                 address = &mut moved => return self.follow(address).await,
@@ -143,13 +153,13 @@ impl Core {
             if felt == Pulse::Dead {
                 return End::Lost("the connection broke");
             }
-            if let Some(why) = self.take_renewal() {
+            if let Some(why) = session.renewal() {
                 return End::Lost(why);
             }
-            if self.breaker.is_open() && link.answers().await {
-                self.breaker.half_open();
+            if breaker.is_open() && link.answers().await {
+                breaker.half_open();
             }
-            let is_well = felt == Pulse::Alive && self.breaker.is_closed();
+            let is_well = felt == Pulse::Alive && breaker.is_closed();
             self.enter(if is_well { State::Healthy } else { State::Suspect });
             if is_well && compared.elapsed() >= CLOCK_EVERY {
                 compared = Instant::now();
@@ -165,7 +175,7 @@ impl Core {
             return End::Lost(WHY);
         };
         let opened = self.open(&address, &credentials).await;
-        opened.map_or(End::Lost(WHY), |lanes| End::Replaced(Arc::new(lanes)))
+        opened.map_or(End::Lost(WHY), |session| End::Replaced(Arc::new(session)))
     }
 
     async fn compare_clocks(&self, link: &Link) {

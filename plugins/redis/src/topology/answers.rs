@@ -8,6 +8,7 @@ use tokio::time::Instant;
 
 use super::slots::SLOTS;
 use crate::config::Address;
+use crate::connection::greeting::Expect;
 
 /// The first wait before commands are sent again; each further one is twice as long.
 const FIRST_PAUSE: Duration = Duration::from_millis(10);
@@ -59,6 +60,24 @@ impl Trouble {
     pub(crate) const fn is_passing(&self) -> bool {
         !matches!(self, Self::Stuck)
     }
+
+    /// Why the connection to a server that was taken for this one has to be made anew, if it has.
+    pub(crate) fn ends_connection(&self, expect: Expect) -> Option<&'static str> {
+        match self {
+            Self::Renew(why) => Some(why),
+            Self::Login => Some("the login is not valid any more"),
+            // Greeting it again finds out that it is a node of a cluster, and says so.
+            Self::Ask(_) | Self::Moved(..) if expect != Expect::Cluster => {
+                Some("the server is part of a cluster")
+            }
+            Self::Ask(_) | Self::Down | Self::Later | Self::Moved(..) | Self::Stuck => None,
+        }
+    }
+}
+
+/// Whether an answer says something about the server. Cheap, for it is asked of every answer.
+pub(crate) fn has_trouble(answers: &[Value]) -> bool {
+    answers.iter().any(|answer| matches!(answer, Value::ServerError(_)))
 }
 
 /// `SLOT HOST:PORT`; without a host it is the one that was asked.
@@ -84,6 +103,12 @@ pub(crate) fn part(commands: &Pipeline, places: &[usize]) -> Pipeline {
         }
     }
     part
+}
+
+/// The commands from this place on.
+pub(crate) fn from(commands: &Pipeline, first: usize) -> Pipeline {
+    let places: Vec<usize> = (first..commands.len()).collect();
+    part(commands, &places)
 }
 
 /// Waits between attempts: short ones at first, never beyond the deadline.
@@ -152,6 +177,8 @@ mod tests {
         commands.cmd("A").cmd("B").cmd("C");
         let packed = part(&commands, &[0, 2]).get_packed_pipeline();
         assert_eq!(packed, redis::pipe().cmd("A").cmd("C").get_packed_pipeline());
+        let packed = from(&commands, 1).get_packed_pipeline();
+        assert_eq!(packed, redis::pipe().cmd("B").cmd("C").get_packed_pipeline());
     }
 
     #[tokio::test(start_paused = true)]

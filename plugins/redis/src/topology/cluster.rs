@@ -13,11 +13,12 @@ use tokio::sync::Notify;
 use tokio::time::{Instant, timeout, timeout_at};
 
 use super::Source;
+use super::answers::has_trouble;
 use super::slots::SlotMap;
 use crate::config::{Address, Settings};
 use crate::connection::greeting::Expect;
 use crate::connection::link::Task;
-use crate::connection::{Lane, Route, State};
+use crate::connection::{Lane, Layout, Route, State};
 use crate::error::Failure;
 use crate::supervisor::{Endpoint, Status};
 
@@ -29,12 +30,17 @@ const LOOK_UP_EVERY: (Duration, Duration) = (Duration::from_secs(30), Duration::
 /// The least time between two look-ups.
 const LOOK_UP_GAP: Duration = Duration::from_millis(100);
 
+/// How long a node is kept that others have sent us to and that no map names.
+const GUEST_STAYS: Duration = Duration::from_secs(60);
+
 /// The nodes of a cluster.
 #[derive(Debug)]
 pub(crate) struct Cluster {
     settings: Arc<Settings>,
     seeds: Vec<Address>,
     nodes: RwLock<BTreeMap<Address, Arc<Endpoint>>>,
+    /// Nodes that others have sent us to, and when they last did.
+    guests: Mutex<BTreeMap<Address, Instant>>,
     slots: RwLock<Option<Arc<SlotMap>>>,
     looking_up: tokio::sync::Mutex<()>,
     /// Rung when the slots should be looked up.
@@ -48,6 +54,7 @@ impl Cluster {
             settings,
             seeds,
             nodes: RwLock::default(),
+            guests: Mutex::default(),
             slots: RwLock::default(),
             looking_up: tokio::sync::Mutex::default(),
             bell: Arc::default(),
@@ -74,27 +81,33 @@ impl Cluster {
         let endpoint = self.node(&address);
         let answers = endpoint.send(lane, affinity, commands, deadline).await;
         let answers = answers.inspect_err(|_| self.bell.notify_one())?;
-        if commands.is_transaction() || !super::single::has_trouble(&answers) {
+        if commands.is_transaction() || !has_trouble(&answers) {
             return Ok(answers);
         }
         let sent = redirect::Sent { lane, affinity, commands, deadline };
         self.follow_up(&sent, &address, answers).await
     }
 
-    /// How many primaries there are.
+    /// The primaries.
     ///
     /// # Errors
     ///
     /// Why no node could be asked.
-    pub(crate) async fn primaries(self: &Arc<Self>, deadline: Instant) -> Result<usize> {
+    pub(crate) async fn layout(self: &Arc<Self>, deadline: Instant) -> Result<Layout> {
         self.run();
-        Ok(self.slots(deadline).await?.primaries().len())
+        let slots = self.slots(deadline).await?;
+        Ok(Layout { servers: slots.primaries().len(), mark: slots.mark() })
     }
 
-    /// How each node is that is known.
+    /// How each primary is; before they are known, how the nodes are that are asked for them.
     pub(crate) fn statuses(&self) -> Vec<Status> {
+        let slots = self.known();
         let nodes = self.nodes.read().unwrap_or_else(PoisonError::into_inner);
-        nodes.values().map(|node| node.status()).collect()
+        let counts = |address: &Address| {
+            slots.as_ref().is_none_or(|slots| slots.primaries().contains(address))
+        };
+        let nodes = nodes.iter().filter(|(address, _)| counts(address));
+        nodes.map(|(_, node)| node.status()).collect()
     }
 
     fn address(&self, slots: &SlotMap, route: Route<'_>) -> Result<Address> {
@@ -192,12 +205,24 @@ impl Cluster {
         Err(last)
     }
 
+    /// Another node has sent us to this one. While a slot is on its way to a node, or that one has
+    /// just got it, no map has to name it, and we are sent there with every command; so it is kept
+    /// for a while.
+    fn welcome(&self, address: &Address) {
+        let mut guests = self.guests.lock().unwrap_or_else(PoisonError::into_inner);
+        guests.insert(address.clone(), Instant::now());
+    }
+
     /// Takes over a map, and lets go of nodes that are not part of it.
     fn install(&self, slots: SlotMap) -> Arc<SlotMap> {
         let slots = Arc::new(slots);
+        let mut guests = self.guests.lock().unwrap_or_else(PoisonError::into_inner);
+        guests.retain(|_, since| since.elapsed() < GUEST_STAYS);
         let mut nodes = self.nodes.write().unwrap_or_else(PoisonError::into_inner);
-        nodes.retain(|address, _| slots.primaries().contains(address));
-        drop(nodes);
+        nodes.retain(|address, _| {
+            slots.primaries().contains(address) || guests.contains_key(address)
+        });
+        drop((guests, nodes));
         let before = {
             let mut known = self.slots.write().unwrap_or_else(PoisonError::into_inner);
             known.replace(Arc::clone(&slots))
@@ -270,5 +295,37 @@ async fn keep_up(cluster: Weak<Cluster>) {
         }
         drop(cluster);
         tokio::time::sleep(LOOK_UP_GAP).await;
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use larder_core::BuildContext;
+
+    use super::*;
+    use crate::config::RedisClusterConfig;
+
+    fn map(port: u16) -> SlotMap {
+        let node = Value::Array(vec![Value::BulkString("a".into()), Value::Int(port.into())]);
+        let range = Value::Array(vec![Value::Int(0), Value::Int(16383), node]);
+        SlotMap::read(&Value::Array(vec![range]), &Address::tcp("a", 1)).unwrap()
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn a_node_that_others_send_us_to_is_kept_although_no_map_names_it() {
+        let nodes = serde_json::json!({ "nodes": ["redis://a:1"] });
+        let config: RedisClusterConfig = serde_json::from_value(nodes).unwrap();
+        let settings = Settings::of_cluster(config, &BuildContext::new("test")).unwrap();
+        let cluster = Cluster::new(Arc::new(settings), vec![Address::tcp("a", 1)]);
+        let guest = Address::tcp("guest", 2);
+        let (asked, other) = (cluster.node(&guest), cluster.node(&Address::tcp("b", 3)));
+        cluster.welcome(&guest);
+        cluster.install(map(1));
+        assert!(Arc::ptr_eq(&asked, &cluster.node(&guest)), "with its connection");
+        assert_eq!(Arc::strong_count(&other), 1, "nobody needs this one any more");
+        assert_eq!(cluster.statuses().len(), 0, "its state is not that of the cluster");
+        tokio::time::advance(GUEST_STAYS).await;
+        cluster.install(map(1));
+        assert_eq!(Arc::strong_count(&asked), 1, "it does not stay for ever");
     }
 }

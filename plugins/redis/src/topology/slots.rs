@@ -100,6 +100,16 @@ impl SlotMap {
         &self.primaries
     }
 
+    /// Another number for another map: FNV-1a over the primaries and what they have.
+    pub(crate) fn mark(&self) -> u64 {
+        let fold = |hash: u64, byte: u8| (hash ^ u64::from(byte)).wrapping_mul(0x0100_0000_01b3);
+        let mut mark = 0xcbf2_9ce4_8422_2325;
+        for address in &self.primaries {
+            mark = address.to_string().bytes().chain([0]).fold(mark, fold);
+        }
+        self.owners.iter().flat_map(|owner| owner.to_be_bytes()).fold(mark, fold)
+    }
+
     /// A node said that another one has the slot.
     pub(crate) fn assign(&mut self, slot: u16, address: Address) {
         let owner = self.primary(address);
@@ -140,7 +150,10 @@ mod tests {
         assert_eq!(map.primaries(), [Address::tcp("asked", 7), Address::tcp("b", 8)]);
         assert_eq!(map.owner(105), Some(&Address::tcp("asked", 7)));
         assert_eq!(map.owner(150), None);
+        let before = map.mark();
+        assert_eq!(map.clone().mark(), before);
         map.assign(150, Address::tcp("c", 9));
+        assert_ne!(map.mark(), before);
         assert_eq!(map.owner(150), Some(&Address::tcp("c", 9)));
     }
 

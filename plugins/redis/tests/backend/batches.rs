@@ -29,6 +29,8 @@ async fn gets_at_the_same_time_go_together() {
     let commands = calls(&site, "mget") - before;
     // Two go alone, for they find nobody under way; the others as 128 at a time.
     assert!((2..=8).contains(&commands), "{commands} commands for 500 gets");
+    let counts = users.health().await.unwrap().counts;
+    assert_eq!((counts["batches"], counts["batched_keys"]), (commands, 500));
 }
 
 #[tokio::test]

@@ -24,37 +24,6 @@ async fn a_clear_touches_no_key_of_anybody_else() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn what_was_cleared_is_removed_in_the_background() {
-    let site = Site::new();
-    let users = site.open("users:").await;
-    let many = (0..3000).map(|number| (number.to_string(), entry("for ever"))).collect();
-    users.set_many(many).await.unwrap();
-    users.clear().await.unwrap();
-    users.set("42", entry("after")).await.unwrap();
-    until("only what came after is there", || site.names("ldr1:e:*").len() == 1).await;
-    until("the note is gone", || site.names("ldr1:g:*").is_empty()).await;
-    assert_eq!(users.swept(), 3000);
-    assert_eq!(users.get("42").await.unwrap(), Some(entry("after")));
-}
-
-#[tokio::test(flavor = "multi_thread")]
-async fn a_sweep_that_was_broken_off_is_done_by_the_next_process() {
-    let site = Site::new();
-    let first = site.open_still("users:").await;
-    let many = (0..3000).map(|number| (number.to_string(), entry("for ever"))).collect();
-    first.set_many(many).await.unwrap();
-    first.clear().await.unwrap();
-    // Its time stands still, so it rests for ever after the first page.
-    until("it has begun", || first.swept() > 0).await;
-    first.close().await.unwrap();
-    drop(first);
-    site.server.cli(&["DEL", &site.name("ldr1:s:*")]);
-    let second = site.open("users:").await;
-    until("nothing is left", || site.names("ldr1:e:*").is_empty()).await;
-    assert!(second.swept() > 0);
-}
-
-#[tokio::test(flavor = "multi_thread")]
 async fn nobody_scans_what_was_cleared() {
     let site = Site::new();
     let (first, second) = (site.open_still("users:").await, site.open_still("users:").await);

@@ -14,9 +14,11 @@ mod common;
 
 mod batches;
 mod clears;
+mod failovers;
 mod foreign;
 mod memory;
 mod servers;
+mod sweeps;
 
 /// A server, and the backends on it.
 struct Site {

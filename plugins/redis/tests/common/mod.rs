@@ -15,13 +15,20 @@ pub(crate) async fn open(
     context: BuildContext,
 ) -> Result<RedisBackend> {
     let connection = match urls {
-        [url] => built::<RedisConnectionConfig>(json!({ "url": url }), &context).await?,
-        nodes => built::<RedisClusterConfig>(json!({ "nodes": nodes }), &context).await?,
+        [url] => built::<RedisConnectionConfig>(patient(json!({ "url": url })), &context).await?,
+        nodes => built::<RedisClusterConfig>(patient(json!({ "nodes": nodes })), &context).await?,
     };
     let context = context.connection("main", connection);
     let backend = RedisConfig::new("main").prefix(prefix).build(&context).await?;
     backend.start().await?;
     Ok(backend)
+}
+
+/// Limits that a busy machine keeps.
+fn patient(mut options: Value) -> Value {
+    options["connect_timeout"] = "10s".into();
+    options["timeout"] = "10s".into();
+    options
 }
 
 async fn built<C>(options: Value, context: &BuildContext) -> Result<Arc<dyn Any + Send + Sync>>

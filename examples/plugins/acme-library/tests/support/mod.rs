@@ -9,15 +9,13 @@ use larder_core::{Backend, Descriptor, Result, Slot};
 use larder_dynamic::Loader;
 use serde_json::json;
 
+mod file;
+
 /// What the library registers.
 pub(crate) static DESCRIPTORS: LazyLock<Vec<Descriptor>> = LazyLock::new(load);
 
 fn load() -> Vec<Descriptor> {
-    let test = std::env::current_exe().and_then(|path| path.canonicalize());
-    let test = test.expect("a test has a path");
-    let name =
-        format!("{}acme_library{}", std::env::consts::DLL_PREFIX, std::env::consts::DLL_SUFFIX);
-    let request = LibraryRequest::new("acme", test.with_file_name(name)).trust(Trust::Path);
+    let request = LibraryRequest::new("acme", file::file()).trust(Trust::Path);
     Loader::new().load(&request).unwrap_or_else(|refusal| panic!("{refusal}"))
 }
 

@@ -114,6 +114,9 @@ impl<V: Send + Sync> Keeper<V> {
             return Err(failure);
         }
         *self.instance.write().unwrap_or_else(PoisonError::into_inner) = Some(made);
+        if let Some(hub) = &self.recipe.sink {
+            hub.lost_track().await;
+        }
         Ok(())
     }
 
@@ -125,7 +128,7 @@ impl<V: Send + Sync> Keeper<V> {
         for _ in 0..LOOKS {
             match Arc::try_unwrap(old) {
                 Ok(ended) => {
-                    let ending = Box::pin(on_a_blocking_thread(move || drop(ended)));
+                    let ending = Box::pin(on_a_blocking_thread(move || ended.end()));
                     let due = self.manner.clock.now().after(self.manner.timeout);
                     before(&self.manner.clock, due, ending).await;
                     return;

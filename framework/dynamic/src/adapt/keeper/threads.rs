@@ -32,7 +32,7 @@ pub(super) async fn before<T>(
 }
 
 /// Runs a function on a thread that may block; on one of its own where there is no runtime.
-pub(super) fn detach(run: impl FnOnce() + Send + 'static) -> Result<(), Failure> {
+fn detach(run: impl FnOnce() + Send + 'static) -> Result<(), Failure> {
     match Handle::try_current() {
         Ok(runtime) => drop(runtime.spawn_blocking(run)),
         Err(_) => {

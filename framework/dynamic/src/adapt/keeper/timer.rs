@@ -30,10 +30,10 @@ fn waiters() -> MutexGuard<'static, Waiters> {
 
 /// Over after a time.
 #[derive(Debug)]
-pub(super) struct Timer(Key);
+pub(crate) struct Timer(Key);
 
 impl Timer {
-    pub(super) fn new(duration: Duration) -> Self {
+    pub(in crate::adapt) fn new(duration: Duration) -> Self {
         let now = Instant::now();
         let mut waiters = waiters();
         waiters.next += 1;

@@ -18,7 +18,7 @@ use schemars::JsonSchema;
 use serde::Deserialize;
 
 use crate::adapt::codec::ForeignCodec;
-use crate::adapt::instance::Recipe;
+use crate::adapt::instance::{PATIENCE, Recipe};
 use crate::borrow;
 use crate::guest::part;
 use crate::guest::reply::own;
@@ -83,11 +83,13 @@ fn codec_of(table: CodecVt) -> ForeignCodec {
         component: "tested.codec",
         cache: String::new(),
         options: "{}".to_owned(),
-        sink: 0,
+        sink: None,
         max_value_bytes: UNLIMITED,
         entries: UNLIMITED,
         weight: UNLIMITED,
         clock: SystemClock::shared(),
+        may_block: false,
+        patience: PATIENCE,
     };
     ForeignCodec::new(table, recipe.make().expect("it can be made"), "tested.codec")
 }

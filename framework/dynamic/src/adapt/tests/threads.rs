@@ -1,16 +1,19 @@
 //! Calls without a runtime, without a timer, and on threads that may block.
 
+use std::fmt::Write as _;
 use std::future::Future;
 use std::pin::{Pin, pin};
-use std::sync::Arc;
 use std::sync::atomic::Ordering;
+use std::sync::{Arc, Mutex, mpsc};
 use std::task::{Context, Poll, Wake, Waker};
 use std::thread::Thread;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use larder_abi::table::cap;
 use larder_abi::{Status, UNLIMITED};
 use larder_core::{Backend, Clock, ErrorKind, ManualClock, SystemClock};
+use tracing::field::Field;
+use tracing_subscriber::layer::{self, Layer, SubscriberExt as _};
 
 use super::toy::{self, Toy};
 use crate::adapt::backend::ForeignBackend;
@@ -19,6 +22,9 @@ use crate::adapt::keeper::{Keeper, Manner};
 
 /// Long enough for any machine, short enough for a test that waits for its end.
 const LIMIT: Duration = Duration::from_millis(200);
+
+/// Longer than anything here takes.
+const MINUTE: Duration = Duration::from_secs(60);
 
 struct Unpark(Thread);
 
@@ -53,11 +59,13 @@ async fn open(
         component: "tested.backend",
         cache: cache.to_owned(),
         options: "{}".to_owned(),
-        sink: 0,
+        sink: None,
         max_value_bytes: UNLIMITED,
         entries: UNLIMITED,
         weight: UNLIMITED,
         clock: Arc::clone(&clock),
+        may_block: caps & cap::BLOCKING != 0,
+        patience: LIMIT,
     };
     let (start, cancel) = (toy::TABLE.start, toy::TABLE.cancel);
     let manner = Manner { caps, start, cancel, timeout, clock };
@@ -76,9 +84,8 @@ fn answer(toy: &Arc<Toy>) {
 
 #[test]
 fn without_a_runtime_an_answer_comes_now_later_or_not_in_time() {
-    let minute = Duration::from_secs(60);
     for (cache, caps) in [("bare", 0), ("bare-blocking", cap::BLOCKING)] {
-        let (backend, toy) = block_on(open(cache, caps, minute, SystemClock::shared()));
+        let (backend, toy) = block_on(open(cache, caps, MINUTE, SystemClock::shared()));
         block_on(backend.start()).unwrap();
         assert!(block_on(backend.get("now")).unwrap().is_some());
         let later = std::thread::spawn({
@@ -145,8 +152,7 @@ fn a_call_whose_turn_comes_too_late_is_not_made_and_the_queue_is_bounded() {
     let clock = ManualClock::new();
     let shared: Arc<dyn Clock> = Arc::new(clock.clone());
     runtime.block_on(async {
-        let minute = Duration::from_secs(60);
-        let (backend, toy) = open("queued", cap::BLOCKING, minute, shared).await;
+        let (backend, toy) = open("queued", cap::BLOCKING, MINUTE, shared).await;
         let stuck = Stuck::new(&toy);
         let mut hanging = pin!(backend.get("hang"));
         begin(hanging.as_mut());
@@ -159,7 +165,7 @@ fn a_call_whose_turn_comes_too_late_is_not_made_and_the_queue_is_bounded() {
         queued.iter_mut().for_each(|call| begin(call.as_mut()));
         let error = backend.get("miss").await.unwrap_err();
         assert!(error.is_retryable() && error.to_string().contains("`64`"), "{error}");
-        clock.advance(minute);
+        clock.advance(MINUTE);
         drop(stuck);
         drop(hanging.await);
         for call in queued {
@@ -173,4 +179,87 @@ fn a_call_whose_turn_comes_too_late_is_not_made_and_the_queue_is_bounded() {
         next.await;
         assert_eq!(toy.called.load(Ordering::SeqCst), 2, "the first one and the last one");
     });
+}
+
+/// The events of a thread, as texts.
+#[derive(Clone, Default)]
+struct Heard(Arc<Mutex<Vec<String>>>);
+
+impl<S: tracing::Subscriber> Layer<S> for Heard {
+    fn on_event(&self, event: &tracing::Event<'_>, _: layer::Context<'_, S>) {
+        let mut text = String::new();
+        event.record(&mut |field: &Field, value: &dyn std::fmt::Debug| {
+            write!(text, "{field}={value:?} ").unwrap();
+        });
+        self.0.lock().unwrap().push(text);
+    }
+}
+
+/// Waits until a text with all these parts is heard.
+fn await_heard(heard: &Heard, parts: &[&str]) {
+    let since = Instant::now();
+    let is_it = |text: &String| parts.iter().all(|part| text.contains(part));
+    while !heard.0.lock().unwrap().iter().any(is_it) {
+        assert!(since.elapsed() < MINUTE, "{parts:?} is not in {:?}", heard.0.lock().unwrap());
+        std::thread::yield_now();
+    }
+}
+
+/// Were it not so, this test would hang until its watcher lets the library go.
+#[test]
+fn a_library_that_does_not_return_from_cancel_or_destroy_holds_nobody_up_and_is_named() {
+    for (cache, caps) in [("endless", 0), ("endless-blocking", cap::BLOCKING)] {
+        let clock = SystemClock::shared();
+        let (backend, toy) = block_on(open(cache, caps, MINUTE, clock));
+        toy.ends_never.store(true, Ordering::SeqCst);
+        let (done, over) = mpsc::channel();
+        let watcher = std::thread::spawn({
+            let toy = Arc::clone(&toy);
+            move || {
+                let in_time = over.recv_timeout(MINUTE).is_ok();
+                toy.ends_never.store(false, Ordering::SeqCst);
+                in_time
+            }
+        });
+        let heard = Heard::default();
+        let subscriber = tracing_subscriber::registry().with(heard.clone());
+        tracing::subscriber::with_default(subscriber, || {
+            // The second one nobody can be told of while the library hangs.
+            for _ in 0..2 {
+                begin_and_wait_for_op(&backend, &toy);
+            }
+            await_heard(&heard, &["plugin.stuck", "\"cancel\"", cache, "tested.backend"]);
+            assert_eq!(toy.cancelled.lock().unwrap().len(), 1);
+            drop(backend);
+            assert!(!toy.is_destroyed.load(Ordering::SeqCst), "a call to it still runs");
+
+            let (backend, other) = block_on(open(cache, caps, MINUTE, SystemClock::shared()));
+            other.ends_never.store(true, Ordering::SeqCst);
+            drop(backend);
+            await_heard(&heard, &["plugin.stuck", "\"destroy\"", cache, "tested.backend"]);
+            other.ends_never.store(false, Ordering::SeqCst);
+        });
+        done.send(()).unwrap();
+        assert!(watcher.join().unwrap(), "somebody waited for the library");
+        let since = Instant::now();
+        while !toy.is_destroyed.load(Ordering::SeqCst) {
+            assert!(since.elapsed() < MINUTE, "it is destroyed once it returns");
+            std::thread::yield_now();
+        }
+    }
+}
+
+/// A call that waits for its answer, and that its caller goes away from.
+fn begin_and_wait_for_op(backend: &ForeignBackend, toy: &Toy) {
+    let before = toy.ops.lock().unwrap().len();
+    let mut get = pin!(backend.get("later"));
+    while toy.ops.lock().unwrap().len() == before {
+        begin(get.as_mut());
+        std::thread::yield_now();
+    }
+    // The call is past the library, and waits.
+    while toy.called.load(Ordering::SeqCst) > toy.ops.lock().unwrap().len() {
+        std::thread::yield_now();
+    }
+    begin(get.as_mut());
 }

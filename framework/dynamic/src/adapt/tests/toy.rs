@@ -27,6 +27,8 @@ pub(super) struct Toy {
     pub(super) called: AtomicUsize,
     /// While this is so, `hang` does.
     pub(super) is_stuck: AtomicBool,
+    /// While this is so, `destroy` and `cancel` do not return.
+    pub(super) ends_never: AtomicBool,
     pub(super) is_destroyed: AtomicBool,
     /// What op_complete said.
     pub(super) said: Mutex<Vec<Status>>,
@@ -109,6 +111,7 @@ unsafe extern "C" fn create(args: *const Create, this: *mut *mut c_void, _: *mut
 unsafe extern "C" fn destroy(this: *mut c_void) {
     // SAFETY: `create` made it.
     let toy = unsafe { Arc::from_raw(this.cast::<Toy>().cast_const()) };
+    hang(&toy.ends_never);
     toy.is_destroyed.store(true, Ordering::SeqCst);
 }
 
@@ -120,7 +123,9 @@ unsafe extern "C" fn start(this: *mut c_void, _: *const Call, _: *mut Error) -> 
 
 unsafe extern "C" fn cancel(this: *mut c_void, token: u64) {
     // SAFETY: `create` made it.
-    unsafe { &*this.cast::<Toy>() }.cancelled.lock().unwrap().push(token);
+    let toy = unsafe { &*this.cast::<Toy>() };
+    toy.cancelled.lock().unwrap().push(token);
+    hang(&toy.ends_never);
 }
 
 unsafe extern "C" fn remove(
@@ -133,8 +138,8 @@ unsafe extern "C" fn remove(
 }
 
 /// Does not return before the test says so.
-fn hang(toy: &Toy) -> Status {
-    while toy.is_stuck.load(Ordering::SeqCst) {
+fn hang(is_stuck: &AtomicBool) -> Status {
+    while is_stuck.load(Ordering::SeqCst) {
         std::thread::park_timeout(std::time::Duration::from_millis(1));
     }
     Status::MISS
@@ -236,7 +241,7 @@ unsafe extern "C" fn get(
         b"garbage" => *value = text(b"no envelope"),
         b"beyond the scratch" => *value = Bytes { ptr: out.scratch, len: 1 << 20, ..Bytes::EMPTY },
         b"miss" => return Status::MISS,
-        b"hang" => return hang(&toy),
+        b"hang" => return hang(&toy.is_stuck),
         b"panic" => return Status::PANICKED,
         b"silent panic" => {
             let (number, said) = (*toy.number.lock().unwrap(), Slice::new(b"in a thread"));

@@ -42,7 +42,7 @@ async fn answers_come_in_order_and_errors_in_their_place() {
     assert_eq!((refused.code(), got), ("WRONGTYPE", &text("v")));
     let nothing = connection.send(Lane::Small, Route::Any, redis::pipe()).await.unwrap();
     assert_eq!(nothing, []);
-    assert_eq!((connection.primaries().await.unwrap(), connection.is_cluster()), (1, false));
+    assert_eq!((connection.layout().await.unwrap().servers, connection.is_cluster()), (1, false));
 }
 
 #[tokio::test]

@@ -35,7 +35,7 @@ async fn keys_go_to_the_nodes_that_have_their_slots() {
         assert_eq!(RedisConnection::slot(&key), nodes.slot(&key), "{key}");
     }
     assert!(connection.is_cluster());
-    assert_eq!(connection.primaries().await.unwrap(), 3);
+    assert_eq!(connection.layout().await.unwrap().servers, 3);
     let mut total = 0;
     for primary in 0..3 {
         let mut commands = redis::pipe();

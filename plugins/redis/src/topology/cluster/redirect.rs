@@ -87,10 +87,12 @@ impl Cluster {
             match trouble {
                 Trouble::Moved(slot, address) => {
                     has_to_wait |= targets[place] == address;
+                    self.welcome(&address);
                     self.learn(slot, &address);
                     targets[place] = address;
                 }
                 Trouble::Ask(address) => {
+                    self.welcome(&address);
                     again.entry(Target { address, is_asking: true }).or_default().push(place);
                     is_asking = true;
                 }
@@ -98,16 +100,7 @@ impl Cluster {
                     self.bell.notify_one();
                     continue;
                 }
-                Trouble::Down | Trouble::Later => {
-                    self.bell.notify_one();
-                    has_to_wait = true;
-                }
-                Trouble::Login | Trouble::Renew(_) => {
-                    let why = match trouble {
-                        Trouble::Renew(why) => why,
-                        _ => "the login is not valid any more",
-                    };
-                    self.node(&targets[place]).renew(why);
+                Trouble::Down | Trouble::Later | Trouble::Login | Trouble::Renew(_) => {
                     self.bell.notify_one();
                     has_to_wait = true;
                 }
@@ -131,6 +124,7 @@ impl Cluster {
         places: &[usize],
     ) -> Result<Vec<Value>> {
         let endpoint = self.node(&target.address);
+        endpoint.note_retry();
         let commands = part(sent.commands, places);
         if !target.is_asking {
             return endpoint.send(sent.lane, sent.affinity, &commands, sent.deadline).await;

@@ -1,33 +1,35 @@
-//! How long to wait before the next attempt to connect.
+//! [`Backoff`]: how long to wait before the next attempt.
 
 use std::time::Duration;
-
-/// The first waits are at most this long.
-const FIRST: Duration = Duration::from_millis(50);
-
-/// No wait is longer than this.
-const LONGEST: Duration = Duration::from_secs(5);
 
 /// None is shorter than this, so that a server that is back is not stormed.
 const SHORTEST: Duration = Duration::from_millis(10);
 
 /// Waits that grow, each by chance between nothing and its bound ("full jitter"), so that many
 /// programs that lost the same server do not come back at the same moment.
-#[derive(Debug, Default)]
-pub(super) struct Backoff {
+#[derive(Debug)]
+pub(crate) struct Backoff {
+    first: Duration,
+    longest: Duration,
     failures: u32,
 }
 
 impl Backoff {
+    /// The first wait is at most `first`, each further one at most twice the one before, and none
+    /// more than `longest`.
+    pub(crate) const fn new(first: Duration, longest: Duration) -> Self {
+        Self { first, longest, failures: 0 }
+    }
+
     /// The wait before the next attempt.
-    pub(super) fn next(&mut self) -> Duration {
-        let bound = FIRST.saturating_mul(1 << self.failures.min(16)).min(LONGEST);
+    pub(crate) fn next(&mut self) -> Duration {
+        let bound = self.first.saturating_mul(1 << self.failures.min(16)).min(self.longest);
         self.failures = self.failures.saturating_add(1);
         bound.mul_f64(fastrand::f64()).max(SHORTEST)
     }
 
     /// Begins again with short waits.
-    pub(super) const fn reset(&mut self) {
+    pub(crate) const fn reset(&mut self) {
         self.failures = 0;
     }
 }
@@ -36,11 +38,15 @@ impl Backoff {
 mod tests {
     use super::*;
 
+    const FIRST: Duration = Duration::from_millis(50);
+
+    const LONGEST: Duration = Duration::from_secs(5);
+
     #[test]
-    fn waits_grow_to_five_seconds_and_differ() {
+    fn waits_grow_to_the_longest_and_differ() {
         let mut longest = Duration::ZERO;
         for _ in 0..200 {
-            let mut backoff = Backoff::default();
+            let mut backoff = Backoff::new(FIRST, LONGEST);
             for failures in 0..40 {
                 let wait = backoff.next();
                 let bound = FIRST * (1 << failures.min(16));
@@ -49,7 +55,7 @@ mod tests {
             }
         }
         assert!(longest > LONGEST / 2, "{longest:?}");
-        let mut one = Backoff { failures: 9 };
+        let mut one = Backoff { failures: 9, ..Backoff::new(FIRST, LONGEST) };
         let waits: std::collections::BTreeSet<_> = (0..10).map(|_| one.next()).collect();
         assert!(waits.len() > 1);
         one.reset();

@@ -1,0 +1,48 @@
+//! [`Session`]: one connection to a server, and what was found out over it.
+
+use std::sync::{Mutex, PoisonError};
+
+use redis::Value;
+
+use super::breaker::Breaker;
+use crate::connection::greeting::Expect;
+use crate::connection::lanes::Lanes;
+use crate::topology::answers::{self, Trouble};
+
+/// One connection to the server, and what its callers have found out over it.
+///
+/// Each connection has one of its own. Callers who still wait for the answers of the connection
+/// before can thereby say nothing about the one that took its place: neither that its server does
+/// not answer, nor that it does, nor that it should be replaced as well.
+#[derive(Debug)]
+pub(super) struct Session {
+    pub(super) lanes: Lanes,
+    pub(super) breaker: Breaker,
+    /// Why it has to be made anew, once that is known.
+    renewal: Mutex<Option<&'static str>>,
+}
+
+impl Session {
+    pub(super) fn new(lanes: Lanes) -> Self {
+        Self { lanes, breaker: Breaker::new(), renewal: Mutex::new(None) }
+    }
+
+    /// Takes notice of answers that say that the connection is of no use any more; whether any did.
+    pub(super) fn heed(&self, answers: &[Value], expect: Expect) -> bool {
+        if !answers::has_trouble(answers) {
+            return false;
+        }
+        let troubles = answers.iter().filter_map(|answer| Trouble::of(answer, None));
+        let Some(why) = troubles.filter_map(|trouble| trouble.ends_connection(expect)).next()
+        else {
+            return false;
+        };
+        *self.renewal.lock().unwrap_or_else(PoisonError::into_inner) = Some(why);
+        true
+    }
+
+    /// Why it has to be made anew, if it has.
+    pub(super) fn renewal(&self) -> Option<&'static str> {
+        *self.renewal.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
