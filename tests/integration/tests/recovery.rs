@@ -1,6 +1,5 @@
 //! Invalidations that a tier does not get: nothing old is served, and they are delivered later.
 
-
 use std::sync::Arc;
 use std::sync::atomic::Ordering::SeqCst;
 use std::time::Duration;
