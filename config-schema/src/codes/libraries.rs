@@ -169,8 +169,8 @@ how to check them. Link the plugin into the program.",
         "\
 Two plugins have the same kind.
 
-One of the program and one of a library, or two of libraries. Libraries stay in memory: another file
-with the same kinds can only be used after a restart. Remove one of them, or ask its author for a
-name of the form `vendor.kind`.",
+One of the program and one of a library, or two of libraries. Libraries stay in memory: a new file
+takes the place of an old one with the same kinds only if it has the same name, and else after a
+restart. Remove one of them, or ask its author for a name of the form `vendor.kind`.",
     ),
 ];

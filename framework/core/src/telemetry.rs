@@ -114,6 +114,9 @@ names! {
     /// event, info: a library with plugins passed all checks and is in memory.
     /// Fields: `plugin`, `version`, `path`, `sha256`, `components`.
     PLUGIN_LOADED = "plugin.loaded";
+    /// event, info: a library took the place of others of its name, which stay in memory, with what
+    /// was built from them. Fields: `plugin`, `version`, `before`, `bytes`, `instances`.
+    PLUGIN_REPLACED = "plugin.replaced";
     /// event, warn: a component of a library is of a kind that this release does not know, and is
     /// left out. Fields: `plugin`, `component`, `kind`.
     PLUGIN_SKIPPED = "plugin.skipped";

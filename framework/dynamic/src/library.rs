@@ -35,6 +35,8 @@ pub struct Library {
     pub path: PathBuf,
     /// The SHA-256 of its bytes, in hexadecimal digits.
     pub sha256: String,
+    /// How many bytes its file has.
+    pub size: u64,
     /// The stamp in its file.
     pub stamp: Stamp,
     /// Its components, in its order. Those of unknown kinds are left out.
@@ -107,6 +109,13 @@ impl Library {
     #[must_use]
     pub fn target(&self) -> &str {
         crate::check::target_of(&self.stamp).unwrap_or_default()
+    }
+
+    /// How many instances of its components live, or end just now. When another library took its
+    /// place, it is of use as long as there are any.
+    #[must_use]
+    pub fn instances(&self) -> usize {
+        crate::host::instances::count(self.name)
     }
 
     /// What its panics do, in words.

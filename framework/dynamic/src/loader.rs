@@ -17,7 +17,8 @@ use crate::{open, trust};
 /// Checks libraries and loads them.
 ///
 /// The same bytes are loaded once in a process, whoever asks for them and under whatever path; and
-/// they stay. While a library starts, nobody else can load one.
+/// they stay. Other bytes of the same name are loaded beside them: what was built from a library
+/// belongs to that one until it is dropped. While a library starts, nobody else can load one.
 #[derive(Clone, Debug)]
 pub struct Loader {
     host: Exported,
@@ -114,7 +115,7 @@ impl Loader {
             Some(known) => known.clone()?,
             None => {
                 let sha256 = checked.sha256.clone();
-                let opened = open::open(request, &bytes, &checked);
+                let (opened, size) = (open::open(request, &bytes, &checked), bytes.len() as u64);
                 if let Err(refusal) = &opened
                     && matches!(refusal.fault, Fault::Link | Fault::Unsupported)
                 {
@@ -122,7 +123,7 @@ impl Loader {
                     return Err(refusal.clone());
                 }
                 let started = opened
-                    .and_then(|entry| describe(request, checked, entry, self.host.0))
+                    .and_then(|entry| describe(request, checked, size, entry, self.host.0))
                     .and_then(|library| loaded.admit(request, library));
                 loaded.libraries.insert(sha256, started.clone());
                 started?
@@ -168,7 +169,7 @@ impl Loader {
 struct Loaded {
     /// By SHA-256. One that was refused after it was loaded is not started again.
     libraries: HashMap<String, Answer<&'static Library>>,
-    /// Which library has a component, by `slot:kind`.
+    /// Which library had a component last, by `slot:kind`.
     components: HashMap<String, &'static Library>,
 }
 
@@ -179,10 +180,13 @@ fn loaded() -> MutexGuard<'static, Loaded> {
 }
 
 impl Loaded {
-    /// Takes a library in, unless another one has a component of the same kind.
+    /// Takes a library in, unless one of another name has a component of the same kind. One of the
+    /// same name is another version of it, and takes its place for what is built from now on.
     fn admit(&mut self, request: &LibraryRequest, library: Library) -> Answer<&'static Library> {
         for component in &library.components {
-            if let Some(other) = self.components.get(&component.id()) {
+            if let Some(other) = self.components.get(&component.id())
+                && other.name != library.name
+            {
                 return Err(taken(request, component, other));
             }
         }
@@ -200,7 +204,28 @@ impl Loaded {
             components = library.components.len(),
             "{}", telemetry::PLUGIN_LOADED
         );
+        self.say_replaced(library);
         Ok(library)
+    }
+
+    /// Nothing is ever unloaded, so somebody has to know how much has come together.
+    fn say_replaced(&self, library: &'static Library) {
+        let loaded = self.libraries.values().filter_map(|loaded| loaded.as_ref().ok());
+        let before: Vec<_> = loaded.filter(|other| other.name == library.name).collect();
+        if before.is_empty() {
+            return;
+        }
+        let bytes: u64 = before.iter().map(|other| other.size).sum();
+        let instances: usize = before.iter().map(|other| other.instances()).sum();
+        tracing::info!(
+            target: telemetry::TARGET,
+            plugin = library.name,
+            version = library.version,
+            before = before.len(),
+            bytes,
+            instances,
+            "{}", telemetry::PLUGIN_REPLACED
+        );
     }
 }
 
@@ -210,7 +235,10 @@ fn taken(request: &LibraryRequest, component: &Component, other: &Library) -> Bo
     let what = format!("brings `{id}`, which another library brought to this process");
     refused(Fault::Taken, name, path, what, format!("brings `{id}` once more"))
         .note(format!("the other one is `{}` {}", other.path.display(), other.version))
-        .help("libraries stay: restart the program to use this one instead of the other")
+        .help(
+            "libraries stay, and only one of the same name takes the place of another: give this \
+             one the same name, or restart the program to use it instead",
+        )
         .into()
 }
 

@@ -41,14 +41,23 @@ pub(crate) fn compiled_whole(name: &str, source: &str) -> &'static Library {
     let dir = tempfile::tempdir().expect("a directory can be made");
     let dir = dir.path().canonicalize().expect("it was just made");
     let library = dir.join("plugin.so");
+    compile(source, &library);
+    let request = LibraryRequest::new(name, library).trust(Trust::Path);
+    Loader::new().open(&request).unwrap_or_else(|refusal| panic!("{refusal}"))
+}
+
+/// Compiles a plugin in C, with every warning an error.
+///
+/// # Panics
+///
+/// When the compiler does not.
+pub(crate) fn compile(source: &str, library: &Path) {
     let mut cc = Command::new("cc");
     cc.args(["-std=c11", "-O2", "-g", "-fPIC", "-shared", "-fvisibility=hidden"]);
     cc.args(["-Wall", "-Wextra", "-Wpedantic", "-Wconversion", "-Werror", "-I"]);
-    cc.arg(root().join("framework/abi/include")).arg("-o").arg(&library);
+    cc.arg(root().join("framework/abi/include")).arg("-o").arg(library);
     let built = cc.arg(root().join(source)).arg("-lpthread").status().expect("`cc` can be run");
     assert!(built.success(), "{source} does not compile");
-    let request = LibraryRequest::new(name, library).trust(Trust::Path);
-    Loader::new().open(&request).unwrap_or_else(|refusal| panic!("{refusal}"))
 }
 
 /// The factory of a component as the framework has it.

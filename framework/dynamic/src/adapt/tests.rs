@@ -6,6 +6,8 @@ mod c;
 mod codec;
 mod foreign_policy;
 mod protocol;
+#[cfg(all(target_os = "linux", not(miri)))]
+mod reload;
 mod rust_serializer;
 mod threads;
 mod toy;

@@ -58,6 +58,13 @@ pub(crate) fn unregister(number: u64) {
     living().remove(&number);
 }
 
+/// How many live of a library, by its name: not the text counts, for other libraries may have the
+/// same, but where it stands, which is a place for each library.
+pub(crate) fn count(plugin: &'static str) -> usize {
+    let is_of = |identity: &&Arc<Identity>| std::ptr::eq(identity.plugin, plugin);
+    living().values().filter(is_of).count()
+}
+
 /// The instance of this number, if it lives.
 pub(crate) fn get(number: u64) -> Option<Arc<Identity>> {
     living().get(&number).cloned()

@@ -29,6 +29,7 @@ const LONGEST_NAME: usize = 64;
 pub(crate) fn describe(
     request: &LibraryRequest,
     checked: Checked,
+    size: u64,
     entry: EntryV1,
     host: &'static Host,
 ) -> Answer<Library> {
@@ -38,7 +39,7 @@ pub(crate) fn describe(
     // checked, and so is all that is read of it.
     let plugin = unsafe { read_extensible(theirs) };
     let plugin = plugin.map_err(|error| reader.broken(format!("its descriptor: {error}")))?;
-    reader.library(&plugin, checked)
+    Ok(Library { size, ..reader.library(&plugin, checked)? })
 }
 
 fn enter(request: &LibraryRequest, entry: EntryV1, host: &'static Host) -> Answer<*const Plugin> {
@@ -111,6 +112,7 @@ impl Reader<'_> {
             build_json,
             path: self.request.path.clone(),
             sha256: checked.sha256,
+            size: 0,
             stamp: checked.stamp,
             components,
             shutdown: plugin.shutdown,

@@ -36,4 +36,7 @@ fn a_library_is_heard_of_once_and_so_is_what_it_has_too_much() {
     made.open().unwrap();
     let heard = names.0.lock().unwrap().clone();
     assert_eq!(heard, [telemetry::PLUGIN_SKIPPED, telemetry::PLUGIN_LOADED]);
+    plugin("acme.heard", &["-DCAPS=0"]).open().unwrap();
+    let heard = names.0.lock().unwrap().split_off(2);
+    assert_eq!(heard, [telemetry::PLUGIN_LOADED, telemetry::PLUGIN_REPLACED]);
 }

@@ -39,11 +39,24 @@ fn threads_that_ask_at_once_share_one_library() {
 fn a_kind_that_another_library_brought_is_taken() {
     let first = plugin("acme.taken", &[]);
     first.open().unwrap();
-    let second = plugin("acme.taken", &["-DCAPS=0"]);
+    let second = plugin("acme.thief", &["-DKIND=\"acme.taken\""]);
     let text = second.refused_after_it_ran(Fault::Taken);
     assert!(text.contains("brings `backend:acme.taken`"), "{text}");
     // The first one is as good as before.
     first.open().unwrap();
+}
+
+#[test]
+fn other_bytes_of_the_same_name_are_another_version_beside_the_first() {
+    let first = plugin("acme.again", &[]);
+    let second = plugin("acme.again", &["-DCAPS=0"]);
+    let (old, new) = (first.open().unwrap(), second.open().unwrap());
+    assert!(!std::ptr::eq(old, new));
+    assert_eq!((old.components[0].id(), old.instances()), (new.components[0].id(), 0));
+    assert_eq!(new.size, second.bytes().len() as u64);
+    // And back: nothing is loaded twice.
+    assert!(std::ptr::eq(first.open().unwrap(), old));
+    assert_eq!((first.ran(), second.ran()), ("ce".to_owned(), "ce".to_owned()));
 }
 
 #[test]

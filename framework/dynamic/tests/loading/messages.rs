@@ -68,7 +68,7 @@ fn examples() -> Vec<(Made, LibraryRequest)> {
     add(with("provides", &[]), &|request| request.provides(["backend:acme.else"]));
     let first = with("taken", &[]);
     first.open().unwrap();
-    add(with("taken", &["-DCAPS=0"]), &same);
+    add(with("thief", &["-DKIND=\"acme.say-taken\""]), &same);
     examples
 }
 
