@@ -76,6 +76,14 @@ pub(super) struct Basis {
     pub(super) deadline: Option<Timestamp>,
 }
 
+impl Basis {
+    /// What an answer from a tier rests on.
+    pub(super) fn of(found: &Found) -> Self {
+        let meta = &found.entry.meta;
+        Self { tags: found.tags.clone(), deadline: meta.soft_deadline.or(meta.hard_deadline) }
+    }
+}
+
 impl Mark {
     fn new(ticket: Ticket) -> Self {
         Self { ticket, basis: Mutex::default() }

@@ -180,9 +180,7 @@ impl<K: Key, V: CacheValue> Core<K, V> {
             match self.engine.find_as(&text, look, stale).await {
                 Ok(found) => {
                     if let Some(mark) = mark {
-                        let meta = &found.entry.meta;
-                        let deadline = meta.soft_deadline.or(meta.hard_deadline);
-                        mark.rest_on(Basis { tags: found.tags.clone(), deadline });
+                        mark.rest_on(Basis::of(&found));
                     }
                     match self.take_up_as(key, found, &ticket, look).await {
                         Ok(answer) => return Ok(answer),

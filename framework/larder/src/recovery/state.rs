@@ -1,6 +1,6 @@
 //! What waits for a tier, and what stands for what when there is too much of it.
 
-use std::collections::HashMap;
+use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use larder_core::key::glob_matches;
@@ -20,9 +20,10 @@ pub(super) struct State {
     clear: Option<Item>,
     /// The clear stands for more than there was room for, and for what comes until it is delivered.
     is_full: bool,
-    keys: HashMap<Arc<str>, Item>,
+    /// In order, so that a run can be repeated.
+    keys: BTreeMap<Arc<str>, Item>,
     patterns: Vec<(Arc<str>, Item)>,
-    tags: HashMap<u64, Item>,
+    tags: BTreeMap<u64, Item>,
 }
 
 impl State {

@@ -6,7 +6,7 @@ use larder_core::{CacheError, ErrorKind};
 use tokio::runtime::Handle;
 
 use super::attempt::Purpose;
-use super::{Mark, Outcome};
+use super::{Basis, Mark, Outcome};
 use crate::core::{CacheValue, Core, Key};
 use crate::engine::{Granted, LeaseAnswer};
 use crate::settings::Terms;
@@ -89,6 +89,8 @@ impl<K: Key, V: CacheValue> Core<K, V> {
     /// What another process stored since this one looked.
     async fn look_below_again(&self, key: &K, mark: &Mark) -> Option<Option<V>> {
         let found = self.engine.find(&key.text()).await.ok()?;
+        // Before anything is waited for, such as the end of the lease.
+        mark.rest_on(Basis::of(&found));
         self.take_up(key, found, &mark.ticket).await.ok()
     }
 
