@@ -19,6 +19,7 @@ use self::attempt::Purpose;
 use self::attend::Caller;
 pub(crate) use self::many::{Batches, LoadMany};
 use super::{CacheValue, Core, Key, KeyRef, place};
+use crate::engine::Found;
 use crate::fence::Ticket;
 use crate::flight::{Join, Lead};
 use crate::loaded::{Load, Loaded};
