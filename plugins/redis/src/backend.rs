@@ -1,5 +1,6 @@
 //! [`RedisBackend`], entries on a Redis or Valkey server, or in a cluster.
 
+use std::collections::HashSet;
 use std::fmt;
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
@@ -120,7 +121,7 @@ impl Backend for RedisBackend {
 
     async fn set_many(&self, entries: Vec<(String, Entry)>) -> Result<()> {
         let mut packed = Vec::with_capacity(entries.len());
-        for (key, entry) in entries {
+        for (key, entry) in last_of_each(entries) {
             key::check_text(&key)?;
             let entry = self.space.pack(&entry)?;
             self.space.sizes.note(&key, entry.len());
@@ -185,5 +186,31 @@ impl Backend for RedisBackend {
 impl fmt::Debug for RedisBackend {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("RedisBackend").field("space", &self.space).finish_non_exhaustive()
+    }
+}
+
+/// Of several entries of one key the last. Parts of a batch travel apart and can overtake each
+/// other: to other nodes, over other lanes, and again after a script was missing.
+fn last_of_each(entries: Vec<(String, Entry)>) -> impl Iterator<Item = (String, Entry)> {
+    let mut seen = HashSet::with_capacity(entries.len());
+    let mut stay: Vec<bool> = entries.iter().rev().map(|(key, _)| seen.insert(&**key)).collect();
+    stay.reverse();
+    entries.into_iter().zip(stay).filter_map(|(entry, stays)| stays.then_some(entry))
+}
+
+#[cfg(test)]
+mod tests {
+    use larder_core::Bytes;
+
+    use super::*;
+
+    #[test]
+    fn of_several_entries_of_one_key_the_last_stays() {
+        let entries = [("a", 1), ("b", 2), ("a", 3), ("c", 4), ("b", 5)];
+        let entry = |value| Entry { value: Bytes::from(vec![value]), meta: EntryMeta::default() };
+        let entries = entries.map(|(key, value)| (key.to_owned(), entry(value)));
+        let left: Vec<(String, u8)> =
+            last_of_each(entries.into()).map(|(key, entry)| (key, entry.value[0])).collect();
+        assert_eq!(left, [("a".to_owned(), 3), ("c".to_owned(), 4), ("b".to_owned(), 5)]);
     }
 }

@@ -3,7 +3,7 @@
 use larder_core::backend::Deadlines;
 use larder_core::{CacheError, Capabilities, EntryMeta, Life, Result, Stamp, Timestamp};
 
-use super::{Engine, Found, Granted, Look, Payloads, TierSet};
+use super::{Engine, Filling, Found, Granted, Look, Payloads, TierSet};
 use crate::fence::Ticket;
 use crate::recovery::Work;
 use crate::settings::Lives;
@@ -85,16 +85,16 @@ impl Engine {
         (meta, lives): (&EntryMeta, &Lives),
         ticket: &Ticket,
         lease: Option<&Granted>,
-    ) {
+    ) -> Filling {
         let _turn = self.write_turn(ticket.hash()).await;
         if !ticket.holds() {
-            return;
+            return Filling::NotStored;
         }
-        if self.can_renew(key, &payloads).await {
-            self.renew(key, lives, payloads.skip).await;
-        } else {
-            self.put_in_turn(key, payloads, meta, ticket, lease).await;
+        if !self.can_renew(key, &payloads).await {
+            return self.put_in_turn(key, payloads, meta, ticket, lease).await;
         }
+        self.renew(key, lives, payloads.skip).await;
+        Filling::NotStored
     }
 
     /// Whether all that a loaded entry lacks in the tiers that are to have it is a new life.
