@@ -25,6 +25,7 @@ fn plugins(command: Plugins, context: &mut Context<'_>) -> Result<Exit, Failure>
         Plugins::Verify { libraries, answer } => {
             plugins::library::verify(&libraries, answer, context)
         }
+        Plugins::New(arguments) => plugins::new::run(&arguments, context),
         Plugins::Pin { library } => plugins::library::pin(&library, context),
     }
 }

@@ -7,6 +7,7 @@ mod libraries;
 mod plugins;
 #[cfg(unix)]
 mod redis;
+mod scaffolds;
 mod simulate;
 mod snapshots;
 mod support;
