@@ -132,6 +132,9 @@ pub(crate) struct Check {
     /// Change the files where it is certain what was meant
     #[arg(long)]
     pub(crate) fix: bool,
+    /// Connect to the servers that the config names, and say what is wrong with them
+    #[arg(long)]
+    pub(crate) online: bool,
     /// How diagnostics are written
     #[arg(long, value_enum, default_value_t)]
     pub(crate) format: ReportFormat,

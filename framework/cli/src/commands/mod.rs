@@ -9,6 +9,7 @@ mod check;
 mod completions;
 mod explain;
 mod fix;
+mod online;
 mod outliving;
 mod plugins;
 mod schema;

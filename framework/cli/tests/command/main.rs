@@ -4,6 +4,7 @@
 mod caches;
 mod configs;
 mod libraries;
+mod online;
 mod plugins;
 #[cfg(unix)]
 mod redis;

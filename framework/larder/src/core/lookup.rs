@@ -225,9 +225,7 @@ impl<K: Key, V: CacheValue> Core<K, V> {
             match self.engine.find_as(&text, look, first.take(), stale).await {
                 Ok(found) => {
                     if let Some(mark) = mark {
-                        let meta = &found.entry.meta;
-                        let deadline = meta.soft_deadline.or(meta.hard_deadline);
-                        mark.rest_on(Basis { tags: found.tags.clone(), deadline, stamp: None });
+                        mark.rest_on(Basis::of(&found));
                     }
                     match self.take_up_as(key, found, &ticket, look).await {
                         Ok(answer) => return Ok(answer),
@@ -270,7 +268,7 @@ impl<K: Key, V: CacheValue> Core<K, V> {
         let of = (&found.entry.meta, tags, plain.len());
         self.hand_up(key, of, &answer, Some(ticket), look);
         self.engine.keep_awake(&text, &found, ticket).await;
-        self.engine.back_fill(&text, &found, &plain, ticket, look.keep_from).await;
+        self.engine.back_fill(&text, found, plain, ticket, look.keep_from).await;
         Ok(answer)
     }
 
@@ -356,8 +354,7 @@ impl<K: Key, V: CacheValue> Core<K, V> {
         Q: KeyRef<K> + ?Sized,
     {
         self.check(key)?;
-        let peeked = self.store.as_ref().and_then(|store| store.table.peek(key));
-        if let Some(answer) = peeked.and_then(|stored| stored.read()) {
+        if let Some(answer) = self.peek(key) {
             return Ok(answer.is_some());
         }
         if self.engine.tiers.is_empty() {
