@@ -10,7 +10,7 @@ use std::time::Duration;
 
 use larder::{Cache, CacheManager, Format, MissCause, SetOptions};
 use larder_core::ManualClock;
-use larder_integration::{Strings, strings};
+use larder_integration::{Strings, strings, until};
 
 struct Setup {
     cache: Cache<String, u64>,
@@ -85,7 +85,9 @@ async fn what_is_not_in_the_first_tier_is_asked_of_the_next() {
     setup.puppet.entries.lock().unwrap().clear();
     assert_eq!(setup.cache.get("a").await.unwrap(), Some(7));
     assert_eq!((setup.quick_gets(), below.gets.load(Ordering::SeqCst)), (1, 1), "each once");
-    assert_eq!(setup.at_once(), Some(Some(7)), "it was copied into the first");
+    until("it is copied into the first", || setup.puppet.entries.lock().unwrap().contains_key("a"))
+        .await;
+    assert_eq!(setup.at_once(), Some(Some(7)));
     assert_eq!(below.gets.load(Ordering::SeqCst), 1);
 }
 
