@@ -320,6 +320,14 @@ A rule never counts, because earlier rules match all of its keys.
 The first rule that matches a key counts, and no other, so exceptions stand before what they are
 exceptions from: `user:admin` before `user:*`, and `*` last.",
     ),
+    (
+        "W0404",
+        "\
+A soft limit is longer than the hard limit of the same calls, so it never counts.
+
+A caller takes a stale value after the soft limit, and waits no longer than the hard one in any
+case. Make the soft limit the shorter one, or leave it out.",
+    ),
 ];
 
 #[cfg(test)]

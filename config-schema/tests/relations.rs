@@ -267,6 +267,23 @@ fn warnings_are_accepted_per_cache() {
 }
 
 #[test]
+fn a_soft_limit_that_is_longer_than_the_hard_one_is_named() {
+    let cache = "[caches.a]\nl1.backend = { kind = 'memory', capacity = 1 }\n\
+                 l2 = { backend = { kind = 'file', dir = '/a' }, timeout = '1s', soft_timeout = ";
+    let with = |tier: &str, rest: &str| found(&format!("{cache}'{tier}' }}\n{rest}"));
+    let loads = "resilience.soft_timeout = '6s'\nresilience.hard_timeout = ";
+    assert_eq!(with("1s", &format!("{loads}'6s'\n")), [""; 0], "as long is not longer");
+    assert_eq!(with("1s", &format!("{loads}'never'\n")), [""; 0]);
+    let expected = "W0404 `resilience.soft_timeout` of cache `a` never counts @ '6s'";
+    assert_eq!(with("1s", &format!("{loads}'5s'\n")), [expected]);
+    let expected = "W0404 `soft_timeout` of tier `l2` of cache `a` never counts @ '2s'";
+    assert_eq!(with("2s", ""), [expected]);
+    let rule = "rules = [{ match = 'a:*', resilience.hard_timeout = '2s' }, { match = 'b:*' }]\n";
+    let expected = "W0404 `resilience.soft_timeout` of rule 1 of cache `a` never counts @ '6s'";
+    assert_eq!(with("1s", &format!("{loads}'1m'\n{rule}")), [expected]);
+}
+
+#[test]
 fn processes_are_told_of_changes_over_connections_only() {
     let tiers = |lower: &str| {
         format!(

@@ -4,9 +4,9 @@
 //! This comes before the options are checked, because it brings the schemas of theirs.
 
 use std::borrow::Cow;
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 
-use larder_core::library::{About, Fault, LibraryRequest, Refusal, Trust};
+use larder_core::library::{About, Fault, Isolation, LibraryRequest, Refusal, Trust};
 use larder_core::{KeyPath, Registry};
 
 use super::environment::{CheckEnvironment, Libraries};
@@ -88,6 +88,8 @@ struct Section<'a> {
     library: &'a Node,
     provides: &'a Node,
     sha256: Option<&'a Node>,
+    /// What says where it runs: the runner if it is named, else the isolation.
+    isolation: Option<&'a Node>,
     request: LibraryRequest,
 }
 
@@ -105,12 +107,25 @@ impl<'a> Section<'a> {
             (None, Some("path")) => Trust::Path,
             (None, _) => Trust::Undecided,
         };
+        let isolation = find("isolation");
+        let runner = find("runner");
+        let runs_in = match isolation.and_then(Node::as_str) {
+            Some("process") => Isolation::Process {
+                runner: runner
+                    .and_then(|node| absolute(sources, node, node.as_str()?))
+                    .map(Into::into),
+            },
+            _ => Isolation::None,
+        };
         let request = LibraryRequest::new(&item.key, path).trust(trust).provides(kinds?);
-        Some(Self { item, library, provides, sha256, request })
+        let request = request.isolation(runs_in);
+        let isolation = runner.or(isolation);
+        Some(Self { item, library, provides, sha256, isolation, request })
     }
 
     fn refusal(&self, sources: &Sources, refusal: &Refusal) -> Diagnostic {
         let at = match refusal.fault.about() {
+            About::Isolation => self.isolation.map_or(&self.library.at, |node| &node.at),
             About::Name => &self.item.key_at,
             About::Provides => &self.provides.at,
             About::Sha256 => self.sha256.map_or(&self.library.at, |node| &node.at),
@@ -151,6 +166,17 @@ impl<'a> Section<'a> {
         let line = format!("{indent}{key} \"{sha256}\"\n");
         Some(Fix::replace("pin the file that is there", edit, line))
     }
+}
+
+/// Where the libraries that run in processes of their own say so, by their names.
+pub(super) fn isolated(root: &Node) -> BTreeMap<String, Location> {
+    let plugins = root.find(&["plugins".to_owned()]);
+    let items = plugins.and_then(Node::as_table).into_iter().flatten();
+    let isolated = items.filter_map(|item| {
+        let isolation = item.node.find(&["isolation".to_owned()])?;
+        (isolation.as_str() == Some("process")).then(|| (item.key.clone(), isolation.at.clone()))
+    });
+    isolated.collect()
 }
 
 /// The value for this operating system.

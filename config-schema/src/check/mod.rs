@@ -24,6 +24,7 @@ mod connection;
 mod cycles;
 mod environment;
 mod library;
+mod limits;
 mod missing;
 mod options;
 mod persist;
@@ -143,6 +144,7 @@ impl<'a> Checker<'a> {
             environment,
             provided: provided(root),
             refused: BTreeSet::new(),
+            isolated: library::isolated(root),
             diagnostics: Vec::new(),
             secrets: Vec::new(),
             plugins: Vec::new(),
@@ -190,6 +192,7 @@ impl<'a> Checker<'a> {
         self.persist(&views);
         self.staleness(&views);
         self.rules(&views);
+        self.limits(&views);
         self.budget(&views);
     }
 }

@@ -24,6 +24,8 @@ pub(super) struct Checker<'a> {
     pub(super) provided: BTreeMap<String, (String, Location)>,
     /// Entries of `plugins` whose libraries were refused, which is reported.
     pub(super) refused: BTreeSet<String>,
+    /// Entries of `plugins` that run in processes of their own, and where they say so.
+    pub(super) isolated: BTreeMap<String, Location>,
     pub(super) diagnostics: Vec<Diagnostic>,
     /// Where literal values of secret options stand.
     pub(super) secrets: Vec<Location>,

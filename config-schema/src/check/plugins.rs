@@ -64,6 +64,9 @@ impl<'a> Checker<'a> {
             return Some(json!({ "kind": kind }));
         };
         let descriptor = registered.descriptor;
+        if self.is_out_of_reach(spot, kind_node, &descriptor) {
+            return None;
+        }
         if let Some(role) = role
             && self.is_misplaced(spot, kind_node, &descriptor, role)
         {
@@ -193,6 +196,32 @@ impl<'a> Checker<'a> {
             0 => format!("no {word} is registered in this program"),
             _ => format!("registered {}: {}", known::slot_words(slot), kinds.join(", ")),
         }
+    }
+
+    /// Reports a plugin that is in a process of its own and cannot be used from there.
+    fn is_out_of_reach(
+        &mut self,
+        spot: Spot<'_, '_>,
+        kind_node: &Node,
+        descriptor: &Descriptor,
+    ) -> bool {
+        let Descriptor { slot, kind, origin, .. } = *descriptor;
+        if matches!(slot, Slot::Backend | Slot::Serializer | Slot::Wrapper) {
+            return false;
+        }
+        let Some((plugin, _)) = self.provided.get(&format!("{slot}:{kind}")) else { return false };
+        let Some(isolated_at) = self.isolated.get(plugin).filter(|_| plugin == origin) else {
+            return false;
+        };
+        let word = slot_word(slot);
+        let message = format!("{word} `{kind}` cannot be used from a process of its own");
+        let diagnostic = Diagnostic::error("C0624", message)
+            .at(kind_node.at.clone(), "too far away to be asked at every turn")
+            .also(isolated_at.clone(), format!("plugin `{plugin}` runs in one because of this"))
+            .path(spot.path.clone())
+            .help(format!("remove `isolation` of plugin `{plugin}`, or use another {word} here"));
+        self.diagnostics.push(diagnostic);
+        true
     }
 
     /// Whether a kind is missing because its library was refused.

@@ -173,4 +173,23 @@ One of the program and one of a library, or two of libraries. Libraries stay in 
 takes the place of an old one with the same kinds only if it has the same name, and else after a
 restart. Remove one of them, or ask its author for a name of the form `vendor.kind`.",
     ),
+    (
+        "C0623",
+        "\
+The program that runs a library in a process of its own is not there, or cannot be used.
+
+`isolation = \"process\"` needs `larder-runner` of the same release as the program. It is the file
+that `runner` of the section names; else the one that the environment variable `LARDER_RUNNER`
+names; else `larder-runner` in the directory of the program. Like a library, it must be a file that
+nobody but root and the user of this process can change.",
+    ),
+    (
+        "C0624",
+        "\
+A plugin of this kind cannot be used from a process of its own.
+
+A policy is asked on every eviction, while the store waits for it: a trip to another process would
+cost more than any policy saves. Backends, serializers and wrappers can be used from there. Remove
+`isolation = \"process\"`, or use another plugin here.",
+    ),
 ];

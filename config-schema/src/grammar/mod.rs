@@ -317,6 +317,14 @@ pub(crate) struct LibrarySection {
     trust: Option<String>,
     /// What it registers, as `slot:kind`; nothing else, and nothing less.
     provides: Vec<String>,
+    /// Where it runs: in the process of the program (`none`), or in one of its own (`process`),
+    /// whose end costs entries and not the program. A policy cannot be used from there.
+    #[schemars(extend("enum" = ["none", "process"], "x-default" = "none"))]
+    isolation: Option<String>,
+    /// The program that runs it in a process of its own. Default: what the environment variable
+    /// `LARDER_RUNNER` names, else `larder-runner` beside the program.
+    #[schemars(extend("x-path" = true))]
+    runner: Option<String>,
 }
 
 /// The admin server.

@@ -217,6 +217,12 @@ impl CacheError {
         &self.0.message
     }
 
+    /// What to do about it, if anybody [said so](Self::hint).
+    #[must_use]
+    pub fn advice(&self) -> Option<&str> {
+        self.0.hint.as_deref()
+    }
+
     /// The operation that failed, if it is known.
     #[must_use]
     pub fn operation(&self) -> Option<&'static str> {

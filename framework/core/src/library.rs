@@ -20,12 +20,15 @@ pub struct LibraryRequest {
     pub trust: Trust,
     /// What it may register, as `slot:kind`; `None` for everything.
     pub provides: Option<Vec<String>>,
+    /// Where its code runs.
+    pub isolation: Isolation,
 }
 
 impl LibraryRequest {
     /// A library by its name and its file, with nothing that says that it may be run.
     pub fn new(name: impl Into<String>, path: impl Into<PathBuf>) -> Self {
-        Self { name: name.into(), path: path.into(), trust: Trust::Undecided, provides: None }
+        let (trust, provides, isolation) = (Trust::Undecided, None, Isolation::None);
+        Self { name: name.into(), path: path.into(), trust, provides, isolation }
     }
 
     /// Says why it may be run.
@@ -45,6 +48,27 @@ impl LibraryRequest {
         self.provides = Some(provides.into_iter().map(Into::into).collect());
         self
     }
+
+    /// Says where its code runs.
+    #[must_use]
+    pub fn isolation(mut self, isolation: Isolation) -> Self {
+        self.isolation = isolation;
+        self
+    }
+}
+
+/// Where the code of a library runs.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum Isolation {
+    /// In the process of the program.
+    #[default]
+    None,
+    /// In a process of its own, whose end the program survives.
+    Process {
+        /// The program that runs it, absolute; `None` for the one that comes with Larder.
+        runner: Option<PathBuf>,
+    },
 }
 
 /// Why the bytes of a library may be run.
@@ -136,6 +160,8 @@ impl std::error::Error for Refusal {}
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum About {
+    /// `isolation`, or `runner`.
+    Isolation,
     /// `library`.
     Library,
     /// The name of the section.
@@ -223,6 +249,8 @@ faults! {
     Provides = "C0619", Provides;
     /// Another plugin has the same kind.
     Taken = "C0622", Library;
+    /// The program that would run it in a process of its own is not there, or cannot be used.
+    Runner = "C0623", Isolation;
 }
 
 #[cfg(test)]

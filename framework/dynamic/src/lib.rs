@@ -14,6 +14,7 @@
 //! | what libraries may call | [`host`] |
 //! | their components as plugins of the framework | [`adapt`] |
 //! | the other side: plugins in Rust as libraries | [`guest`] |
+//! | libraries in processes of their own | `process` |
 //!
 //! A library has all the rights of the process once it is loaded. The checks decide which code
 //! runs, and do not confine it.
@@ -32,6 +33,8 @@ pub mod library;
 mod loader;
 #[cfg(unix)]
 mod open;
+#[cfg(unix)]
+pub mod process;
 mod refusal;
 #[cfg(test)]
 mod testing;

@@ -130,7 +130,8 @@ impl Loader {
             }
         };
         drop(loaded);
-        provides(request, library)?;
+        let found: Vec<String> = library.components.iter().map(Component::id).collect();
+        provides(request, &found)?;
         Ok(library)
     }
 
@@ -243,11 +244,10 @@ fn taken(request: &LibraryRequest, component: &Component, other: &Library) -> Bo
 }
 
 /// Whether a library brings what the config says, and nothing else.
-fn provides(request: &LibraryRequest, library: &Library) -> Answer {
+pub(crate) fn provides(request: &LibraryRequest, found: &[String]) -> Answer {
     let LibraryRequest { name, path, provides: Some(wanted), .. } = request else {
         return Ok(());
     };
-    let found: Vec<String> = library.components.iter().map(Component::id).collect();
     let list = |ids: &[String]| match ids {
         [] => "nothing".to_owned(),
         ids => ids.iter().map(|id| format!("`{id}`")).collect::<Vec<_>>().join(", "),
@@ -261,7 +261,7 @@ fn provides(request: &LibraryRequest, library: &Library) -> Answer {
     };
     let quoted: Vec<String> = found.iter().map(|id| format!("\"{id}\"")).collect();
     Err(refused(Fault::Provides, name, path, what, label)
-        .note(format!("it brings {}", list(&found)))
+        .note(format!("it brings {}", list(found)))
         .help(format!("if all of it is wanted, write `provides = [{}]`", quoted.join(", ")))
         .into())
 }

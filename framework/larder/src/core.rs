@@ -34,7 +34,7 @@ mod lookup;
 mod snapshot;
 mod weigh;
 
-pub(crate) use load::{Batches, BoxError, LoadMany, Loader, Run, asking, boxed};
+pub(crate) use load::{Batches, BoxError, LoadMany, Loader, Request, Run, asking, boxed};
 pub(crate) use local::{Flight, Origin, can_read, read_key};
 pub(crate) use weigh::Weigh;
 

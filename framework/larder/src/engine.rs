@@ -35,6 +35,7 @@ mod write;
 
 pub(crate) use lease::{Answer as LeaseAnswer, Granted};
 pub(crate) use look::{Look, TierSet};
+pub(crate) use put::Filling;
 pub(crate) use read::Found;
 pub(crate) use write::{Finally, Payloads};
 

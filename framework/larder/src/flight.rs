@@ -37,8 +37,8 @@ struct Running<T, M> {
 
 /// What a caller has to do.
 pub(crate) enum Join<K: Hash + Eq, T, M> {
-    /// Somebody loads already: wait.
-    Follow(Wait<T>),
+    /// Somebody loads already, upon this: wait.
+    Follow(Wait<T>, Arc<M>),
     /// Load, and land the flight.
     Lead(Lead<K, T, M>),
 }
@@ -68,7 +68,7 @@ impl<K: Hash + Eq + Clone, T: Clone, M> Flights<K, T, M> {
     ) -> Join<K, T, M> {
         let mut shard = self.shard(key);
         if let Some(running) = shard.get(key).filter(|running| holds(&running.mark)) {
-            return Join::Follow(running.wait.clone());
+            return Join::Follow(running.wait.clone(), Arc::clone(&running.mark));
         }
         let (sender, receiver) = oneshot::channel();
         let mark = Arc::new(mark());
@@ -126,13 +126,13 @@ mod tests {
     fn lead(flights: &Arc<Flights<u8, u8, u8>>) -> Lead<u8, u8, u8> {
         match flights.join(&1, |_| true, || 0) {
             Join::Lead(lead) => lead,
-            Join::Follow(_) => panic!("somebody else leads"),
+            Join::Follow(..) => panic!("somebody else leads"),
         }
     }
 
     fn follow(flights: &Arc<Flights<u8, u8, u8>>) -> Wait<u8> {
         match flights.join(&1, |_| true, || 0) {
-            Join::Follow(wait) => wait,
+            Join::Follow(wait, _) => wait,
             Join::Lead(_) => panic!("nobody leads"),
         }
     }

@@ -1,19 +1,19 @@
 //! [`RedisBackend`], entries on a Redis or Valkey server, or in a cluster.
 
+use std::collections::HashSet;
 use std::fmt;
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
 use std::time::Duration;
 
+use futures_util::future::join_all;
 use larder_core::backend::{Backend, Deadlines, Health, Lease, ScanPage, ScanRequest};
 use larder_core::{
     BuildContext, Capabilities, Entry, EntryMeta, PluginConfig, Result, async_trait, key,
 };
 
-use crate::batch::Batcher;
-use crate::connection::{Lane, RedisConnection};
-use crate::read::Reads;
-use crate::sizes::Sizes;
+use crate::connection::RedisConnection;
+use crate::read::Company;
 use crate::space::Space;
 use crate::sweep::Sweeper;
 
@@ -21,11 +21,8 @@ mod config;
 
 pub use config::{REDIS, RedisConfig};
 
-/// How many flights of reads are under way at a time, for each lane.
-const FLIGHTS: usize = 2;
-
-/// How many keys are read in one command.
-const MOST_KEYS: usize = 128;
+/// How many keys are asked for at a time.
+const MOST_KEYS: usize = 1024;
 
 /// Keeps entries on a server, or in a cluster, that other processes use as well.
 ///
@@ -44,9 +41,6 @@ const MOST_KEYS: usize = 128;
 /// * Entries end by the clock of the reader or by that of the server, whichever comes first.
 pub struct RedisBackend {
     space: Arc<Space>,
-    sizes: Arc<Sizes>,
-    small: Batcher<Reads>,
-    bulk: Batcher<Reads>,
     sweeper: Sweeper,
     /// Tells our leases from those of others.
     holder: u64,
@@ -64,14 +58,7 @@ impl RedisBackend {
         let prefix = config.prefix.clone().unwrap_or_else(|| format!("{}:", context.cache));
         let clock = Arc::clone(&context.clock);
         let space = Arc::new(Space::new(connection, &context.cache, &prefix, clock));
-        let sizes = Arc::new(Sizes::default());
-        let reads = |lane| {
-            let (space, sizes) = (Arc::clone(&space), Arc::clone(&sizes));
-            Batcher::new(Reads { space, sizes, lane }, FLIGHTS)
-        };
-        let (small, bulk) = (reads(Lane::Small), reads(Lane::Bulk));
-        let holder = fastrand::u64(..);
-        Ok(Self { space, sizes, small, bulk, sweeper: Sweeper::default(), holder })
+        Ok(Self { space, sweeper: Sweeper::default(), holder: fastrand::u64(..) })
     }
 
     /// How many entries of before a clear this process has removed since its start.
@@ -94,20 +81,13 @@ impl Backend for RedisBackend {
 
     async fn get(&self, key: &str) -> Result<Option<Entry>> {
         key::check_text(key)?;
-        let found = match self.sizes.lane(key) {
-            Lane::Bulk => self.bulk.get(key).await,
-            _ => self.small.get(key).await,
-        }?;
-        if let Some(bytes) = &found {
-            self.sizes.note(key, bytes.len());
-        }
-        Ok(self.space.decode(key, found).await)
+        self.space.get(key, Company::Alone).await
     }
 
     async fn set(&self, key: &str, entry: Entry) -> Result<()> {
         key::check_text(key)?;
         let packed = self.space.pack(&entry)?;
-        self.sizes.note(key, packed.len());
+        self.space.sizes.note(key, packed.len());
         self.space.set(key, &packed).await
     }
 
@@ -129,16 +109,11 @@ impl Backend for RedisBackend {
     async fn get_many(&self, keys: &[&str]) -> Result<Vec<Option<Entry>>> {
         keys.iter().try_for_each(|key| key::check_text(key))?;
         let mut entries = Vec::with_capacity(keys.len());
-        let (mut lane, most) = (Lane::Small, MOST_KEYS.min(self.sizes.most_keys()));
-        for keys in keys.chunks(most) {
-            if keys.iter().any(|key| self.sizes.lane(key) == Lane::Bulk) {
-                lane = Lane::Bulk;
-            }
-            for (key, found) in keys.iter().zip(self.space.fetch(lane, keys).await?) {
-                if let Some(bytes) = &found {
-                    self.sizes.note(key, bytes.len());
-                }
-                entries.push(self.space.decode(key, found).await);
+        for keys in keys.chunks(MOST_KEYS) {
+            let gets = keys.iter().map(|key| self.space.get(key, Company::Others));
+            // All are waited for, so that those who are asked next do not come on top of them.
+            for entry in join_all(gets).await {
+                entries.push(entry?);
             }
         }
         Ok(entries)
@@ -146,10 +121,10 @@ impl Backend for RedisBackend {
 
     async fn set_many(&self, entries: Vec<(String, Entry)>) -> Result<()> {
         let mut packed = Vec::with_capacity(entries.len());
-        for (key, entry) in entries {
+        for (key, entry) in last_of_each(entries) {
             key::check_text(&key)?;
             let entry = self.space.pack(&entry)?;
-            self.sizes.note(&key, entry.len());
+            self.space.sizes.note(&key, entry.len());
             packed.push((key, entry));
         }
         self.space.set_many(&packed).await
@@ -157,8 +132,7 @@ impl Backend for RedisBackend {
 
     async fn delete_many(&self, keys: &[&str]) -> Result<u64> {
         keys.iter().try_for_each(|key| key::check_text(key))?;
-        let deleted = self.space.delete(keys).await?;
-        Ok(deleted.into_iter().map(u64::from).sum())
+        self.space.delete(keys).await
     }
 
     async fn touch(&self, key: &str, deadlines: Deadlines) -> Result<bool> {
@@ -173,7 +147,7 @@ impl Backend for RedisBackend {
     async fn put_if_newer(&self, key: &str, entry: Entry) -> Result<bool> {
         key::check_text(key)?;
         let packed = self.space.pack(&entry)?;
-        self.sizes.note(key, packed.len());
+        self.space.sizes.note(key, packed.len());
         self.space.put_if_newer(key, &packed).await
     }
 
@@ -185,7 +159,7 @@ impl Backend for RedisBackend {
     async fn fill(&self, key: &str, entry: Entry, token: u64) -> Result<bool> {
         key::check_text(key)?;
         let packed = self.space.pack(&entry)?;
-        self.sizes.note(key, packed.len());
+        self.space.sizes.note(key, packed.len());
         self.space.fill(key, &packed, token).await
     }
 
@@ -212,5 +186,31 @@ impl Backend for RedisBackend {
 impl fmt::Debug for RedisBackend {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("RedisBackend").field("space", &self.space).finish_non_exhaustive()
+    }
+}
+
+/// Of several entries of one key the last. Parts of a batch travel apart and can overtake each
+/// other: to other nodes, over other lanes, and again after a script was missing.
+fn last_of_each(entries: Vec<(String, Entry)>) -> impl Iterator<Item = (String, Entry)> {
+    let mut seen = HashSet::with_capacity(entries.len());
+    let mut stay: Vec<bool> = entries.iter().rev().map(|(key, _)| seen.insert(&**key)).collect();
+    stay.reverse();
+    entries.into_iter().zip(stay).filter_map(|(entry, stays)| stays.then_some(entry))
+}
+
+#[cfg(test)]
+mod tests {
+    use larder_core::Bytes;
+
+    use super::*;
+
+    #[test]
+    fn of_several_entries_of_one_key_the_last_stays() {
+        let entries = [("a", 1), ("b", 2), ("a", 3), ("c", 4), ("b", 5)];
+        let entry = |value| Entry { value: Bytes::from(vec![value]), meta: EntryMeta::default() };
+        let entries = entries.map(|(key, value)| (key.to_owned(), entry(value)));
+        let left: Vec<(String, u8)> =
+            last_of_each(entries.into()).map(|(key, entry)| (key, entry.value[0])).collect();
+        assert_eq!(left, [("a".to_owned(), 3), ("c".to_owned(), 4), ("b".to_owned(), 5)]);
     }
 }

@@ -17,12 +17,15 @@ use crate::topology::{Source, single, slots};
 
 pub(crate) mod greeting;
 pub(crate) mod lanes;
+pub(crate) mod line;
 pub(crate) mod link;
+mod resp;
 mod stream;
 pub(crate) mod tally;
 
 use greeting::Expect;
 pub use greeting::Facts;
+use line::{Landed, Read};
 
 /// How much longer commands may take that wait at the server on purpose.
 const BLOCKING: Duration = Duration::from_secs(30);
@@ -162,12 +165,38 @@ impl RedisConnection {
         let affinity = self.affinity(route);
         match &self.topology {
             Topology::Cluster(cluster) => {
-                cluster.send(lane, route, affinity, &commands, deadline).await
+                Box::pin(cluster.send(lane, route, affinity, &commands, deadline)).await
             }
             Topology::Single(endpoint) => {
                 single::send(endpoint, lane, affinity, &commands, deadline).await
             }
         }
+    }
+
+    /// Reads what is stored under a name, at the server of this route, together with others who
+    /// read at the same time. Nothing where the server said something about itself, or about the
+    /// key, that has to be asked for with [`send`](Self::send).
+    ///
+    /// # Errors
+    ///
+    /// Those of [`send`](Self::send).
+    ///
+    /// # Cancellation
+    ///
+    /// Others who read at the same time are not touched.
+    pub(crate) async fn read(&self, route: Route<'_>, read: &Read<'_>) -> Result<Option<Landed>> {
+        let (deadline, affinity) = (self.deadline(Lane::Small), self.affinity(route));
+        match &self.topology {
+            Topology::Cluster(cluster) => {
+                Box::pin(cluster.read(route, affinity, read, deadline)).await
+            }
+            Topology::Single(endpoint) => endpoint.read(affinity, read, deadline).await,
+        }
+    }
+
+    /// How long commands may take.
+    pub(crate) fn timeout(&self) -> Duration {
+        self.settings.timeout
     }
 
     /// Whether the keys are spread over several servers.
@@ -185,11 +214,6 @@ impl RedisConnection {
             Topology::Cluster(cluster) => cluster.layout(self.deadline(Lane::Small)).await,
             Topology::Single(_) => Ok(Layout { servers: 1, mark: 0 }),
         }
-    }
-
-    /// The slot of a key in a cluster.
-    pub(crate) fn slot(key: &str) -> u16 {
-        slots::slot_of(key)
     }
 
     /// How the connection is. Asks nobody.

@@ -120,6 +120,12 @@ pub(crate) fn lost() -> CacheError {
     CacheError::new(ErrorKind::Connection, "the connection broke before the answer was there")
 }
 
+/// The error of commands that were not sent, for others were not answered in time.
+pub(crate) fn left_alone() -> CacheError {
+    let message = "the server has left others waiting, and is not asked for a while";
+    CacheError::new(ErrorKind::Connection, message)
+}
+
 /// The error of commands that were not answered in time.
 pub(crate) fn timed_out(limit: std::time::Duration) -> CacheError {
     CacheError::new(ErrorKind::Timeout, "the server did not answer in time")

@@ -7,7 +7,7 @@
 //! | [`backend`] | [`RedisBackend`], which keeps the entries of a cache |
 //! | `space` | the part of the servers that a cache has; every command under its generation |
 //! | `keys`, `scripts` | how things are named there, and what the server does in one step |
-//! | `batch`, `sizes` | many gets as one command, small ones apart from large ones |
+//! | `sizes`, `uploads` | small entries apart from large ones, without one overtaking the other |
 //! | `read`, `write`, `lease`, `scan` | the operations |
 //! | `walk` | going through all keys of all servers, whatever becomes of them meanwhile |
 //! | `sweep` | removing what a clear has left behind |
@@ -24,7 +24,6 @@
 mod answer;
 pub mod backend;
 mod backoff;
-mod batch;
 pub mod config;
 pub mod connection;
 mod error;
@@ -45,6 +44,7 @@ mod tls;
 mod tls;
 mod topology;
 mod unreadable;
+mod uploads;
 mod walk;
 mod write;
 

@@ -11,16 +11,17 @@ use std::sync::atomic::AtomicU64;
 
 use larder_core::{CacheError, Clock, ErrorKind, Result, Timestamp};
 use redis::{Cmd, Pipeline, Value};
-use tokio::sync::Notify;
+use tokio::sync::{Notify, Semaphore};
 
 use crate::answer;
 use crate::connection::{Lane, RedisConnection, Route};
 use crate::keys::{Generation, Keys};
 use crate::scripts::{By, ServerScript};
+use crate::sizes::Sizes;
 use crate::unreadable::Unreadable;
+use crate::uploads::Uploads;
 
 mod ask;
-mod fetch;
 mod generation;
 mod life;
 
@@ -29,12 +30,19 @@ pub(crate) use life::{life, millis};
 /// How often a command is done under another generation before it is given up.
 pub(crate) const ATTEMPTS: usize = 8;
 
+/// How many large entries are read at a time.
+const LARGE_READS: usize = 2;
+
 /// What all operations of a cache share.
 pub(crate) struct Space {
     pub(crate) connection: Arc<RedisConnection>,
     pub(crate) keys: Keys,
     pub(crate) clock: Arc<dyn Clock>,
     pub(crate) unreadable: Unreadable,
+    pub(crate) sizes: Sizes,
+    pub(crate) uploads: Uploads,
+    /// The right to read a large entry.
+    pub(crate) large_reads: Semaphore,
     /// The greatest generation that was seen; 0 before the first.
     generation: AtomicU64,
     /// There may be entries of other generations to remove.
@@ -66,6 +74,9 @@ impl Space {
             keys: Keys::new(prefix),
             clock,
             unreadable: Unreadable::new(cache),
+            sizes: Sizes::default(),
+            uploads: Uploads::default(),
+            large_reads: Semaphore::new(LARGE_READS),
             generation: AtomicU64::new(0),
             has_garbage: Notify::new(),
             swept: AtomicU64::new(0),
@@ -115,14 +126,13 @@ impl Space {
         Names { entry: self.keys.entry(generation, key), lease: self.keys.lease(generation, key) }
     }
 
-    /// The answers for some slots, or the first error. It says nothing about other slots while
-    /// another node is well; an error about the generation is one of the whole cache.
-    fn of_slots<T>(&self, answers: Vec<Result<T>>) -> Result<Vec<T>> {
-        let answers: Result<Vec<T>> = answers.into_iter().collect();
-        answers.map_err(|error| match self.connection.health().servers {
+    /// An error about keys of one node. It says nothing about other nodes while one of them is
+    /// well; an error about the generation is one of the whole cache.
+    pub(crate) fn of_a_node(&self, error: CacheError) -> CacheError {
+        match self.connection.health().servers {
             (0, _) => error,
             _ => error.of_a_part(),
-        })
+        }
     }
 }
 

@@ -22,7 +22,8 @@ use tokio::time::{Instant, timeout, timeout_at};
 
 use crate::config::{Address, Settings};
 use crate::connection::greeting::{Expect, Facts};
-use crate::connection::link::{Lost, Task};
+use crate::connection::line::{Landed, Read};
+use crate::connection::link::{Lost, Missed, Task};
 use crate::connection::{Lane, State};
 use crate::error::{self, Failure};
 use crate::topology::Source;
@@ -111,10 +112,7 @@ impl Endpoint {
             None => self.connected(deadline).await?,
         };
         let core = &*self.core;
-        let permit = session.breaker.admit().ok_or_else(|| {
-            let message = "the server has left others waiting, and is not asked for a while";
-            core.told(CacheError::new(ErrorKind::Connection, message))
-        })?;
+        let permit = session.admit(lane).ok_or_else(|| core.told(error::left_alone()))?;
         let link = session.lanes.link(lane, affinity, deadline).await;
         let link = link.map_err(|failure| core.told(failure.error))?;
         match link.send(commands, deadline).await {
@@ -128,13 +126,56 @@ impl Endpoint {
                 if lost == Lost::Broken && self.is_abandoned() {
                     core.leave(&session);
                 }
+                Err(self.lost(lost, link.fault(), Some(permit)))
+            }
+        }
+    }
+
+    /// Reads what is stored under a name, together with others who read at the same time. Nothing
+    /// where the server said something that has to be asked for in another way.
+    ///
+    /// # Errors
+    ///
+    /// Those of [`send`](Self::send).
+    pub(crate) async fn read(
+        &self,
+        affinity: usize,
+        read: &Read<'_>,
+        deadline: Instant,
+    ) -> Result<Option<Landed>> {
+        let core = &*self.core;
+        let session = match core.session() {
+            Some(session) => session,
+            // In boxes, so that those who need not wait need no room for it.
+            None => Box::pin(self.connected(deadline)).await?,
+        };
+        let permit = session.admit(Lane::Small).ok_or_else(|| core.told(error::left_alone()))?;
+        let link = match session.lanes.ready(affinity) {
+            Some(link) => link,
+            None => {
+                let link = Box::pin(session.lanes.link(Lane::Small, affinity, deadline)).await;
+                link.map_err(|failure| core.told(failure.error))?
+            }
+        };
+        match link.read(read, deadline).await {
+            Ok((landed, counts)) => {
+                if (counts || permit.is_trial()) && permit.succeeded() {
+                    core.wake.notify_one();
+                }
+                Ok(landed)
+            }
+            Err(Missed { lost, counts }) => {
+                if lost == Lost::Broken && self.is_abandoned() {
+                    core.leave(&session);
+                }
+                let permit = (counts || permit.is_trial()).then_some(permit);
                 Err(self.lost(lost, link.fault(), permit))
             }
         }
     }
 
-    /// Counts and names a failure.
-    fn lost(&self, lost: Lost, fault: Option<Failure>, permit: Permit<'_>) -> CacheError {
+    /// Counts and names a failure. Without a permit it is counted by somebody else.
+    fn lost(&self, lost: Lost, fault: Option<Failure>, permit: Option<Permit<'_>>) -> CacheError {
         let core = &*self.core;
         let error = match lost {
             Lost::Broken => fault.map_or_else(error::lost, |fault| fault.error),
@@ -144,7 +185,7 @@ impl Endpoint {
             Lost::Late => error::timed_out(core.settings.timeout),
         };
         // A broken connection is found by the task; this is about servers that do not answer.
-        if lost == Lost::Late && permit.failed() {
+        if lost == Lost::Late && permit.is_some_and(Permit::failed) {
             core.wake.notify_one();
         }
         core.told(error)

@@ -1,5 +1,6 @@
 //! Storing and removing entries.
 
+use futures_util::future::join_all;
 use larder_core::backend::Deadlines;
 use larder_core::{CacheError, Entry, ErrorKind, Result, envelope};
 use redis::{Cmd, Value};
@@ -12,6 +13,9 @@ use crate::space::{Names, Space, life};
 
 /// How many entries are stored at a time.
 const MOST_ENTRIES: usize = 128;
+
+/// How many entries are removed at a time where each is sent by itself.
+const MOST_APART: usize = 4096;
 
 /// How many bytes are stored at a time, about.
 const MOST_BYTES: usize = 256 * 1024;
@@ -26,6 +30,11 @@ impl Packed {
     /// How many bytes are stored.
     pub(crate) fn len(&self) -> usize {
         self.envelope.len()
+    }
+
+    /// The lane that it needs.
+    fn lane(&self) -> Lane {
+        Sizes::lane_of(self.len())
     }
 
     fn command(&self, script: &ServerScript, names: &Names, by: By) -> Cmd {
@@ -47,28 +56,42 @@ impl Space {
 
     /// Stores an entry and ends the lease of its key.
     pub(crate) async fn set(&self, key: &str, entry: &Packed) -> Result<()> {
-        let lane = Sizes::lane_of(entry.len());
         let command = |names: &Names, by| vec![entry.command(&scripts::SET, names, by)];
-        let answers = self.only(lane, key, command).await?;
+        let answers = self.change(entry.lane(), key, command).await?;
         answer::done(answers.into_iter().next())
     }
 
-    /// Stores entries, some of them at a time. All are tried before the first error is returned.
+    /// Stores entries, some of them at a time. All are tried before the first error is returned,
+    /// unless it is one of the only server.
     pub(crate) async fn set_many(&self, entries: &[(String, Packed)]) -> Result<()> {
+        if self.connection.is_cluster() {
+            // Those of a node that is slow hold up no others.
+            let stored = join_all(chunks(entries).map(|chunk| self.set_chunk(chunk))).await;
+            return stored.into_iter().fold(Ok(()), Result::and);
+        }
         let mut outcome = Ok(());
         for chunk in chunks(entries) {
-            let keys: Vec<&str> = chunk.iter().map(|(key, _)| &**key).collect();
-            let lane =
-                Sizes::lane_of(chunk.iter().map(|(_, entry)| entry.len()).max().unwrap_or(0));
-            let command =
-                |at: usize, names: &Names, by| vec![chunk[at].1.command(&scripts::SET, names, by)];
-            let answers = self.each(lane, &keys, command).await?;
-            for (answer, key) in answers.into_iter().zip(keys) {
-                let stored = answer::done(answer.into_iter().next());
-                outcome = outcome.and(stored.map_err(|error| error.with("key", key)));
+            let stored = self.set_chunk(chunk).await;
+            let is_lost = stored.as_ref().is_err_and(is_of_the_server);
+            outcome = outcome.and(stored);
+            if is_lost {
+                break;
             }
         }
         outcome
+    }
+
+    async fn set_chunk(&self, chunk: &[(String, Packed)]) -> Result<()> {
+        let keys: Vec<&str> = chunk.iter().map(|(key, _)| &**key).collect();
+        let lanes: Vec<Lane> = chunk.iter().map(|(_, entry)| entry.lane()).collect();
+        let command =
+            |at: usize, names: &Names, by| vec![chunk[at].1.command(&scripts::SET, names, by)];
+        let answers = self.change_each(&lanes, &keys, command).await?;
+        let stored = answers.into_iter().zip(keys).map(|(answers, key)| {
+            let stored = answers.and_then(|answers| answer::done(answers.into_iter().next()));
+            stored.map_err(|error| error.with("key", key))
+        });
+        stored.fold(Ok(()), Result::and)
     }
 
     /// Stores an entry if it is newer than what is there; whether it was.
@@ -77,7 +100,7 @@ impl Space {
         let command = |names: &Names, by| {
             vec![scripts::with(entry.command(&scripts::PUT_IF_NEWER, names, by), now)]
         };
-        let answers = self.only(Sizes::lane_of(entry.len()), key, command).await?;
+        let answers = self.change(entry.lane(), key, command).await?;
         Ok(answer::number(answers.into_iter().next())? == 1)
     }
 
@@ -88,14 +111,17 @@ impl Space {
             let command = scripts::with(entry.command(&scripts::FILL, names, by), now);
             vec![scripts::with(command, &token.to_be_bytes())]
         };
-        let answers = self.only(Sizes::lane_of(entry.len()), key, command).await?;
+        let answers = self.change(entry.lane(), key, command).await?;
         Ok(answer::number(answers.into_iter().next())? == 1)
     }
 
-    /// Removes entries and ends the leases of their keys; which of them were there.
-    pub(crate) async fn delete(&self, keys: &[&str]) -> Result<Vec<bool>> {
-        let mut deleted = Vec::with_capacity(keys.len());
-        for keys in keys.chunks(MOST_ENTRIES) {
+    /// Removes entries and ends the leases of their keys; how many of them were there. All are
+    /// tried before the first error is returned, unless it is one of the only server.
+    pub(crate) async fn delete(&self, keys: &[&str]) -> Result<u64> {
+        // In a cluster each key is sent by itself, and none waits for those of another node.
+        let most = if self.connection.is_cluster() { MOST_APART } else { MOST_ENTRIES };
+        let (mut deleted, mut outcome) = (0, Ok(()));
+        for keys in keys.chunks(most) {
             let commands = |_: usize, names: &Names, _: By| {
                 let mut unlink = Cmd::new();
                 unlink.arg("UNLINK").arg(&names.entry);
@@ -103,11 +129,54 @@ impl Space {
                 end_lease.arg("UNLINK").arg(&names.lease);
                 vec![header_of(&names.entry, envelope::HEADER_LEN), unlink, end_lease]
             };
-            for answers in self.each(Lane::Small, keys, commands).await? {
-                deleted.push(self.was_deleted(answers)?);
+            let lanes = vec![Lane::Small; keys.len()];
+            let answers = match self.change_each(&lanes, keys, commands).await {
+                Ok(answers) => answers,
+                Err(error) => return outcome.and(Err(error)),
+            };
+            for answers in answers {
+                match answers.and_then(|answers| self.was_deleted(answers)) {
+                    Ok(was_there) => deleted += u64::from(was_there),
+                    Err(error) => outcome = outcome.and(Err(error)),
+                }
             }
         }
-        Ok(deleted)
+        outcome.map(|()| deleted)
+    }
+
+    /// Does commands that change a key; see [`only`](Self::only).
+    async fn change(
+        &self,
+        lane: Lane,
+        key: &str,
+        commands: impl Fn(&Names, By) -> Vec<Cmd>,
+    ) -> Result<Vec<Value>> {
+        let commands = |_: usize, names: &Names, by: By| commands(names, by);
+        let mut answers = self.change_each(&[lane], &[key], commands).await?;
+        answers.pop().unwrap_or_else(|| Ok(Vec::new()))
+    }
+
+    /// Does commands that change keys, each of which would take a lane of its own; see
+    /// [`each`](Self::each). If one of them needs the large lane, all of them take it.
+    async fn change_each(
+        &self,
+        lanes: &[Lane],
+        keys: &[&str],
+        commands: impl Fn(usize, &Names, By) -> Vec<Cmd>,
+    ) -> Result<Vec<Result<Vec<Value>>>> {
+        let is_bulk = |(key, lane): (&&str, &Lane)| self.uploads.lane(key, *lane) == Lane::Bulk;
+        let lane = match keys.iter().zip(lanes).any(is_bulk) {
+            true => Lane::Bulk,
+            false => Lane::Small,
+        };
+        let uploads: Vec<_> = keys.iter().map(|key| self.uploads.begin(key, lane)).collect();
+        let answers = self.each(lane, keys, commands).await?;
+        for (upload, answers) in uploads.into_iter().zip(&answers) {
+            if let (Some(upload), Ok(_)) = (upload, answers) {
+                upload.answered();
+            }
+        }
+        Ok(answers)
     }
 
     fn was_deleted(&self, answers: Vec<Value>) -> Result<bool> {
@@ -137,9 +206,14 @@ impl Space {
             command.arg(&bytes).arg(&life).arg(now.as_micros());
             vec![command]
         };
-        let answers = self.only(Lane::Small, key, command).await?;
+        let answers = self.change(Lane::Small, key, command).await?;
         Ok(answer::number(answers.into_iter().next())? == 1)
     }
+}
+
+/// Whether an error means that there is no use in asking the only server for more.
+fn is_of_the_server(error: &CacheError) -> bool {
+    matches!(error.kind(), ErrorKind::Connection | ErrorKind::Timeout)
 }
 
 /// The command that reads the first bytes of an entry.

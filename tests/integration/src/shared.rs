@@ -115,11 +115,18 @@ impl Backend for Shared {
     }
 
     async fn fill(&self, key: &str, entry: Entry, token: u64) -> Result<bool> {
-        self.strings().check()?;
-        if !self.end(key, token) {
-            return Ok(false);
+        self.strings().sets.fetch_add(1, Ordering::SeqCst);
+        self.strings().begin("fill", key)?;
+        self.strings().hang("fill").await;
+        // In one step: whoever gets the next lease finds the entry.
+        let now = self.clock.now();
+        let mut leases = self.leases();
+        let holds = leases.get(key).is_some_and(|(own, end)| *own == token && *end > now);
+        if holds {
+            self.strings().apply((key.to_owned(), entry, false));
+            leases.remove(key);
         }
-        self.puppet.set(key, entry).await.map(|()| true)
+        Ok(holds)
     }
 
     async fn release(&self, key: &str, token: u64) -> Result<bool> {

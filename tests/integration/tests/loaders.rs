@@ -271,3 +271,109 @@ async fn a_namespace_loads_many_by_its_own_keys() {
         assert_eq!(shop.get("a").await.unwrap(), None);
     }
 }
+
+#[tokio::test]
+async fn every_key_of_a_batch_has_the_limit_of_its_own_rule() {
+    let text = "[caches.users]\nl1.backend = \"memory\"\nresilience.hard_timeout = \"1s\"\n\
+                resilience.background = false\n\
+                rules = [{ match = \"slow:*\", resilience.hard_timeout = \"10s\", ttl = \"5s\" }]";
+    let clock = ManualClock::new();
+    let users = open(text, &clock).await;
+    let (release, gate) = tokio::sync::watch::channel(false);
+    let load = move |keys: Vec<String>| {
+        let mut gate = gate.clone();
+        async move {
+            gate.wait_for(|is_open| *is_open).await.unwrap();
+            Ok::<_, String>(keys.into_iter().map(|key| (key.clone(), key)))
+        }
+    };
+    let many = tokio::spawn({
+        let users = users.clone();
+        async move { users.get_many_or_load(["fast", "slow:a"], LoadOptions::new(), load).await }
+    });
+    settle().await;
+    clock.advance(2 * SECOND);
+    settle().await;
+    release.send(true).unwrap();
+    let error = many.await.unwrap().unwrap_err();
+    assert_eq!((error.kind(), error.context("limit")), (ErrorKind::Timeout, Some("1s")));
+    assert_eq!(users.get_many(["fast", "slow:a"]).await.unwrap(), some(&["", "slow:a"]));
+    clock.advance(5 * SECOND);
+    assert_eq!(users.get("slow:a").await.unwrap(), None, "and its ttl");
+}
+
+#[tokio::test]
+async fn who_waits_for_a_batch_whose_caller_went_away_loads_for_itself() {
+    let [_, fixture] = each().await;
+    let puppet = &fixture.puppet;
+    // While the first caller gives a tag its version it has not begun to load.
+    puppet.hang_in("set");
+    let first = tokio::spawn({
+        let users = fixture.users.clone();
+        let options = LoadOptions::new().tag("new");
+        let load = |_| std::future::pending::<Result<Vec<(String, String)>, String>>();
+        async move { users.get_many_or_load(["a", "b"], options, load).await }
+    });
+    puppet.is_hanging.notified().await;
+    let calls = Arc::default();
+    let second = tokio::spawn({
+        let (users, load) = (fixture.users.clone(), batches(&calls));
+        async move { users.get_many_or_load(["b", "c"], LoadOptions::new(), load).await }
+    });
+    puppet.hang_in(None);
+    settle().await;
+    first.abort();
+    assert!(first.await.unwrap_err().is_cancelled());
+    assert_eq!(second.await.unwrap().unwrap(), some(&["b!", "c!"]));
+}
+
+#[test]
+fn without_a_runtime_who_waits_for_a_batch_takes_over_from_a_caller_that_goes_away() {
+    use std::pin::pin;
+    use std::task::{Context, Poll, Waker};
+
+    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
+    for fixture in runtime.block_on(each()) {
+        let users = &fixture.users;
+        let mut context = Context::from_waker(Waker::noop());
+        let calls = Arc::default();
+        let hangs = |_| std::future::pending::<Result<Vec<(String, String)>, String>>();
+        let mut first = Box::pin(users.get_many_or_load(["a", "b"], LoadOptions::new(), hangs));
+        let second = users.get_many_or_load(["b", "c"], LoadOptions::new(), batches(&calls));
+        let mut second = pin!(second);
+        assert!(first.as_mut().poll(&mut context).is_pending());
+        assert!(second.as_mut().poll(&mut context).is_pending());
+        drop(first);
+        let Poll::Ready(found) = second.as_mut().poll(&mut context) else { panic!("stranded") };
+        assert_eq!(found.unwrap(), some(&["b!", "c!"]));
+        assert_eq!(*calls.lock().unwrap(), [["c"], ["b"]]);
+    }
+}
+
+/// A value of which some cannot be serialized.
+#[derive(Clone, Debug, PartialEq, serde::Deserialize)]
+struct Fussy(String);
+
+impl serde::Serialize for Fussy {
+    fn serialize<S: serde::Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        assert_ne!(self.0, "b", "this one cannot be serialized");
+        serializer.serialize_str(&self.0)
+    }
+}
+
+#[tokio::test]
+async fn a_value_that_panics_when_it_is_stored_takes_no_other_of_its_batch_with_it() {
+    let text = "[caches.users]\nl1.backend = \"memory\"\n\
+                l2.backend = { kind = \"test.puppet\", name = \"fussy\" }";
+    let builder = CacheManager::builder().text("caches.toml", Format::Toml, text);
+    let users: Cache<String, Fussy> = builder.build().await.unwrap().cache("users").unwrap();
+    let load = |keys: Vec<String>| async move {
+        Ok::<_, String>(keys.into_iter().map(|key| (key.clone(), Fussy(key))))
+    };
+    let error = users.get_many_or_load(["a", "b", "c"], LoadOptions::new(), load).await;
+    let error = error.unwrap_err();
+    assert_eq!(error.kind(), ErrorKind::Load, "{error}");
+    for key in ["a", "c"] {
+        assert_eq!(users.get(key).await.unwrap(), Some(Fussy(key.to_owned())));
+    }
+}

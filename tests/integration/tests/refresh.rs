@@ -209,3 +209,21 @@ async fn a_refresh_takes_over_what_another_process_loaded() {
     assert_eq!(get(&users, "ours").await, "theirs");
     assert_eq!(users.stats().snapshot().loads, 1, "nothing had to be loaded");
 }
+
+#[tokio::test]
+async fn a_refresh_that_finds_out_that_there_is_no_value_ends_the_old_one() {
+    for stale_for in ["", "resilience.stale_for = \"1m\"\n"] {
+        for (users, clock, text) in each(&format!("refresh_ahead = 0.8\n{stale_for}")).await {
+            clock.advance(8 * SECOND);
+            let none = || async { Ok::<_, String>(None) };
+            let answer = users.get_or_load_optional("a", none).await.unwrap();
+            assert_eq!(answer.as_deref(), Some("old"), "nobody waits for it");
+            settle().await;
+            assert_eq!((users.get("a").await.unwrap(), refreshes(&users)), (None, (1, 0)));
+            assert_eq!(users.get_stale("a").await.unwrap(), None);
+            if text.contains("l2") {
+                assert_eq!(open(&text, &clock).await.get_stale("a").await.unwrap(), None);
+            }
+        }
+    }
+}

@@ -30,7 +30,7 @@ mod threads;
 pub(super) mod timer;
 
 use recovery::Recovery;
-use threads::{before, on_a_blocking_thread};
+pub(crate) use threads::{before, on_a_blocking_thread};
 
 /// How many calls of one instance may take threads that may block, or wait for one.
 const MOST_THREADS: usize = 64;

@@ -4,6 +4,8 @@ use std::collections::HashMap;
 use std::sync::{LazyLock, Mutex, PoisonError};
 
 use larder_core::Descriptor;
+#[cfg(unix)]
+use larder_core::library::Isolation;
 use larder_core::library::{LibraryLoader, LibraryRequest, Refusal};
 
 use super::descriptor;
@@ -31,6 +33,10 @@ impl Default for Loader {
 
 impl LibraryLoader for Loader {
     fn load(&self, request: &LibraryRequest) -> Result<Vec<Descriptor>, Box<Refusal>> {
+        #[cfg(unix)]
+        if let Isolation::Process { runner } = &request.isolation {
+            return crate::process::load(self, request, runner.as_deref());
+        }
         let library = self.open(request)?;
         let mut described = DESCRIBED.lock().unwrap_or_else(PoisonError::into_inner);
         let descriptors = described.entry(library.sha256.clone()).or_insert_with(|| {

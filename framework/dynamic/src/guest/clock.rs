@@ -14,7 +14,7 @@ const STEP: Duration = Duration::from_secs(10);
 /// A clock that every call sets: two sides that disagree about the time would disagree about which
 /// entries are over.
 #[derive(Debug)]
-pub(crate) struct CallClock(Mutex<Seen>);
+pub struct CallClock(Mutex<Seen>);
 
 #[derive(Debug)]
 struct Seen {
@@ -26,13 +26,15 @@ struct Seen {
 }
 
 impl CallClock {
-    pub(crate) fn new(now_us: i64) -> Self {
+    /// A clock that stands at this time, in microseconds since 1970.
+    #[must_use]
+    pub fn new(now_us: i64) -> Self {
         let (at, since) = (timestamp(now_us), Instant::now());
         Self(Mutex::new(Seen { at, since, start: at, last: Moment::default() }))
     }
 
-    /// A call says what time it is.
-    pub(crate) fn set(&self, now_us: i64) {
+    /// A call says what time it is, in microseconds since 1970.
+    pub fn set(&self, now_us: i64) {
         self.with(|seen| (seen.at, seen.since) = (timestamp(now_us), Instant::now()));
     }
 

@@ -7,7 +7,7 @@ use std::os::unix::fs::symlink;
 
 use larder_abi::Stamp;
 use larder_abi::descriptor::STAMP_MAGIC;
-use larder_core::library::{Fault, LibraryRequest, Refusal, Trust};
+use larder_core::library::{Fault, Isolation, LibraryLoader as _, LibraryRequest, Refusal, Trust};
 
 use crate::support::{Made, loader, nothing, plugin, set_mode};
 
@@ -90,6 +90,14 @@ fn refusal_of(request: &LibraryRequest) -> Box<Refusal> {
     loader().open(request).unwrap_err()
 }
 
+/// A library that nobody can run.
+fn without_a_runner() -> Box<Refusal> {
+    let made = plugin("acme.say-apart", &[]);
+    let runner = Some("/nowhere/larder-runner".into());
+    let request = LibraryRequest::new("acme.say-apart", made.at("acme.so")).trust(Trust::Path);
+    loader().load(&request.isolation(Isolation::Process { runner })).unwrap_err()
+}
+
 #[test]
 fn every_refusal_says_what_was_found_and_what_to_do() {
     let mut texts = BTreeMap::new();
@@ -102,6 +110,8 @@ fn every_refusal_says_what_was_found_and_what_to_do() {
     let allowed = loader().only_below(["/opt/plugins"]);
     let request = LibraryRequest::new("acme.say-outside", "/srv/acme.so");
     let refusal = allowed.open(&request).unwrap_err();
+    texts.insert(refusal.fault.code(), format!("{refusal}\n"));
+    let refusal = without_a_runner();
     texts.insert(refusal.fault.code(), format!("{refusal}\n"));
 
     let mut all = String::new();

@@ -112,7 +112,8 @@ impl<K: Key, V: CacheValue> Blocking<K, V> {
     {
         let keys: Vec<&Q> = keys.into_iter().collect();
         let loader = boxed_many(move |keys| ready(loader(keys)));
-        block_on(self.cache.find_or_load_many(&keys, options.into(), loader, Batches::Here))
+        let request = self.cache.request(options.into(), loader, Batches::Here);
+        block_on(self.cache.find_or_load_many(&keys, request))
     }
 
     fn load<Q, E>(

@@ -7,7 +7,7 @@ use std::sync::Arc;
 use larder_core::Result;
 
 use super::Cache;
-use crate::core::{Batches, BoxError, CacheValue, Key, KeyRef, LoadMany};
+use crate::core::{Batches, BoxError, CacheValue, Key, KeyRef, LoadMany, Request};
 use crate::options::LoadOptions;
 use crate::settings::SetOptions;
 
@@ -48,7 +48,7 @@ impl<K: Key, V: CacheValue> Cache<K, V> {
         Q: KeyRef<K> + ?Sized + 'q,
     {
         let keys: Vec<&Q> = keys.into_iter().collect();
-        self.core.look_up_many(&keys).await
+        self.core.look_up_many(&keys, |_| None).await
     }
 
     /// The values of many keys, in the order of the keys; those that are not there are loaded, some
@@ -83,27 +83,40 @@ impl<K: Key, V: CacheValue> Cache<K, V> {
         E: Into<BoxError>,
     {
         let keys: Vec<&Q> = keys.into_iter().collect();
-        self.find_or_load_many(&keys, options.into(), boxed_many(loader), Batches::OnTasks).await
+        let request = self.request(options.into(), boxed_many(loader), Batches::OnTasks);
+        self.find_or_load_many(&keys, request).await
+    }
+
+    /// What a caller wants from now on.
+    pub(crate) fn request(
+        &self,
+        options: LoadOptions<V>,
+        loader: LoadMany<K, V>,
+        batches: Batches,
+    ) -> Request<K, V> {
+        Request { options, loader, batches, begun: self.core.engine.clock.now() }
     }
 
     pub(crate) async fn find_or_load_many<Q>(
         &self,
         keys: &[&Q],
-        options: LoadOptions<V>,
-        loader: LoadMany<K, V>,
-        batches: Batches,
+        request: Request<K, V>,
     ) -> Result<Vec<Option<V>>>
     where
         K: Borrow<Q>,
         Q: KeyRef<K> + ?Sized,
     {
-        let mut answers = self.core.look_up_many(keys).await?;
+        let core = &self.core;
+        let end = |missing: &[(usize, _)]| {
+            request.end(missing.iter().map(|(index, _)| core.settings_for(keys[*index])))
+        };
+        let mut answers = core.look_up_many(keys, end).await?;
         let missing: Vec<usize> = (0..keys.len()).filter(|at| answers[*at].is_none()).collect();
         if missing.is_empty() {
             return Ok(answers);
         }
         let wanted = missing.iter().map(|at| keys[*at].to_owned()).collect();
-        let loaded = Box::pin(self.core.load_many(wanted, options, loader, batches)).await;
+        let loaded = Box::pin(core.load_many(wanted, request)).await;
         for (at, outcome) in missing.into_iter().zip(loaded) {
             answers[at] = outcome?;
         }

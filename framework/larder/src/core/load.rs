@@ -2,38 +2,41 @@
 //!
 //! A load and those who wait for it are two things. The *flight* runs the loader, stores what came
 //! of it and tells all who wait ([`attempt`]; [`keep`] stores it where there are byte tiers). Each
-//! *caller* waits as long as it wants to, and has a stale value or a default to fall back on
-//! ([`attend`]). So a flight that takes too long for its callers goes on, and is still the only one
-//! of its key. [`refresh`] starts flights for which nobody waits.
+//! [*caller*](caller) waits as long as it wants to, and has a stale value or a default to fall back
+//! on ([`attend`]). So a flight that takes too long for its callers goes on, and is still the only
+//! one of its key. [`refresh`] starts flights for which nobody waits.
 
 use std::any::Any;
 use std::borrow::Borrow;
 use std::error::Error as StdError;
 use std::future::Future;
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::sync::Arc;
 
 use futures_util::future::BoxFuture;
-use larder_core::{CacheError, Clock, ErrorKind, Result, Timestamp};
+use larder_core::{CacheError, ErrorKind, Result};
 
-use self::attempt::Purpose;
-use self::attend::Caller;
-pub(crate) use self::many::{Batches, LoadMany};
+use self::attempt::Plan;
+use self::caller::Caller;
+pub(crate) use self::many::{Batches, LoadMany, Request};
+pub(super) use self::mark::Basis;
+pub(crate) use self::mark::Mark;
 use super::{CacheValue, Core, Key, KeyRef, place};
-use crate::fence::Ticket;
 use crate::flight::{Join, Lead};
 use crate::loaded::{Load, Loaded};
 use crate::options::LoadOptions;
 use crate::stats::MissCause;
 use crate::stored::Content;
-use crate::tags::Tags;
 use crate::tier::count;
 
 pub(super) mod attempt;
-pub(super) mod attend;
+mod attend;
+pub(super) mod caller;
 mod keep;
 mod lease;
 mod many;
+mod mark;
 mod refresh;
+mod stale;
 
 /// What all callers of a flight get.
 pub(crate) type Outcome<V> = Result<Option<V>>;
@@ -62,45 +65,12 @@ pub(crate) enum Run<'a, V> {
     Plain(BoxFuture<'a, Result<Option<V>, BoxError>>),
 }
 
-/// When a load began and what it depends on.
-#[derive(Debug)]
-pub(crate) struct Mark {
-    ticket: Ticket,
-    basis: Mutex<Basis>,
-}
-
-/// What the outcome of a load depends on besides its key, once that is known.
-#[derive(Debug, Default)]
-pub(super) struct Basis {
-    pub(super) tags: Option<Arc<Tags>>,
-    pub(super) deadline: Option<Timestamp>,
-}
-
-impl Mark {
-    fn new(ticket: Ticket) -> Self {
-        Self { ticket, basis: Mutex::default() }
-    }
-
-    pub(super) fn rest_on(&self, basis: Basis) {
-        *self.basis() = basis;
-    }
-
-    /// Whether what is loaded is still wanted.
-    fn holds(&self, clock: &dyn Clock) -> bool {
-        let basis = self.basis();
-        self.ticket.holds()
-            && basis.tags.as_ref().is_none_or(|tags| tags.hold())
-            && basis.deadline.is_none_or(|deadline| deadline > clock.wall())
-    }
-
-    fn basis(&self) -> MutexGuard<'_, Basis> {
-        self.basis.lock().unwrap_or_else(PoisonError::into_inner)
-    }
-}
-
 /// The right to load a key, and the duty to tell the others; without others when the cache does not
 /// want single flight.
-type Leading<K, V> = Result<Lead<K, Outcome<V>, Mark>, Mark>;
+type Leading<K, V> = Result<Lead<K, Outcome<V>, Mark>, Arc<Mark>>;
+
+/// What came of a flight, or its loader, which did not run as another process loads the key.
+type Flown<'a, V> = Result<Outcome<V>, Loader<'a, V>>;
 
 impl<K: Key, V: CacheValue> Core<K, V> {
     /// Loads a key that is not in the store, for this cause, on a task of its own.
@@ -115,43 +85,64 @@ impl<K: Key, V: CacheValue> Core<K, V> {
         Q: KeyRef<K> + ?Sized,
     {
         self.check_missed(key, cause)?;
-        let mut caller = Caller::new(&mut loader.options, self.settings_for(key));
+        let clock = &*self.engine.clock;
+        let mut caller = Caller::new(&mut loader.options, self.settings_for(key), clock);
         if let Some(stale) = self.throttled(key, &caller) {
             return Ok(Some(stale));
         }
         if let Some(local) = self.local() {
             return self.load_on_task(&local, key, cause, loader, caller).await;
         }
-        let lead = match self.join(key, cause, loader.takes_negative, &mut caller).await? {
-            Step::Answer(answer) => return Ok(answer),
-            Step::Lead(lead) => lead,
-        };
-        caller.lead();
-        let terms = caller.terms;
-        let flight = Arc::clone(self).fly(key.to_owned(), loader, terms, lead);
-        let flight = async { Some(self.on_task(flight).await) };
-        self.attend(key, &mut caller, flight).await.unwrap_or_else(|| Err(self.stranded()))
+        let takes_negative = loader.takes_negative;
+        loop {
+            let lead = match self.join(key, cause, takes_negative, &mut caller).await? {
+                Step::Answer(answer) => return Ok(answer),
+                Step::Lead(lead) => lead,
+            };
+            caller.lead();
+            let mark = Arc::clone(mark_of(&lead));
+            let plan = caller.plan(takes_negative);
+            let mut unused = None;
+            let flight = Arc::clone(self).fly(key.to_owned(), loader, plan, lead);
+            let flight = async {
+                let flown = self.on_task(flight).await;
+                Some(flown.and_then(|flown| self.flown(flown, &mut unused)))
+            };
+            if let Some(outcome) = self.attend(key, &mut caller, Some(&mark), flight).await {
+                return outcome;
+            }
+            // Another process loads, and what there was to fall back on is gone.
+            loader = unused.ok_or_else(|| self.stranded())?;
+        }
     }
 
-    /// Awaits a load that goes on when the caller goes away.
-    pub(super) async fn on_task(
+    /// The outcome of a flight, and its loader where it was not used.
+    fn flown<'a>(&self, flown: Flown<'a, V>, unused: &mut Option<Loader<'a, V>>) -> Outcome<V> {
+        flown.unwrap_or_else(|loader| {
+            *unused = Some(loader);
+            Err(self.elsewhere())
+        })
+    }
+
+    /// Awaits something that goes on when the caller goes away.
+    pub(super) async fn on_task<R: Send + 'static>(
         &self,
-        flight: impl Future<Output = Outcome<V>> + Send + 'static,
-    ) -> Outcome<V> {
+        flight: impl Future<Output = R> + Send + 'static,
+    ) -> Result<R> {
         match tokio::runtime::Handle::try_current() {
             // A caller that goes away drops the handle; the task runs on.
-            Ok(runtime) => runtime.spawn(flight).await.unwrap_or_else(|error| {
+            Ok(runtime) => runtime.spawn(flight).await.map_err(|error| {
                 let (kind, message) = if error.is_panic() {
                     (ErrorKind::Load, "the value panicked when it was stored")
                 } else {
                     (ErrorKind::Closed, "the runtime shut down during the load")
                 };
                 let error = CacheError::new(kind, message).caused_by(error);
-                Err(error.with("cache", &self.engine.name))
+                error.with("cache", &self.engine.name)
             }),
             // Without a runtime there are no tasks: the caller loads, and a waiter takes over if
             // it goes away.
-            Err(_) => flight.await,
+            Err(_) => Ok(flight.await),
         }
     }
 
@@ -171,17 +162,27 @@ impl<K: Key, V: CacheValue> Core<K, V> {
         Q: KeyRef<K> + ?Sized,
     {
         self.check_missed(key, cause)?;
-        let mut caller = Caller::new(&mut loader.options, self.settings_for(key)).on_its_own();
+        let (settings, clock) = (self.settings_for(key), &*self.engine.clock);
+        let mut caller = Caller::new(&mut loader.options, settings, clock).on_its_own();
         if let Some(stale) = self.throttled(key, &caller) {
             return Ok(Some(stale));
         }
-        let lead = match self.join(key, cause, loader.takes_negative, &mut caller).await? {
-            Step::Answer(answer) => return Ok(answer),
-            Step::Lead(lead) => lead,
-        };
-        let terms = caller.terms;
-        let outcome = Arc::clone(self).fly(key.to_owned(), loader, terms, lead).await;
-        self.conclude(key, &mut caller, outcome).await
+        let takes_negative = loader.takes_negative;
+        loop {
+            let lead = match self.join(key, cause, takes_negative, &mut caller).await? {
+                Step::Answer(answer) => return Ok(answer),
+                Step::Lead(lead) => lead,
+            };
+            caller.load_here();
+            let plan = caller.plan(takes_negative);
+            let mut unused = None;
+            let flown = Arc::clone(self).fly(key.to_owned(), loader, plan, lead).await;
+            let outcome = self.flown(flown, &mut unused);
+            if let Some(outcome) = self.conclude(key, &mut caller, outcome).await {
+                return outcome;
+            }
+            loader = unused.ok_or_else(|| self.stranded())?;
+        }
     }
 
     /// Answers from the load of another, or makes the caller the leader.
@@ -201,15 +202,16 @@ impl<K: Key, V: CacheValue> Core<K, V> {
         let mut has_waited = false;
         loop {
             if !self.settings_for(key).single_flight {
-                return Ok(Step::Lead(Err(mark())));
+                return Ok(Step::Lead(Err(Arc::new(mark()))));
             }
             match self.flights.join(&key.to_owned(), holds, mark) {
                 Join::Lead(lead) => return Ok(Step::Lead(Ok(lead))),
-                Join::Follow(wait) => {
+                Join::Follow(wait, mark) => {
                     if !std::mem::replace(&mut has_waited, true) {
                         count(&self.engine.counters.coalesced);
                     }
-                    match self.attend(key, caller, async { wait.await.ok() }).await {
+                    let load = async { wait.await.ok() };
+                    match self.attend(key, caller, Some(&mark), load).await {
                         Some(Ok(None)) if !takes_negative => {}
                         Some(outcome) => {
                             self.count_miss(cause);
@@ -231,47 +233,51 @@ impl<K: Key, V: CacheValue> Core<K, V> {
     }
 
     /// Looks everywhere once more, then loads, stores and lands the flight.
-    async fn fly(
+    async fn fly<'a>(
         self: Arc<Self>,
         key: K,
-        loader: Loader<'_, V>,
-        terms: crate::settings::Terms,
+        loader: Loader<'a, V>,
+        plan: Plan,
         lead: Leading<K, V>,
-    ) -> Outcome<V> {
-        match lead {
-            Ok(lead) => {
-                let outcome = self.find_or_load(&key, loader, &terms, lead.mark()).await;
-                lead.land(outcome.clone());
-                outcome
-            }
-            Err(mark) => self.find_or_load(&key, loader, &terms, &mark).await,
+    ) -> Flown<'a, V> {
+        let flown = self.find_or_load(&key, loader, &plan, mark_of(&lead)).await;
+        if let Ok(lead) = lead {
+            let outcome = flown.as_ref().map(Outcome::clone);
+            lead.land(outcome.unwrap_or_else(|_| Err(self.elsewhere())));
         }
+        flown
     }
 
-    async fn find_or_load(
+    async fn find_or_load<'a>(
         &self,
         key: &K,
-        loader: Loader<'_, V>,
-        terms: &crate::settings::Terms,
+        loader: Loader<'a, V>,
+        plan: &Plan,
         mark: &Mark,
-    ) -> Outcome<V> {
+    ) -> Flown<'a, V> {
         // Another flight may have landed between our look and our lead.
         let peeked = self.store.as_ref().and_then(|store| store.table.peek(key));
         match peeked.and_then(|stored| stored.read()) {
             Some(answer) if answer.is_some() || loader.takes_negative => {
                 count(&self.engine.counters.tier_hits);
-                return Ok(answer);
+                return Ok(Ok(answer));
             }
             _ => {}
         }
-        let cause = match self.fetch_or_keep(key, terms, mark).await {
-            Ok(answer) if answer.is_some() || loader.takes_negative => return Ok(answer),
+        let fetched = self.by(plan.end, self.fetch_or_keep(key, &plan.terms, mark)).await;
+        let cause = match fetched.unwrap_or(Err(MissCause::TierDown)) {
+            Ok(answer) if answer.is_some() || loader.takes_negative => return Ok(Ok(answer)),
             Ok(_) => self.count_unanswered(),
             Err(cause) => cause,
         };
         self.count_miss(cause);
-        self.load_into_tiers(key, loader, terms, mark, Purpose::Miss).await
+        self.load_into_tiers(key, loader, plan, mark).await
     }
+}
+
+/// What a flight was begun upon.
+fn mark_of<K: Key, V: CacheValue>(lead: &Leading<K, V>) -> &Arc<Mark> {
+    lead.as_ref().map_or_else(|mark| mark, Lead::mark)
 }
 
 /// What a caller of `load` does next.

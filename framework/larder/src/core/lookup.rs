@@ -3,7 +3,7 @@
 use std::borrow::Borrow;
 
 use larder_core::key::glob_matches;
-use larder_core::{Bytes, CacheError, CacheKey, EntryMeta, ErrorKind, Life, Result, Tier};
+use larder_core::{Bytes, CacheError, CacheKey, EntryMeta, ErrorKind, Life, Moment, Result, Tier};
 use larder_store::Insert;
 
 use super::load::{Basis, Mark};
@@ -78,8 +78,13 @@ impl<K: Key, V: CacheValue> Core<K, V> {
         Ok(answer)
     }
 
-    /// Looks many keys up, the byte tiers in batches.
-    pub(crate) async fn look_up_many<Q>(&self, keys: &[&Q]) -> Result<Vec<Option<V>>>
+    /// Looks many keys up, the byte tiers in batches, and these until the time is over that `end`
+    /// says when it hears which keys they are asked for.
+    pub(crate) async fn look_up_many<Q>(
+        &self,
+        keys: &[&Q],
+        end: impl FnOnce(&[(usize, MissCause)]) -> Option<Moment>,
+    ) -> Result<Vec<Option<V>>>
     where
         K: Borrow<Q>,
         Q: KeyRef<K> + ?Sized,
@@ -103,29 +108,36 @@ impl<K: Key, V: CacheValue> Core<K, V> {
             self.check_missed(keys[*index], *cause)?;
         }
         if self.local().is_none() && !missing.is_empty() {
+            let end = end(&missing);
             // Boxed, so that the future of hits stays small.
-            Box::pin(self.look_below_many(keys, &missing, &mut answers)).await;
+            let looking = Box::pin(self.look_below_many(keys, &mut missing, &mut answers));
+            if self.by(end, looking).await.is_none() {
+                missing.iter().for_each(|_| self.count_miss(MissCause::TierDown));
+            }
         }
         Ok(answers)
     }
 
-    /// Looks keys up in the tiers below the store, which does not have them for these causes.
+    /// Looks keys up in the tiers below the store, which does not have them for these causes. Those
+    /// that it is done with are not missing any more.
     async fn look_below_many<Q>(
         &self,
         keys: &[&Q],
-        missing: &[(usize, MissCause)],
+        missing: &mut Vec<(usize, MissCause)>,
         answers: &mut [Option<V>],
     ) where
         K: Borrow<Q>,
         Q: KeyRef<K> + ?Sized,
     {
         let missed = || missing.iter().map(|(index, _)| keys[*index]);
-        let tickets: Vec<Ticket> =
+        let mut tickets: Vec<Ticket> =
             missed().map(|key| self.engine.fence.ticket(place(key))).collect();
         let texts: Vec<_> = missed().map(CacheKey::text).collect();
         let texts: Vec<&str> = texts.iter().map(AsRef::as_ref).collect();
-        let found = self.engine.find_many(&texts).await;
-        for ((&(index, cause), ticket), found) in missing.iter().zip(tickets).zip(found) {
+        let mut found = self.engine.find_many(&texts).await;
+        while let (Some(&(index, cause)), Some(ticket), Some(found)) =
+            (missing.last(), tickets.pop(), found.pop())
+        {
             let answer = match found {
                 Ok(found) => match self.take_up(keys[index], found, &ticket).await {
                     Ok(answer) => Ok(answer),
@@ -139,6 +151,7 @@ impl<K: Key, V: CacheValue> Core<K, V> {
                 Ok(answer) => answers[index] = answer,
                 Err(cause) => self.count_miss(cause),
             }
+            missing.pop();
         }
     }
 
@@ -182,7 +195,7 @@ impl<K: Key, V: CacheValue> Core<K, V> {
                     if let Some(mark) = mark {
                         let meta = &found.entry.meta;
                         let deadline = meta.soft_deadline.or(meta.hard_deadline);
-                        mark.rest_on(Basis { tags: found.tags.clone(), deadline });
+                        mark.rest_on(Basis { tags: found.tags.clone(), deadline, stamp: None });
                     }
                     match self.take_up_as(key, found, &ticket, look).await {
                         Ok(answer) => return Ok(answer),

@@ -5,8 +5,8 @@
 
 use std::time::Duration;
 
+use larder_core::Capabilities;
 use larder_core::backend::Lease;
-use larder_core::{Capabilities, Moment};
 
 use super::Engine;
 
@@ -25,8 +25,6 @@ pub(crate) struct Granted {
     /// Index into the byte tiers.
     pub(crate) tier: usize,
     pub(crate) token: u64,
-    /// When it is over.
-    pub(crate) end: Moment,
 }
 
 /// The answer to a request for a lease.
@@ -47,11 +45,12 @@ impl Engine {
     }
 
     /// How long a lease lasts. There is no way to make one longer, so one that may take long is
-    /// long from the start.
+    /// long from the start: what outlives its lease is stored nowhere.
     fn lease_time(&self, hard_timeout: Option<Duration>) -> Duration {
         let usual = self.load_time();
         let wanted = if usual.is_zero() { UNKNOWN } else { usual.saturating_mul(FACTOR) };
-        wanted.clamp(SHORTEST, hard_timeout.unwrap_or_default().max(LONGEST))
+        let longest = hard_timeout.unwrap_or_default().max(usual.saturating_mul(2)).max(LONGEST);
+        wanted.clamp(SHORTEST, longest)
     }
 
     /// Asks for the right to load a key.
@@ -60,9 +59,8 @@ impl Engine {
             return Answer::Unavailable;
         };
         let (tier, time) = (&self.tiers[index], self.lease_time(hard_timeout));
-        let end = self.clock.now().after(time);
         match tier.bounded("lease", tier.backend.lease(key, time)).await {
-            Ok(Lease::Granted { token }) => Answer::Granted(Granted { tier: index, token, end }),
+            Ok(Lease::Granted { token }) => Answer::Granted(Granted { tier: index, token }),
             Ok(Lease::Held { remaining }) => Answer::Held(remaining.unwrap_or(time)),
             // The failure was reported; what a later version of a backend answers is no lease.
             _ => Answer::Unavailable,

@@ -19,6 +19,17 @@ enum Origin {
     Load,
 }
 
+/// What became of an entry on its way into the tiers.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Filling {
+    /// It is stored; a lease was used up for that.
+    Filled,
+    /// Something newer is there, or the lease had ended: it is old.
+    Lost,
+    /// It is not stored, or not by its lease, which goes on.
+    NotStored,
+}
+
 impl Engine {
     /// The meta of an entry that is made now.
     pub(crate) fn meta(&self, lives: &Lives, tags: Option<&Tags>, negative: bool) -> EntryMeta {
@@ -60,8 +71,10 @@ impl Engine {
         self.put_all(key, payloads, meta, Origin::Set, None).await.map(drop)
     }
 
-    /// The same for what comes from here or there, and under a lease, if there is one; whether it
-    /// held. If it did not, nothing is stored.
+    /// The same for what comes from here or there, and under a lease, if there is one.
+    ///
+    /// What is loaded goes to the tier first that knows whether it is old by now: that of the
+    /// lease, or else the last one. If it is, it goes to no other.
     async fn put_all(
         &self,
         key: &str,
@@ -69,13 +82,15 @@ impl Engine {
         meta: &EntryMeta,
         origin: Origin,
         lease: Option<&Granted>,
-    ) -> Result<bool> {
+    ) -> Result<Filling> {
         let mut first_error = None;
-        let mut is_stored = false;
+        let (mut is_stored, mut filling) = (false, Filling::NotStored);
         let Payloads { each, skip } = payloads;
         let places = self.tiers.iter().zip(each).enumerate();
         let mut places: Vec<_> = places.filter(|(_, (tier, _))| !skip.has(tier.tier)).collect();
-        // The tier of the lease says whether the others may have the entry.
+        if origin == Origin::Load {
+            places.reverse();
+        }
         places.sort_by_key(|(index, _)| lease.is_none_or(|lease| lease.tier != *index));
         for (index, (tier, payload)) in places {
             if origin == Origin::Load && tier.is_slow() {
@@ -91,18 +106,20 @@ impl Engine {
             let stamp = entry.meta.stamp;
             let put = match lease.filter(|lease| lease.tier == index) {
                 Some(lease) => match self.fill(tier, key, entry, lease).await {
-                    Ok(false) => return Ok(false),
+                    Ok(false) => return Ok(Filling::Lost),
                     filled => filled.map(|_| Some(stamp)),
                 },
                 None => self.put_to(tier, key, entry, origin).await,
             };
             match put {
-                Ok(stored) => {
+                Ok(None) => return Ok(Filling::Lost),
+                Ok(Some(stamp)) => {
                     is_stored = true;
-                    if let Some(stamp) = stored {
-                        count(&tier.counters.writes);
-                        tier.recovery.settle_key(key, stamp);
+                    if lease.is_none_or(|lease| lease.tier == index) {
+                        filling = Filling::Filled;
                     }
+                    count(&tier.counters.writes);
+                    tier.recovery.settle_key(key, stamp);
                 }
                 Err(error) => {
                     // What was loaded says nothing against what the tier has; but if it arrives
@@ -119,7 +136,7 @@ impl Engine {
         }
         match first_error {
             Some(error) if !is_stored => Err(error),
-            _ => Ok(true),
+            _ => Ok(filling),
         }
     }
 
@@ -190,21 +207,21 @@ impl Engine {
         meta: &EntryMeta,
         lives: &Lives,
         ticket: &Ticket,
-    ) {
+    ) -> Filling {
         // A tier that lost the entry, or cannot change its deadlines alone, gets it whole.
         let can_touch = self.tiers.iter().all(|tier| tier.can(Capabilities::TOUCH));
         if !can_touch || self.find(key).await.is_err_and(|cause| cause != MissCause::Expired) {
-            self.put_loaded(key, payloads, meta, ticket, None).await;
-            return;
+            return self.put_loaded(key, payloads, meta, ticket, None).await;
         }
         let _turn = self.write_turn(ticket.hash()).await;
         if ticket.holds() {
             self.renew(key, lives).await;
         }
+        Filling::NotStored
     }
 
-    /// Stores a loaded entry in the byte tiers, unless its key changed since the ticket; whether
-    /// the lease under which it was loaded held, if there was one.
+    /// Stores a loaded entry in the byte tiers, unless its key changed since the ticket, under the
+    /// lease under which it was loaded, if there was one.
     pub(crate) async fn put_loaded(
         &self,
         key: &str,
@@ -212,17 +229,17 @@ impl Engine {
         meta: &EntryMeta,
         ticket: &Ticket,
         lease: Option<&Granted>,
-    ) -> bool {
+    ) -> Filling {
         let _turn = self.write_turn(ticket.hash()).await;
         if !ticket.holds() {
-            return true;
+            return Filling::NotStored;
         }
         // Failures are counted and reported where they happen; the callers have their value.
         let stored = self.put_all(key, payloads, meta, Origin::Load, lease).await;
-        let has_held = stored.unwrap_or(true);
-        if has_held && !ticket.holds() {
+        let filling = stored.unwrap_or(Filling::NotStored);
+        if filling != Filling::Lost && !ticket.holds() {
             self.remove(key).await.ok();
         }
-        has_held
+        filling
     }
 }

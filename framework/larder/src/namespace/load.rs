@@ -153,7 +153,8 @@ impl<V: CacheValue> NamespacedCache<V> {
                 )
             }
         };
-        self.cache.find_or_load_many(&keys, options, boxed_many(within), Batches::OnTasks).await
+        let request = self.cache.request(options, boxed_many(within), Batches::OnTasks);
+        self.cache.find_or_load_many(&keys, request).await
     }
 
     async fn find_or_load(

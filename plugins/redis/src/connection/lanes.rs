@@ -66,6 +66,14 @@ impl Lanes {
         &self.first
     }
 
+    /// The socket for small values, if it is open. Commands of equal `affinity` go over the same.
+    pub(crate) fn ready(&self, affinity: usize) -> Option<Arc<Link>> {
+        match (affinity % (self.others.len() + 1)).checked_sub(1) {
+            None => Some(Arc::clone(&self.first)),
+            Some(index) => self.others[index].usable(),
+        }
+    }
+
     /// The socket for a lane. Commands of equal `affinity` go over the same, so that they stay in
     /// order.
     ///

@@ -1,9 +1,9 @@
 //! [`Link`]: one socket to a server, shared by all who send over it, and the watchdog that notices
 //! when it is dead.
 //!
-//! The crate `redis` encodes, decodes and matches answers to commands. What it does not do, and
-//! what happens here: it takes a server that says nothing any more for a slow one, and lets
-//! commands that nobody waits for pile up without end.
+//! The crate `redis` encodes, decodes and, but for small values, matches answers to commands. What
+//! it does not do, and what happens here: it takes a server that says nothing any more for a slow
+//! one, and lets commands that nobody waits for pile up without end.
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
@@ -15,6 +15,7 @@ use tokio::sync::{Notify, watch};
 use tokio::task::{AbortHandle, JoinHandle};
 use tokio::time::{Instant, timeout, timeout_at};
 
+use super::line::{Landed, Line, Read};
 use super::stream::{Stream, Traffic};
 use crate::config::{Address, TlsOptions};
 use crate::error::Failure;
@@ -94,12 +95,27 @@ impl Drop for Task {
 /// What the socket, its callers and its watchdog share.
 #[derive(Debug)]
 struct Wire {
-    connection: MultiplexedConnection,
+    socket: Socket,
     traffic: Arc<Traffic>,
     sent: AtomicU64,
     answered: AtomicU64,
     pulse: watch::Sender<Pulse>,
     nudge: Notify,
+}
+
+/// Who matches answers to commands.
+#[derive(Debug)]
+enum Socket {
+    /// The crate.
+    Crate(MultiplexedConnection),
+    /// We do, where it pays.
+    Line(Line),
+}
+
+/// Why a read failed, and whether it is the one of its flight that counts.
+pub(crate) struct Missed {
+    pub(crate) lost: Lost,
+    pub(crate) counts: bool,
 }
 
 /// One socket to a server.
@@ -112,6 +128,16 @@ pub(crate) struct Link {
 
 /// Says that a socket is dead when its task ends, in whichever way.
 struct LastWord(watch::Sender<Pulse>);
+
+impl LastWord {
+    /// Starts the task of a socket.
+    fn of(self, driver: impl Future<Output = ()> + Send + 'static) -> JoinHandle<()> {
+        tokio::spawn(async move {
+            let _last_word = self;
+            driver.await;
+        })
+    }
+}
 
 impl Drop for LastWord {
     fn drop(&mut self) {
@@ -133,24 +159,30 @@ impl Link {
     ) -> Result<Self, Failure> {
         let traffic = Arc::new(Traffic::default());
         let stream = Stream::connect(address, tls, Arc::clone(&traffic), deadline).await?;
-        let config = AsyncConnectionConfig::new()
-            .set_response_timeout(None)
-            .set_connection_timeout(None)
-            .set_pipeline_buffer_size(QUEUE.0)
-            .set_write_backpressure_boundary(QUEUE.1);
-        // The greeting is ours, so there is nothing that the crate could do on its own.
-        let silent = RedisConnectionInfo::default().set_skip_set_lib_name();
-        let opened = MultiplexedConnection::new_with_config(&silent, stream, config).await;
-        let (connection, driver) =
-            opened.map_err(|error| Failure::away(format!("cannot use the connection: {error}")))?;
         let (pulse, _) = watch::channel(Pulse::Alive);
         let last_word = LastWord(pulse.clone());
-        let driver = tokio::spawn(async move {
-            let _last_word = last_word;
-            driver.await;
-        });
+        let (socket, driver) = match patience {
+            Patience::Answers => {
+                let (line, driver) = Line::new(stream);
+                (Socket::Line(line), last_word.of(driver.run()))
+            }
+            Patience::Blocking | Patience::Uploads(_) => {
+                let config = AsyncConnectionConfig::new()
+                    .set_response_timeout(None)
+                    .set_connection_timeout(None)
+                    .set_pipeline_buffer_size(QUEUE.0)
+                    .set_write_backpressure_boundary(QUEUE.1);
+                // The greeting is ours, so there is nothing that the crate could do on its own.
+                let silent = RedisConnectionInfo::default().set_skip_set_lib_name();
+                let opened = MultiplexedConnection::new_with_config(&silent, stream, config).await;
+                let (connection, driver) = opened.map_err(|error| {
+                    Failure::away(format!("cannot use the connection: {error}"))
+                })?;
+                (Socket::Crate(connection), last_word.of(driver))
+            }
+        };
         let wire = Arc::new(Wire {
-            connection,
+            socket,
             traffic,
             sent: AtomicU64::new(0),
             answered: AtomicU64::new(0),
@@ -179,6 +211,36 @@ impl Link {
         self.wire.send(commands, deadline).await
     }
 
+    /// Reads what is stored under a name, together with others who do so at the same time. Nothing
+    /// where the server said something that has to be asked for in another way. Says as well
+    /// whether it is the one of its flight that counts.
+    ///
+    /// # Errors
+    ///
+    /// Why there is no answer.
+    ///
+    /// # Cancellation
+    ///
+    /// Others in the same flight are not touched.
+    pub(crate) async fn read(
+        &self,
+        read: &Read<'_>,
+        deadline: Instant,
+    ) -> Result<(Option<Landed>, bool), Missed> {
+        let Socket::Line(line) = &self.wire.socket else { return Ok((None, false)) };
+        let seat = line.read(read, deadline).map_err(|lost| Missed { lost, counts: false })?;
+        let counts = seat.leads;
+        match seat.await {
+            Ok(landed) => Ok((landed, counts)),
+            Err(lost) => {
+                if lost == Lost::Late {
+                    self.wire.nudge.notify_one();
+                }
+                Err(Missed { lost, counts })
+            }
+        }
+    }
+
     /// Whether the server answers a question at once.
     pub(crate) async fn answers(&self) -> bool {
         matches!(timeout(PING_LIMIT, self.wire.ping()).await, Ok(Ok(())))
@@ -196,6 +258,23 @@ impl Link {
     /// Why the socket failed, where that is known.
     pub(crate) fn fault(&self) -> Option<Failure> {
         self.wire.traffic.fault()
+    }
+}
+
+impl Socket {
+    async fn send(&self, commands: &Pipeline) -> Result<Vec<Value>, Lost> {
+        match self {
+            Self::Line(line) => line.send(commands).await,
+            Self::Crate(connection) => {
+                let count = commands.len();
+                // The answer to a transaction is the last of its answers.
+                let (skipped, kept) =
+                    if commands.is_transaction() { (count + 1, 1) } else { (0, count) };
+                let mut connection = connection.clone();
+                let answers = connection.send_packed_commands(commands, skipped, kept);
+                answers.await.map_err(|_| Lost::Broken)
+            }
+        }
     }
 }
 
@@ -218,18 +297,13 @@ impl Wire {
         commands: &Pipeline,
         deadline: Instant,
     ) -> Result<Vec<Value>, Lost> {
-        let count = commands.len();
-        // The answer to a transaction is the last of its answers.
-        let (skipped, kept) = if commands.is_transaction() { (count + 1, 1) } else { (0, count) };
-        let mut connection = self.connection.clone();
-        let answers = connection.send_packed_commands(commands, skipped, kept);
-        match timeout_at(deadline, answers).await {
+        match timeout_at(deadline, self.socket.send(commands)).await {
             Ok(Ok(answers)) => {
                 // Answers come in order, so all that was sent before has its own.
                 self.answered.fetch_max(number, Ordering::Relaxed);
                 Ok(answers)
             }
-            Ok(Err(_)) => Err(Lost::Broken),
+            Ok(Err(lost)) => Err(lost),
             Err(_) => {
                 self.nudge.notify_one();
                 Err(Lost::Late)

@@ -84,6 +84,14 @@ impl Stream {
     }
 }
 
+#[cfg(test)]
+impl Stream {
+    /// Bytes that go to a test.
+    pub(super) fn of(bytes: impl AsyncRead + AsyncWrite + Send + Unpin + 'static) -> Self {
+        Self { bytes: Box::new(bytes), traffic: Arc::default() }
+    }
+}
+
 async fn tcp(host: &str, port: u16) -> Result<TcpStream, Failure> {
     let stream = TcpStream::connect((host, port)).await.map_err(Failure::io)?;
     set_options(&stream).map_err(Failure::io)?;

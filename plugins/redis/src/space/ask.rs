@@ -18,10 +18,11 @@ impl Space {
         commands: impl Fn(&Names, By) -> Vec<Cmd>,
     ) -> Result<Vec<Value>> {
         let mut answers = self.each(lane, &[key], |_, names, by| commands(names, by)).await?;
-        Ok(answers.pop().unwrap_or_default())
+        answers.pop().unwrap_or_else(|| Ok(Vec::new()))
     }
 
     /// Does commands for each of these keys under the current generation; answers in their order.
+    /// What fails for the keys of one node of a cluster is the answer for these keys alone.
     ///
     /// `commands` is told the number of the key, the names of its entry and its lease, and how to
     /// call scripts. All it returns must have the same meaning when they are done twice.
@@ -30,7 +31,7 @@ impl Space {
         lane: Lane,
         keys: &[&str],
         commands: impl Fn(usize, &Names, By) -> Vec<Cmd>,
-    ) -> Result<Vec<Vec<Value>>> {
+    ) -> Result<Vec<Result<Vec<Value>>>> {
         let mut by = By::Hash;
         let mut attempts = 0;
         let mut outdated: Vec<Names> = Vec::new();
@@ -48,12 +49,12 @@ impl Space {
                 .collect();
             let skipped = usize::from(!outdated.is_empty());
             let (mut answers, control) = self.ask(lane, &names, wanted).await?;
-            if by == By::Hash && answers.iter().flatten().any(answer::is_unknown_script) {
+            if by == By::Hash && answers.iter().flatten().flatten().any(answer::is_unknown_script) {
                 by = By::Text;
                 continue;
             }
             if self.is_current(generation, control).await? {
-                answers.iter_mut().for_each(|answers| drop(answers.drain(..skipped)));
+                answers.iter_mut().flatten().for_each(|answers| drop(answers.drain(..skipped)));
                 return Ok(answers);
             }
             // What was written under that name would stay for ever.
@@ -68,7 +69,7 @@ impl Space {
         lane: Lane,
         names: &[Names],
         commands: Vec<Vec<Cmd>>,
-    ) -> Result<(Vec<Vec<Value>>, Option<Bytes>)> {
+    ) -> Result<(Vec<Result<Vec<Value>>>, Option<Bytes>)> {
         if self.connection.is_cluster() {
             return self.ask_cluster(lane, names, commands).await;
         }
@@ -80,8 +81,8 @@ impl Space {
         pipeline.add_command(self.ask_control());
         let answers = self.connection.send(lane, Route::Key(&self.keys.control), pipeline).await?;
         let mut answers = answers.into_iter();
-        let parts = counts.iter().map(|&count| answers.by_ref().take(count).collect()).collect();
-        Ok((parts, answer::bytes(answers.next())?))
+        let parts = counts.iter().map(|&count| Ok(answers.by_ref().take(count).collect()));
+        Ok((parts.collect(), answer::bytes(answers.next())?))
     }
 
     async fn ask_cluster(
@@ -89,19 +90,20 @@ impl Space {
         lane: Lane,
         names: &[Names],
         commands: Vec<Vec<Cmd>>,
-    ) -> Result<(Vec<Vec<Value>>, Option<Bytes>)> {
+    ) -> Result<(Vec<Result<Vec<Value>>>, Option<Bytes>)> {
         let per_key = names.iter().zip(commands).map(|(names, commands)| async move {
             let mut pipeline = Pipeline::with_capacity(commands.len());
             for command in commands {
                 pipeline.add_command(command);
             }
-            self.connection.send(lane, Route::Key(&names.entry), pipeline).await
+            let answers = self.connection.send(lane, Route::Key(&names.entry), pipeline).await;
+            answers.map_err(|error| self.of_a_node(error))
         });
         let control =
             self.send_one(Lane::Small, Route::Key(&self.keys.control), self.ask_control());
         // All are sent and waited for, also if one fails.
         let (answers, control) = join(join_all(per_key), control).await;
-        Ok((self.of_slots(answers)?, answer::bytes(Some(control?))?))
+        Ok((answers, answer::bytes(Some(control?))?))
     }
 }
 

@@ -19,7 +19,7 @@ impl Space {
         }
     }
 
-    fn known(&self) -> Generation {
+    pub(crate) fn known(&self) -> Generation {
         Generation::from_number(self.generation.load(Ordering::Acquire))
     }
 
@@ -58,9 +58,10 @@ impl Space {
         generation: Generation,
         control: Option<Bytes>,
     ) -> Result<bool> {
-        let current = control.and_then(|text| Generation::read(&text));
-        match current {
-            Some(current) if current == generation && current >= self.known() => return Ok(true),
+        if self.is_latest(generation, control.as_deref()) {
+            return Ok(true);
+        }
+        match control.and_then(|text| Generation::read(&text)) {
             Some(current) if current > self.known() => self.learn(current),
             // It was lost or went back, as after an eviction, a flush, or a failover to a server
             // that was behind. What is there may be of before a clear.
@@ -69,9 +70,15 @@ impl Space {
         Ok(false)
     }
 
+    /// Whether a generation was the current one, and none that is later is known.
+    pub(crate) fn is_latest(&self, generation: Generation, control: Option<&[u8]>) -> bool {
+        let current = control.and_then(Generation::read);
+        current == Some(generation) && generation >= self.known()
+    }
+
     pub(crate) fn ask_control(&self) -> Cmd {
         let mut command = Cmd::new();
-        command.arg("GET").arg(&self.keys.control);
+        command.arg("GET").arg(&*self.keys.control);
         command
     }
 }

@@ -111,6 +111,11 @@ impl Breaker {
 }
 
 impl Permit<'_> {
+    /// Whether the breaker waits for what becomes of this call.
+    pub(super) const fn is_trial(&self) -> bool {
+        self.is_trial
+    }
+
     /// The call was answered; whether that closed the breaker.
     pub(super) fn succeeded(mut self) -> bool {
         if self.breaker.in_a_row.load(Ordering::Relaxed) != 0 {

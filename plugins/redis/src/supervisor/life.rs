@@ -142,7 +142,8 @@ impl Core {
         let mut compared = Instant::now();
         let mut moved = std::pin::pin!(self.source.moved_from(lanes.address()));
         loop {
-            let tick = if breaker.is_open() { PROBE_EVERY } else { LOOK };
+            let is_any_open = breaker.is_open() || session.bulk_breaker.is_open();
+            let tick = if is_any_open { PROBE_EVERY } else { LOOK };
             tokio::select! {
                 _ = pulse.changed() => {}
                 address = &mut moved => return self.follow(address).await,
@@ -156,8 +157,9 @@ impl Core {
             if let Some(why) = session.renewal() {
                 return End::Lost(why);
             }
-            if breaker.is_open() && link.answers().await {
+            if is_any_open && link.answers().await {
                 breaker.half_open();
+                session.bulk_breaker.half_open();
             }
             let is_well = felt == Pulse::Alive && breaker.is_closed();
             self.enter(if is_well { State::Healthy } else { State::Suspect });

@@ -4,7 +4,8 @@ use std::sync::{Mutex, PoisonError};
 
 use redis::Value;
 
-use super::breaker::Breaker;
+use super::breaker::{Breaker, Permit};
+use crate::connection::Lane;
 use crate::connection::greeting::Expect;
 use crate::connection::lanes::Lanes;
 use crate::topology::answers::{self, Trouble};
@@ -18,13 +19,24 @@ use crate::topology::answers::{self, Trouble};
 pub(super) struct Session {
     pub(super) lanes: Lanes,
     pub(super) breaker: Breaker,
+    /// The one for large values: a line that is too thin for them says nothing about small ones.
+    pub(super) bulk_breaker: Breaker,
     /// Why it has to be made anew, once that is known.
     renewal: Mutex<Option<&'static str>>,
 }
 
 impl Session {
     pub(super) fn new(lanes: Lanes) -> Self {
-        Self { lanes, breaker: Breaker::new(), renewal: Mutex::new(None) }
+        let (breaker, bulk_breaker) = (Breaker::new(), Breaker::new());
+        Self { lanes, breaker, bulk_breaker, renewal: Mutex::new(None) }
+    }
+
+    /// The right to send something over a lane, unless it has left others waiting.
+    pub(super) fn admit(&self, lane: Lane) -> Option<Permit<'_>> {
+        match lane {
+            Lane::Bulk => self.bulk_breaker.admit(),
+            Lane::Small | Lane::Blocking => self.breaker.admit(),
+        }
     }
 
     /// Takes notice of answers that say that the connection is of no use any more; whether any did.

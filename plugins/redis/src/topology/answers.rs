@@ -190,6 +190,7 @@ mod tests {
             attempts += 1;
         }
         assert!((6..20).contains(&attempts), "{attempts}");
-        assert!(Instant::now() < deadline);
+        // A timer of tokio ends with the millisecond.
+        assert!(Instant::now() <= deadline + Duration::from_millis(1));
     }
 }

@@ -17,6 +17,7 @@ use super::answers::has_trouble;
 use super::slots::SlotMap;
 use crate::config::{Address, Settings};
 use crate::connection::greeting::Expect;
+use crate::connection::line::{Landed, Read};
 use crate::connection::link::Task;
 use crate::connection::{Lane, Layout, Route, State};
 use crate::error::Failure;
@@ -86,6 +87,25 @@ impl Cluster {
         }
         let sent = redirect::Sent { lane, affinity, commands, deadline };
         self.follow_up(&sent, &address, answers).await
+    }
+
+    /// Reads at the node of this route.
+    ///
+    /// # Errors
+    ///
+    /// Those of [`send`](Self::send).
+    pub(crate) async fn read(
+        self: &Arc<Self>,
+        route: Route<'_>,
+        affinity: usize,
+        read: &Read<'_>,
+        deadline: Instant,
+    ) -> Result<Option<Landed>> {
+        self.run();
+        let slots = self.slots(deadline).await?;
+        let endpoint = self.node(&self.address(&slots, route)?);
+        let landed = endpoint.read(affinity, read, deadline).await;
+        landed.inspect_err(|_| self.bell.notify_one())
     }
 
     /// The primaries.

@@ -6,7 +6,7 @@ use larder_core::Backend;
 use crate::{Site, entry};
 
 /// How often a command was called, from `INFO commandstats`.
-fn calls(site: &Site, command: &str) -> u64 {
+pub(crate) fn calls(site: &Site, command: &str) -> u64 {
     let stats = site.server.cli(&["INFO", "commandstats"]).text();
     let line = stats.lines().find_map(|line| line.strip_prefix(&format!("cmdstat_{command}:")));
     let calls = line.and_then(|line| line.strip_prefix("calls=")?.split(',').next()?.parse().ok());
@@ -43,7 +43,8 @@ async fn many_keys_go_in_few_commands() {
     let keys: Vec<&str> = keys.iter().map(String::as_str).collect();
     let found = users.get_many(&keys).await.unwrap();
     assert!(found.iter().all(Option::is_some));
-    assert_eq!(calls(&site, "mget") - before, 2);
+    let commands = calls(&site, "mget") - before;
+    assert!((2..=4).contains(&commands), "{commands} commands for 256 keys");
     assert_eq!(users.delete_many(&keys).await.unwrap(), 256);
     assert_eq!(users.delete_many(&keys).await.unwrap(), 0);
 }

@@ -12,6 +12,7 @@ use larder_servers::Redis;
 #[path = "../common/mod.rs"]
 mod common;
 
+mod apart;
 mod batches;
 mod clears;
 mod failovers;

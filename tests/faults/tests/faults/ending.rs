@@ -40,7 +40,7 @@ fn a_runtime_ends_while_calls_are_on_their_way() {
     let start = Instant::now();
     drop(runtime);
     drop(site);
-    assert!(start.elapsed() < Duration::from_secs(2), "{:?}", start.elapsed());
+    assert!(start.elapsed() < Duration::from_secs(5), "{:?}", start.elapsed());
     redis.cont();
     // The manager is gone with its runtime, and another one works.
     let again = thread::spawn(move || {

@@ -143,6 +143,7 @@ const TABLE: &[(&str, &[&str])] = &[
     ("larder-store", &["larder-core"]),
     ("larder-config", &["larder-core"]),
     ("larder-dynamic", &["larder-core", "larder-abi"]),
+    ("larder-runner", &["larder-core", "larder-dynamic"]),
     // The backend `memory` is the store, told by its config.
     ("larder-memory", &["larder-core", "larder-store"]),
     ("larder-conformance", &["larder-core"]),

@@ -15,7 +15,7 @@ use crate::adapt::failure::Failure;
 use crate::guard::guard;
 
 /// What a future comes to, if that is before a moment.
-pub(super) async fn before<T>(
+pub(crate) async fn before<T>(
     clock: &Arc<dyn Clock>,
     at: Moment,
     future: impl Future<Output = T> + Unpin,
@@ -49,7 +49,7 @@ fn detach(run: impl FnOnce() + Send + 'static) -> Result<(), Failure> {
 /// # Cancellation
 ///
 /// The function is not run if it has not begun, and else what it comes to is dropped.
-pub(super) async fn on_a_blocking_thread<T: Send + 'static>(
+pub(crate) async fn on_a_blocking_thread<T: Send + 'static>(
     run: impl FnOnce() -> T + Send + 'static,
 ) -> Result<T, Failure> {
     let (sender, receiver) = oneshot::channel();

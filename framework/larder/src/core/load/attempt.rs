@@ -6,10 +6,10 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use futures_util::FutureExt;
-use larder_core::{CacheError, ErrorKind, HumanDuration, Result, telemetry};
+use larder_core::{CacheError, Clock, ErrorKind, HumanDuration, Moment, Result, telemetry};
 use tracing::Instrument;
 
-use super::attend::Kept;
+use super::stale::Kept;
 use super::{Ended, Run};
 use crate::core::{CacheValue, Core, Key};
 use crate::loaded::{Load, Loaded, What};
@@ -25,6 +25,37 @@ pub(in crate::core) enum Purpose {
     Miss,
     /// The value that there is will not live long.
     Refresh,
+}
+
+/// How a key is loaded, and why.
+#[derive(Clone, Copy, Debug)]
+pub(in crate::core) struct Plan {
+    pub(in crate::core) terms: Terms,
+    pub(in crate::core) purpose: Purpose,
+    /// When it is given up, if it does not go on behind its callers.
+    pub(in crate::core) end: Option<Moment>,
+    /// Whether the load of another process is waited for even if there is a stale value.
+    pub(in crate::core) is_patient: bool,
+    /// Whether a remembered "there is none" is an answer.
+    pub(in crate::core) takes_negative: bool,
+}
+
+impl Plan {
+    /// A load that nobody in particular waits for.
+    pub(in crate::core) const fn of(terms: Terms, purpose: Purpose) -> Self {
+        Self { terms, purpose, end: None, is_patient: false, takes_negative: true }
+    }
+
+    /// Whether nobody would hear of what is loaded from now on.
+    pub(in crate::core) fn is_over(&self, clock: &dyn Clock) -> bool {
+        self.end.is_some_and(|end| end <= clock.now())
+    }
+
+    /// How long the loader may run from now on.
+    pub(in crate::core) fn limit(&self, clock: &dyn Clock) -> Option<Duration> {
+        let left = self.end.map(|end| end.since(clock.now()));
+        left.or_else(|| self.terms.load_limit())
+    }
 }
 
 /// What came of a load that went well.
@@ -66,8 +97,7 @@ pub(in crate::core) struct Start<'a, V> {
     pub(in crate::core) tags: Option<Arc<Tags>>,
     /// What the cache has of the key now.
     pub(in crate::core) kept: Option<Kept<V>>,
-    pub(in crate::core) terms: &'a Terms,
-    pub(in crate::core) purpose: Purpose,
+    pub(in crate::core) plan: &'a Plan,
 }
 
 impl<K: Key, V: CacheValue> Core<K, V> {
@@ -77,7 +107,7 @@ impl<K: Key, V: CacheValue> Core<K, V> {
         run: Run<'_, V>,
         start: Start<'_, V>,
     ) -> Result<Made<V>> {
-        let Start { terms, purpose, .. } = start;
+        let Plan { terms, purpose, .. } = start.plan;
         let clock = &*self.engine.clock;
         let is_timed = terms.are_timed() || start.is_measured();
         let begun = is_timed.then(|| clock.now());
@@ -86,10 +116,11 @@ impl<K: Key, V: CacheValue> Core<K, V> {
             Run::Asking(_) => self.engine.stamp().time.as_micros(),
             Run::Plain(_) => 0,
         };
-        let ended = self.run(run, start.kept.as_ref(), terms).instrument(self.load_span()).await;
+        let ended =
+            self.run(run, start.kept.as_ref(), start.plan).instrument(self.load_span()).await;
         let took = begun.map(|begun| clock.now().since(begun)).unwrap_or_default();
         let is_late = terms.background && terms.is_late(took);
-        let outcome = self.judge(ended, terms.load_limit(), purpose, is_late);
+        let outcome = self.judge(ended, terms.load_limit(), *purpose, is_late);
         if is_late {
             self.count_late(outcome.is_ok());
         }
@@ -99,12 +130,7 @@ impl<K: Key, V: CacheValue> Core<K, V> {
         self.make(outcome?, start, took, since).await
     }
 
-    async fn run(
-        &self,
-        run: Run<'_, V>,
-        kept: Option<&Kept<V>>,
-        terms: &Terms,
-    ) -> Option<Ended<V>> {
+    async fn run(&self, run: Run<'_, V>, kept: Option<&Kept<V>>, plan: &Plan) -> Option<Ended<V>> {
         let load = || Load {
             stale: kept.map(|kept| kept.value.clone()),
             etag: kept.and_then(|kept| kept.etag.clone()),
@@ -117,9 +143,11 @@ impl<K: Key, V: CacheValue> Core<K, V> {
         };
         // A panic must not strand those who wait; the loader is not used again after one.
         let guarded = AssertUnwindSafe(running).catch_unwind();
-        match terms.load_limit() {
+        let clock = &*self.engine.clock;
+        match plan.limit(clock) {
+            Some(_) if plan.is_over(clock) => None,
             None => Some(guarded.await),
-            Some(longest) => limit(&*self.engine.clock, longest, guarded).await,
+            Some(longest) => limit(clock, longest, guarded).await,
         }
     }
 
@@ -159,6 +187,15 @@ impl<K: Key, V: CacheValue> Core<K, V> {
             .with("cache", &self.engine.name)
             .with("limit", limit)
             .hint("raise `resilience.hard_timeout` of the cache")
+    }
+
+    /// The error of a caller who waited this long for the load of another process.
+    pub(super) fn outwaited(&self, limit: Option<Duration>) -> CacheError {
+        let limit = limit.map_or_else(String::new, |longest| HumanDuration(longest).to_string());
+        CacheError::new(ErrorKind::Timeout, "another process loads the key, and took too long")
+            .with("cache", &self.engine.name)
+            .with("limit", limit)
+            .hint("raise `resilience.hard_timeout` of the cache, or set `resilience.lease = false`")
     }
 
     /// Counts and reports a load that failed. For one that nobody waits for any more the timeout
@@ -233,7 +270,7 @@ impl<K: Key, V: CacheValue> Core<K, V> {
 impl<V> Start<'_, V> {
     /// Whether somebody else wants to know how long the load takes.
     const fn is_measured(&self) -> bool {
-        self.terms.lease
+        self.plan.terms.lease
     }
 }
 

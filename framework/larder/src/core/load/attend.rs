@@ -4,170 +4,212 @@
 //! deleted, cleared or invalidated meanwhile is not served.
 
 use std::borrow::Borrow;
-use std::future::Future;
+use std::future::{Future, pending};
 use std::pin::pin;
 use std::sync::Arc;
 use std::time::Duration;
 
-use larder_core::{CacheError, ErrorKind, telemetry};
-use larder_store::Age;
+use futures_util::future::{Either, select};
+use larder_core::{CacheError, ErrorKind, Moment};
+use tokio::runtime::Handle;
 
-use super::Outcome;
 use super::attempt::Purpose;
+use super::caller::Caller;
 use super::lease::is_elsewhere;
-use crate::core::{CacheValue, Core, Key, KeyRef};
-use crate::engine::Found;
-use crate::options::LoadOptions;
-use crate::settings::{Settings, Terms};
+use super::stale::Kept;
+use super::{Mark, Outcome};
+use crate::core::{CacheValue, Core, Key, KeyRef, place};
 use crate::stats::StaleReason;
-use crate::stored::{Content, Shared};
 use crate::tags::Tags;
 use crate::tier::{count, limit};
 
-/// Who waits for a load, and for how long.
-pub(in crate::core) struct Caller<V> {
-    pub(in crate::core) terms: Terms,
-    pub(super) default: Option<V>,
-    takes_stale: bool,
-    /// Whether it began the load, so that it is the one to report that it takes too long.
-    is_leader: bool,
+/// Why somebody does not wait any longer, and a stale value, if there is one.
+enum Instead<V> {
+    /// There is something to go on with.
+    Soon(Kept<V>, StaleReason),
+    /// Its time is over.
+    Late(Option<Kept<V>>),
 }
 
-impl<V> Caller<V> {
-    /// The caller with these options, who takes its default out of them.
-    pub(in crate::core) fn new(options: &mut LoadOptions<V>, settings: &Settings) -> Self {
-        let terms = options.terms(settings);
-        options.set.is_aging |= terms.refresh_ahead.is_some();
-        Self {
-            takes_stale: options.takes_stale && terms.keep_stale(),
-            default: options.default.take(),
-            terms,
-            is_leader: false,
-        }
-    }
-
-    /// A caller that runs the loader itself, and so cannot leave it.
-    pub(in crate::core) fn on_its_own(mut self) -> Self {
-        self.terms.background = false;
-        self.terms.soft_timeout = None;
-        self
-    }
-
-    /// The caller begins the load.
-    pub(in crate::core) fn lead(&mut self) {
-        self.is_leader = true;
-    }
-
-    /// How long it waits before it takes a stale value.
-    fn soft_limit(&self) -> Option<Duration> {
-        let hard = self.terms.hard_timeout.unwrap_or(Duration::MAX);
-        self.terms.soft_timeout.filter(|soft| self.takes_stale && *soft < hard)
-    }
-
-    /// How long it waits. A load that is stopped at its limit tells its leader so itself.
-    fn hard_limit(&self) -> Option<Duration> {
-        self.terms.hard_timeout.filter(|_| !self.is_leader || self.terms.background)
-    }
-}
-
-/// A value that the store has of a key, past its end or not.
-pub(in crate::core) struct Kept<V> {
-    pub(in crate::core) value: V,
-    pub(in crate::core) tags: Option<Arc<Tags>>,
-    pub(in crate::core) etag: Option<Arc<str>>,
-    pub(in crate::core) age: Option<Age>,
-}
+/// The part of the time of a caller, at its end, in which it looks for something to fall back on.
+const RESERVE: u32 = 4;
+/// The same at most.
+const LONGEST_RESERVE: Duration = Duration::from_millis(100);
 
 impl<K: Key, V: CacheValue> Core<K, V> {
-    /// Waits for a load as long as the caller wants to; `None` when nobody loads any more.
+    /// Waits for a load as long as the caller wants to; `None` when nobody loads any more, or
+    /// another process does and there is nothing to fall back on.
     pub(in crate::core) async fn attend<Q>(
         &self,
         key: &Q,
         caller: &mut Caller<V>,
+        mark: Option<&Mark>,
         load: impl Future<Output = Option<Outcome<V>>> + Send,
     ) -> Option<Outcome<V>>
     where
         K: Borrow<Q>,
         Q: KeyRef<K> + ?Sized,
     {
-        let clock = &*self.engine.clock;
-        let mut load = pin!(load);
-        let mut waited = Duration::ZERO;
-        if let Some(soft) = caller.soft_limit() {
-            let begun = clock.now();
-            if let Some(outcome) = limit(clock, soft, load.as_mut()).await {
-                return Some(self.conclude(key, caller, outcome?).await);
+        let ended = {
+            let impatience = pin!(self.impatience(key, caller, mark));
+            match select(pin!(load), impatience).await {
+                Either::Left((outcome, _)) => Ok(outcome),
+                Either::Right((instead, _)) => Err(instead),
             }
-            if let Some(stale) = self.stale_anywhere(key).await {
-                self.pause(key, &caller.terms);
-                return Some(Ok(Some(self.serve(stale, StaleReason::Timeout))));
-            }
-            waited = clock.now().since(begun);
-        }
-        let ended = match caller.hard_limit() {
-            None => Some(load.await),
-            Some(hard) => limit(clock, hard.saturating_sub(waited), load).await,
         };
         match ended {
-            Some(outcome) => Some(self.conclude(key, caller, outcome?).await),
-            None => Some(self.give_up(key, caller).await),
+            Ok(outcome) => self.conclude(key, caller, outcome?).await,
+            Err(Instead::Soon(stale, reason)) => {
+                if reason == StaleReason::Timeout {
+                    self.pause(key, &caller.terms);
+                }
+                Some(Ok(Some(self.serve(stale, reason))))
+            }
+            Err(Instead::Late(stale)) => {
+                let is_elsewhere = mark.is_some_and(|mark| mark.elsewhere.is_on());
+                Some(self.give_up(key, caller, stale, is_elsewhere))
+            }
         }
     }
 
-    /// What a caller gets from the outcome of a load.
+    /// Ends when a caller does not want to wait any longer.
+    async fn impatience<Q>(&self, key: &Q, caller: &Caller<V>, mark: Option<&Mark>) -> Instead<V>
+    where
+        K: Borrow<Q>,
+        Q: KeyRef<K> + ?Sized,
+    {
+        if Handle::try_current().is_err() {
+            // There is no timer to wait with.
+            return pending().await;
+        }
+        let late = pin!(self.late(key, caller));
+        match select(pin!(self.soon(key, caller, mark)), late).await {
+            Either::Left((Some(instead), _)) => instead,
+            Either::Left((None, late)) => late.await,
+            Either::Right((instead, _)) => instead,
+        }
+    }
+
+    /// A stale value, as soon as the caller would take it.
+    async fn soon<Q>(&self, key: &Q, caller: &Caller<V>, mark: Option<&Mark>) -> Option<Instead<V>>
+    where
+        K: Borrow<Q>,
+        Q: KeyRef<K> + ?Sized,
+    {
+        if !caller.takes_stale {
+            return None;
+        }
+        let elsewhere = pin!(async {
+            match mark {
+                Some(mark) => mark.elsewhere.wait().await,
+                None => pending().await,
+            }
+        });
+        let reason = match select(elsewhere, pin!(self.until(caller.soft))).await {
+            Either::Left(_) => StaleReason::Lease,
+            Either::Right(_) => StaleReason::Timeout,
+        };
+        Some(Instead::Soon(self.stale_anywhere(key).await?, reason))
+    }
+
+    /// What there is when the time of the caller is over. A tier is asked before, as it may take
+    /// its time too; what it had then is of no use if the key was changed since.
+    async fn late<Q>(&self, key: &Q, caller: &Caller<V>) -> Instead<V>
+    where
+        K: Borrow<Q>,
+        Q: KeyRef<K> + ?Sized,
+    {
+        let (clock, hard) = (&*self.engine.clock, caller.hard);
+        let mut below = None;
+        if let (Some(hard), true, false) = (hard, caller.takes_stale, self.engine.tiers.is_empty())
+        {
+            let reserve = (hard.since(clock.now()) / RESERVE).min(LONGEST_RESERVE);
+            clock.sleep(hard.since(clock.now()).saturating_sub(reserve)).await;
+            let ticket = self.engine.fence.ticket(place(key));
+            let stale = self.by(Some(hard), self.stale_anywhere(key)).await.flatten();
+            below = stale.map(|stale| (stale, ticket));
+        }
+        self.until(hard).await;
+        let holds = |tags: &Option<Arc<Tags>>| tags.as_ref().is_none_or(|tags| tags.hold());
+        let below = below.filter(|(stale, ticket)| ticket.holds() && holds(&stale.tags));
+        let stale = self.kept(key).or(below.map(|(stale, _)| stale));
+        Instead::Late(stale.filter(|_| caller.takes_stale))
+    }
+
+    /// Ends at this time, or never.
+    async fn until(&self, time: Option<Moment>) {
+        let clock = &*self.engine.clock;
+        match time {
+            Some(time) => clock.sleep(time.since(clock.now())).await,
+            None => pending().await,
+        }
+    }
+
+    /// Awaits something until this time; `None` when it took longer.
+    pub(in crate::core) async fn by<F: Future>(
+        &self,
+        end: Option<Moment>,
+        future: F,
+    ) -> Option<F::Output> {
+        let clock = &*self.engine.clock;
+        match end {
+            Some(end) => limit(clock, end.since(clock.now()), future).await,
+            None => Some(future.await),
+        }
+    }
+
+    /// What a caller gets from the outcome of a load; `None` if that was left to another process
+    /// and there is nothing to fall back on.
     pub(in crate::core) async fn conclude<Q>(
         &self,
         key: &Q,
         caller: &mut Caller<V>,
         outcome: Outcome<V>,
-    ) -> Outcome<V>
+    ) -> Option<Outcome<V>>
     where
         K: Borrow<Q>,
         Q: KeyRef<K> + ?Sized,
     {
-        match outcome {
-            Err(error) if is_of_load(&error) => {
-                let reason = match is_elsewhere(&error) {
-                    true => StaleReason::Lease,
-                    false => StaleReason::Failed,
-                };
-                self.fall_back(key, caller, error, reason).await
-            }
-            outcome => outcome,
+        let error = match outcome {
+            Err(error) if is_of_load(&error) => error,
+            outcome => return Some(outcome),
+        };
+        let is_elsewhere = is_elsewhere(&error);
+        let reason = if is_elsewhere { StaleReason::Lease } else { StaleReason::Failed };
+        if caller.takes_stale
+            && let Some(stale) = self.by(caller.hard, self.stale_anywhere(key)).await.flatten()
+        {
+            return Some(Ok(Some(self.serve(stale, reason))));
         }
+        caller.is_patient |= is_elsewhere;
+        (!is_elsewhere).then(|| self.or_default(caller, error))
     }
 
     /// What a caller gets that does not wait any longer.
-    async fn give_up<Q>(&self, key: &Q, caller: &mut Caller<V>) -> Outcome<V>
-    where
-        K: Borrow<Q>,
-        Q: KeyRef<K> + ?Sized,
-    {
-        let error = self.timed_out(caller.terms.hard_timeout);
-        if caller.is_leader {
-            self.report_failure(&error, Purpose::Miss, false);
-        }
-        self.pause(key, &caller.terms);
-        self.fall_back(key, caller, error, StaleReason::Timeout).await
-    }
-
-    async fn fall_back<Q>(
+    pub(super) fn give_up<Q>(
         &self,
         key: &Q,
         caller: &mut Caller<V>,
-        error: CacheError,
-        reason: StaleReason,
+        stale: Option<Kept<V>>,
+        is_elsewhere: bool,
     ) -> Outcome<V>
     where
         K: Borrow<Q>,
         Q: KeyRef<K> + ?Sized,
     {
-        if caller.takes_stale
-            && let Some(stale) = self.stale_anywhere(key).await
-        {
-            return Ok(Some(self.serve(stale, reason)));
+        let error = match is_elsewhere {
+            true => self.outwaited(caller.terms.hard_timeout),
+            false => self.timed_out(caller.terms.hard_timeout),
+        };
+        // A load that ends with the time of its caller reports so itself.
+        if caller.is_leader && caller.terms.background {
+            self.report_failure(&error, Purpose::Miss, false);
         }
-        self.or_default(caller, error)
+        self.pause(key, &caller.terms);
+        match stale {
+            Some(stale) => Ok(Some(self.serve(stale, StaleReason::Timeout))),
+            None => self.or_default(caller, error),
+        }
     }
 
     /// The default of the caller, which is not stored, or else the error.
@@ -197,105 +239,6 @@ impl<K: Key, V: CacheValue> Core<K, V> {
         match self.kept(key).filter(|_| caller.takes_stale) {
             Some(stale) => Ok(Some(self.serve(stale, StaleReason::Failed))),
             None => self.or_default(caller, error),
-        }
-    }
-
-    /// A stale value, if a load of its key failed so lately that none is tried now.
-    pub(in crate::core) fn throttled<Q>(&self, key: &Q, caller: &Caller<V>) -> Option<V>
-    where
-        K: Borrow<Q>,
-        Q: KeyRef<K> + ?Sized,
-    {
-        if !caller.takes_stale {
-            return None;
-        }
-        let kept = self.kept(key)?;
-        let age = kept.age.filter(|age| age.is_paused() && age.pause != Age::CLAIMED)?;
-        (age.deadline <= age.now).then(|| self.serve(kept, StaleReason::Throttled))
-    }
-
-    /// What the store has of a key, if its tags hold.
-    pub(in crate::core) fn kept<Q>(&self, key: &Q) -> Option<Kept<V>>
-    where
-        K: Borrow<Q>,
-        Q: KeyRef<K> + ?Sized,
-    {
-        let store = self.store.as_ref()?;
-        store.table.peek_stale(key, |stored, age| {
-            let (tags, etag) = (stored.shared_tags(), stored.etag());
-            let value = stored.read()??;
-            Some(Kept { value, tags, etag, age: Some(age) })
-        })?
-    }
-
-    /// What any tier has of a key, past its end or not.
-    pub(in crate::core) async fn stale_anywhere<Q>(&self, key: &Q) -> Option<Kept<V>>
-    where
-        K: Borrow<Q>,
-        Q: KeyRef<K> + ?Sized,
-    {
-        let kept = self.kept(key);
-        if kept.is_some() || self.engine.tiers.is_empty() {
-            return kept;
-        }
-        let text = key.text();
-        let mut stale = None;
-        let found = self.engine.find_noting(&text, &mut stale).await.ok().or(stale)?;
-        self.kept_in_tier(&text, &found)
-    }
-
-    /// A value that any tier has of a key, past its end or not.
-    pub(crate) async fn stale<Q>(&self, key: &Q) -> Option<V>
-    where
-        K: Borrow<Q>,
-        Q: KeyRef<K> + ?Sized,
-    {
-        Some(self.stale_anywhere(key).await?.value)
-    }
-
-    /// What an entry of a tier holds, if it can be read.
-    pub(in crate::core) fn kept_in_tier(&self, key: &str, found: &Found) -> Option<Kept<V>> {
-        let (value, _) = self.decode(key, found).ok()?;
-        Some(Kept { value: value?, tags: found.tags.clone(), etag: None, age: None })
-    }
-
-    /// Counts and reports that a stale value is served.
-    fn serve(&self, kept: Kept<V>, reason: StaleReason) -> V {
-        let late = kept.age.map(|age| age.now.since(age.deadline)).unwrap_or_default();
-        self.engine.counters.resilience.count_stale(reason, late);
-        tracing::debug!(
-            target: telemetry::TARGET,
-            cache = %self.engine.name, %reason, age = ?late, "{}", telemetry::STALE_SERVED
-        );
-        kept.value
-    }
-
-    /// Puts off the next load of a key, after one that failed or takes too long: until
-    /// `stale_retry` is over if its value is stale, for as long as it was tried already if it is
-    /// not yet.
-    pub(in crate::core) fn pause<Q>(&self, key: &Q, terms: &Terms)
-    where
-        K: Borrow<Q>,
-        Q: KeyRef<K> + ?Sized,
-    {
-        let Some(store) = &self.store else { return };
-        let Some(age) = store.table.peek_stale(key, |_, age| age) else { return };
-        let pause = if age.deadline <= age.now {
-            terms.stale_retry
-        } else {
-            super::refresh::back_off(&age, terms)
-        };
-        store.table.pause(key, age.now.after(pause));
-    }
-
-    /// Puts off the next load of a key for so long.
-    pub(super) fn pause_for<Q>(&self, key: &Q, pause: Duration)
-    where
-        K: Borrow<Q>,
-        Q: KeyRef<K> + ?Sized,
-    {
-        if let Some(store) = &self.store {
-            store.table.pause(key, self.engine.clock.now().after(pause));
         }
     }
 }

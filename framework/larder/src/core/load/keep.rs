@@ -1,21 +1,22 @@
 //! Loads of caches with byte tiers: what the tiers have, and storing what was loaded.
 
-use larder_core::{Tier, telemetry};
+use std::sync::Arc;
 
-use super::attempt::{Made, Purpose, Start};
-use super::lease::Turn;
-use super::{Basis, Loader, Mark, Outcome};
+use larder_core::{Tier, telemetry};
+use larder_store::RemovalReason;
+
+use super::attempt::{Made, Plan, Purpose, Start};
+use super::lease::{Right, Turn};
+use super::stale::Kept;
+use super::{Basis, Flown, Loader, Mark};
 use crate::core::lookup::Answer;
 use crate::core::{CacheValue, Core, Key};
-use crate::engine::{Found, Granted, Look};
+use crate::engine::{Filling, Found, Look};
 use crate::settings::{Lives, Terms};
 use crate::stats::MissCause;
 use crate::stored::{Content, stored_with};
+use crate::tags::Tags;
 use crate::tier::count;
-
-/// Another process has the lease of a key that is loaded here all the same.
-#[derive(Clone, Copy, Debug)]
-pub(super) struct NoLease;
 
 impl<K: Key, V: CacheValue> Core<K, V> {
     /// Looks a key up in the byte tiers. What they have only past its end is put into the store, as
@@ -47,48 +48,64 @@ impl<K: Key, V: CacheValue> Core<K, V> {
         self.fill_store(key.clone(), stored, insert, &mark.ticket);
     }
 
-    /// Runs the loader and stores what came of it.
-    pub(super) async fn load_into_tiers(
+    /// Runs the loader and stores what came of it, unless another process does.
+    pub(super) async fn load_into_tiers<'a>(
         &self,
         key: &K,
-        loader: Loader<'_, V>,
-        terms: &Terms,
+        loader: Loader<'a, V>,
+        plan: &Plan,
         mark: &Mark,
-        purpose: Purpose,
-    ) -> Outcome<V> {
-        let lease = match self.turn(key, terms, mark, purpose).await {
-            Turn::Done(outcome) => return outcome,
-            Turn::Ours(lease) => lease.map(Ok),
-            Turn::Unshared => Some(Err(NoLease)),
+    ) -> Flown<'a, V> {
+        let right = match self.by(plan.end, self.turn(key, plan, mark)).await {
+            Some(Turn::Done(outcome)) => return Ok(outcome),
+            Some(Turn::Elsewhere) => return Err(loader),
+            Some(Turn::Ours(right)) => right,
+            // What is left of its time is none, and the loader says so.
+            None => Right::Unshared,
         };
         let Loader { run, options, .. } = loader;
-        let tags = self.engine.capture_tags(&options.set.tags).await;
-        mark.rest_on(Basis { tags: tags.clone(), deadline: None });
-        count(&self.engine.counters.loads);
-        let kept = match run {
-            super::Run::Asking(_) => self.stale_anywhere(key).await,
-            super::Run::Plain(_) => None,
-        };
+        let is_asking = matches!(run, super::Run::Asking(_));
+        let prepared = self.prepare_load(key, &options.set.tags, is_asking, mark);
+        let (tags, kept) = self.by(plan.end, prepared).await.unwrap_or_default();
+        if !plan.is_over(&*self.engine.clock) {
+            count(&self.engine.counters.loads);
+        }
         let (is_stored, options) = (options.is_stored, options.set);
-        let start = Start { options, is_stored, tags, kept, terms, purpose };
-        match self.attempt(run, start).await {
+        let start = Start { options, is_stored, tags, kept, plan };
+        Ok(match self.attempt(run, start).await {
             Ok(made) => {
                 let value = made.value.clone();
-                self.keep(key, made, terms, mark, lease.as_ref()).await;
+                self.keep(key, made, plan, mark, right).await;
                 Ok(value)
             }
             Err(error) => {
-                self.give_up_load(key, terms, mark).await;
-                if let Some(Ok(lease)) = &lease {
-                    self.engine.release(&key.text(), lease).await;
+                self.give_up_load(key, &plan.terms, mark);
+                if let Right::Leased(lease) = right {
+                    lease.give_back().await;
                 }
                 Err(error)
             }
-        }
+        })
+    }
+
+    /// Takes notice of what a load depends on: the tags, and what it replaces, if the loader asks.
+    async fn prepare_load(
+        &self,
+        key: &K,
+        tags: &[String],
+        is_asking: bool,
+        mark: &Mark,
+    ) -> (Option<Arc<Tags>>, Option<Kept<V>>) {
+        let tags = self.engine.capture_tags(tags).await;
+        mark.rest_on(Basis { tags: tags.clone(), deadline: None, stamp: None });
+        let kept = if is_asking { self.stale_anywhere(key).await } else { None };
+        // After all that was seen: what is loaded is newer than that.
+        mark.begin(self.engine.stamp());
+        (tags, kept)
     }
 
     /// Puts off the next load of a key after one that failed.
-    pub(super) async fn give_up_load(&self, key: &K, terms: &Terms, mark: &Mark) {
+    pub(super) fn give_up_load(&self, key: &K, terms: &Terms, mark: &Mark) {
         if mark.holds(&*self.engine.clock) {
             self.pause(key, terms);
         }
@@ -100,42 +117,47 @@ impl<K: Key, V: CacheValue> Core<K, V> {
         &self,
         key: &K,
         made: Made<V>,
-        terms: &Terms,
+        plan: &Plan,
         mark: &Mark,
-        lease: Option<&Result<Granted, NoLease>>,
+        right: Right,
     ) {
-        let held = lease.and_then(|lease| lease.as_ref().ok());
-        if !self.keep_under(key, made, terms, mark, lease).await
-            && let Some(lease) = held
-        {
-            self.engine.release(&key.text(), lease).await;
+        let filling = self.keep_under(key, made, plan, mark, &right).await;
+        if filling == Filling::Lost {
+            // Another process changed the key, or loaded it later.
+            self.count_fenced();
+            mark.ticket.fill(|| self.forget(key, RemovalReason::Invalidated));
+        }
+        match right {
+            Right::Leased(lease) if filling == Filling::NotStored => lease.give_back().await,
+            Right::Leased(lease) => lease.use_up(),
+            Right::Free | Right::Unshared => {}
         }
     }
 
-    /// The same; whether the lease, if there is one, is used up.
     async fn keep_under(
         &self,
         key: &K,
         made: Made<V>,
-        terms: &Terms,
+        plan: &Plan,
         mark: &Mark,
-        lease: Option<&Result<Granted, NoLease>>,
-    ) -> bool {
+        right: &Right,
+    ) -> Filling {
         let Made { value, options, tags, is_stored, is_renewed, is_outdated } = made;
         if !is_stored {
-            return false;
+            return Filling::NotStored;
         }
         let text = key.text();
         let Some(lives) = self.lives(|| key, value.as_ref(), &options) else {
-            self.drop_stale(key, terms, mark).await;
-            return false;
+            self.drop_old(key, plan, mark).await;
+            return Filling::NotStored;
         };
         // A tag that was invalidated during the load makes the value old before it is stored.
         let is_wanted = mark.holds(&*self.engine.clock) && !is_outdated;
         let stored = stored_with(value, tags, options.etag);
         let payloads = self.encode(&text, &stored).inspect_err(|error| self.warn_unstored(error));
-        let Ok(payloads) = payloads else { return false };
-        let meta = self.engine.meta(&lives, stored.tags(), stored.value().is_none());
+        let Ok(payloads) = payloads else { return Filling::NotStored };
+        let mut meta = self.engine.meta(&lives, stored.tags(), stored.value().is_none());
+        meta.stamp = mark.stamp().unwrap_or(meta.stamp);
         let insert = self.prepare(|| key, &stored, lives, options.weight, payloads.len());
         let is_wanted = is_wanted
             && match options.skip.has(Tier::L1) {
@@ -144,45 +166,28 @@ impl<K: Key, V: CacheValue> Core<K, V> {
             };
         if !is_wanted {
             self.count_fenced();
-            return false;
+            return Filling::NotStored;
         }
-        let lease = match lease {
+        let (engine, payloads) = (&self.engine, payloads.without(options.skip));
+        let lease = match right {
             // Whoever has the lease stores the key in the tiers.
-            Some(Err(NoLease)) => return false,
-            Some(Ok(lease)) => Some(lease),
-            None => None,
+            Right::Unshared => return Filling::NotStored,
+            Right::Leased(lease) => Some(&lease.granted),
+            Right::Free => None,
         };
-        let engine = &self.engine;
-        let payloads = payloads.without(options.skip);
         if is_renewed && options.tags.is_empty() {
-            engine.renew_loaded(&text, payloads, &meta, &lives, &mark.ticket).await;
-            return false;
+            return engine.renew_loaded(&text, payloads, &meta, &lives, &mark.ticket).await;
         }
-        let has_held = engine.put_loaded(&text, payloads, &meta, &mark.ticket, lease).await;
-        let Some(lease) = lease else { return true };
-        if !has_held {
-            self.lose(key, lease, mark);
-            return true;
-        }
-        // Where nothing was stored the lease is still ours.
-        mark.ticket.holds() && !options.skip.has(engine.tiers[lease.tier].tier)
+        engine.put_loaded(&text, payloads, &meta, &mark.ticket, lease).await
     }
 
-    /// What was loaded under a lease that did not hold is not in the tiers. If its time was not
-    /// over yet, the key was changed by another process, and what was loaded is old.
-    fn lose(&self, key: &K, lease: &Granted, mark: &Mark) {
-        self.count_fenced();
-        if self.engine.clock.now() < lease.end {
-            mark.ticket.fill(|| self.forget(key, larder_store::RemovalReason::Invalidated));
-        }
-    }
-
-    /// There is no value any more, so the stale one is none to fall back on.
-    async fn drop_stale(&self, key: &K, terms: &Terms, mark: &Mark) {
-        if !terms.keep_stale() {
+    /// There is no value any more, so that of before is none to serve or to fall back on.
+    async fn drop_old(&self, key: &K, plan: &Plan, mark: &Mark) {
+        let is_old = plan.purpose == Purpose::Refresh || plan.terms.keep_stale();
+        if !is_old && self.kept(key).is_none() {
             return;
         }
-        let forget = || self.forget(key, larder_store::RemovalReason::Invalidated);
+        let forget = || self.forget(key, RemovalReason::Invalidated);
         if mark.ticket.fill(forget).is_some() {
             self.engine.remove_loaded(&key.text(), &mark.ticket).await;
         }

@@ -5,25 +5,25 @@
 
 use std::any::Any;
 use std::collections::HashMap;
-use std::panic::AssertUnwindSafe;
+use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::Arc;
-use std::time::Duration;
 
 use futures_util::FutureExt;
 use futures_util::future::{BoxFuture, join_all};
-use larder_core::{CacheError, Result};
+use larder_core::{CacheError, ErrorKind, Moment, Result};
 use tokio::runtime::Handle;
 use tracing::Instrument;
 
-use super::attempt::{Made, Purpose};
-use super::attend::Caller;
-use super::{BoxError, Ended, Mark, Outcome};
+use super::attempt::{Made, Plan, Purpose};
+use super::caller::Caller;
+use super::lease::Right;
+use super::{Basis, BoxError, Ended, Mark, Outcome};
 use crate::core::local::SharedLead;
 use crate::core::{CacheValue, Core, Key, place};
 use crate::flight::{Join, Lead, Wait};
 use crate::loaded::Loaded;
 use crate::options::LoadOptions;
-use crate::settings::Terms;
+use crate::settings::{Settings, Terms};
 use crate::stored::Content;
 use crate::tags::Tags;
 use crate::tier::{count, limit};
@@ -45,7 +45,24 @@ enum AnyLead<K: Key, V: CacheValue> {
 struct Task<K: Key, V: CacheValue> {
     key: K,
     lead: AnyLead<K, V>,
-    tags: Option<Arc<Tags>>,
+    terms: Terms,
+    /// When it is given up, if it does not go on behind its callers.
+    end: Option<Moment>,
+}
+
+/// What one caller wants of many keys.
+pub(crate) struct Request<K, V> {
+    pub(crate) options: LoadOptions<V>,
+    pub(crate) loader: LoadMany<K, V>,
+    pub(crate) batches: Batches,
+    /// Since when it waits.
+    pub(crate) begun: Moment,
+}
+
+/// One of the keys: who waits for it, and what came of it.
+struct Seat<V> {
+    caller: Caller<V>,
+    outcome: Option<Outcome<V>>,
 }
 
 /// Where the batches are loaded.
@@ -57,87 +74,141 @@ pub(crate) enum Batches {
     Here,
 }
 
+impl<K, V> Request<K, V> {
+    /// When nobody waits any longer who waits for keys with these settings.
+    pub(crate) fn end<'s>(&self, all: impl IntoIterator<Item = &'s Settings>) -> Option<Moment> {
+        let hard = |settings| Caller::since(&self.options, settings, || self.begun).hard;
+        all.into_iter().map(hard).try_fold(self.begun, |end, hard| Some(end.max(hard?)))
+    }
+}
+
 impl<K: Key, V: CacheValue> Core<K, V> {
     /// Loads keys that are not in the store; what came of each, in their order.
     pub(crate) async fn load_many(
         self: &Arc<Self>,
         keys: Vec<K>,
-        mut options: LoadOptions<V>,
-        loader: LoadMany<K, V>,
-        batches: Batches,
+        mut request: Request<K, V>,
     ) -> Vec<Outcome<V>> {
-        let mut tasks = Vec::new();
-        let mut waits = Vec::with_capacity(keys.len());
-        let default = options.default.take();
-        for key in &keys {
-            let mut caller = Caller::new(&mut options, self.settings_for(key));
-            caller.default = default.clone();
-            let answer = self.known(key).or_else(|| self.throttled(key, &caller).map(Some));
-            if let Some(answer) = answer {
-                waits.push((caller, Err(answer)));
-                continue;
-            }
-            let (task, wait) = self.board(key, &options).await;
-            tasks.extend(task);
-            waits.push((caller, Ok(wait)));
-        }
-        let size = options.batch;
-        while !tasks.is_empty() {
-            let rest = tasks.split_off(size.min(tasks.len()));
-            let batch = Arc::clone(self).load_batch(tasks, options.clone(), Arc::clone(&loader));
-            match Handle::try_current() {
-                Ok(runtime) if batches == Batches::OnTasks => drop(runtime.spawn(batch)),
-                _ => batch.await,
-            }
-            tasks = rest;
-        }
-        let attend = async |(key, (mut caller, wait)): (&K, (Caller<V>, Result<Wait<_>, _>))| {
-            let wait = match wait {
-                Ok(wait) => wait,
-                Err(answer) => return Ok(answer),
-            };
-            let outcome = self.attend(key, &mut caller, async { wait.await.ok() }).await;
-            outcome.unwrap_or_else(|| Err(self.stranded()))
+        let default = request.options.default.take();
+        let seat = |key: &K| {
+            let since = || request.begun;
+            let mut caller = Caller::since(&request.options, self.settings_for(key), since);
+            caller.default.clone_from(&default);
+            Seat { caller, outcome: None }
         };
-        join_all(keys.iter().zip(waits).map(attend)).await
+        let mut seats: Vec<Seat<V>> = keys.iter().map(seat).collect();
+        let end = request.end(keys.iter().map(|key| self.settings_for(key)));
+        let tags = &request.options.set.tags;
+        let tags = match self.local() {
+            // Captured before the load, so that what invalidates them meanwhile is noticed.
+            Some(_) => self.engine.local_tags(tags),
+            None => self.by(end, self.engine.capture_tags(tags)).await.flatten(),
+        };
+        // Who waited for somebody who went away tries again.
+        while seats.iter().any(|seat| seat.outcome.is_none()) {
+            let mut tasks = Vec::new();
+            let mut waits = Vec::new();
+            for (key, seat) in keys.iter().zip(&mut seats) {
+                if seat.outcome.is_none() {
+                    seat.outcome = self.at_once(key, &mut seat.caller);
+                }
+                if seat.outcome.is_none() {
+                    let (task, wait) = self.board(key, &seat.caller, tags.as_ref());
+                    if task.is_some() && tasks.is_empty() {
+                        // One of them reports that the load takes too long.
+                        seat.caller.lead();
+                    }
+                    waits.push((key, seat, wait, task.is_some()));
+                    tasks.extend(task);
+                }
+            }
+            // Nothing is waited for from the first flight to here, so that whoever goes away takes
+            // none with it that others wait for.
+            self.depart(tasks, tags.as_ref(), &request).await;
+            let attend = async |(key, seat, (mark, wait), is_ours): Waiting<'_, K, V>| {
+                let load = async { wait.await.ok() };
+                let outcome = self.attend(key, &mut seat.caller, mark.as_deref(), load).await;
+                let lost = || is_ours.then(|| Err(self.unfinished()));
+                seat.outcome = outcome.or_else(lost);
+            };
+            join_all(waits.into_iter().map(attend)).await;
+        }
+        let outcome = |seat: Seat<V>| seat.outcome.unwrap_or_else(|| Err(self.stranded()));
+        seats.into_iter().map(outcome).collect()
     }
 
-    /// What the store knows of a key: a value that came in since, or that there is none.
-    fn known(&self, key: &K) -> Option<Option<V>> {
-        self.store.as_ref()?.table.peek(key)?.read()
+    /// What is known of a key without a load: a value that came in since, one that is too stale to
+    /// be loaded again so soon, or that its caller waits no longer.
+    fn at_once(&self, key: &K, caller: &mut Caller<V>) -> Option<Outcome<V>> {
+        let known = || self.store.as_ref()?.table.peek(key)?.read();
+        let answer = known().or_else(|| self.throttled(key, caller).map(Some));
+        if let Some(answer) = answer {
+            return Some(Ok(answer));
+        }
+        let is_late = caller.hard.is_some_and(|hard| hard <= self.engine.clock.now());
+        is_late.then(|| {
+            let stale = self.kept(key).filter(|_| caller.takes_stale);
+            self.give_up(key, caller, stale, false)
+        })
     }
 
     /// Joins the flight of a key, or opens one; then there is a task to do.
-    async fn board(
+    fn board(
         &self,
         key: &K,
-        options: &LoadOptions<V>,
-    ) -> (Option<Task<K, V>>, Wait<Outcome<V>>) {
-        let names = &options.set.tags;
+        caller: &Caller<V>,
+        tags: Option<&Arc<Tags>>,
+    ) -> (Option<Task<K, V>>, Joined<V>) {
         let mut task = None;
+        let plan = caller.plan(true);
+        let lead = |lead| Some(Task { key: key.clone(), lead, terms: plan.terms, end: plan.end });
         loop {
             if let Some(local) = self.local() {
-                let tags = self.engine.local_tags(names);
-                match self.lead_for_many(&local, key, tags.clone()) {
-                    Ok(lead) => {
-                        let lead = AnyLead::Local(lead);
-                        task = Some(Task { key: key.clone(), lead, tags });
-                    }
-                    Err(wait) => return (task, wait),
+                match self.lead_for_many(&local, key, tags.cloned()) {
+                    Ok(local) => task = lead(AnyLead::Local(local)),
+                    Err(wait) => return (task, (None, wait)),
                 }
                 continue;
             }
             let mark = || Mark::new(self.engine.fence.ticket(place(key)));
             let holds = |mark: &Mark| mark.holds(&*self.engine.clock);
             match self.flights.join(key, holds, mark) {
-                Join::Follow(wait) => return (task, wait),
-                Join::Lead(lead) => {
-                    let tags = self.engine.capture_tags(names).await;
-                    lead.mark().rest_on(super::Basis { tags: tags.clone(), deadline: None });
+                Join::Follow(wait, mark) => return (task, (Some(mark), wait)),
+                Join::Lead(tiers) => {
+                    let tags = tags.cloned();
+                    tiers.mark().rest_on(Basis { tags, deadline: None, stamp: None });
+                    tiers.mark().begin(self.engine.stamp());
                     count(&self.engine.counters.loads);
-                    let lead = AnyLead::Tiers(lead);
-                    task = Some(Task { key: key.clone(), lead, tags });
+                    task = lead(AnyLead::Tiers(tiers));
                 }
+            }
+        }
+    }
+
+    /// Loads keys in batches. Those of a batch have the same limits.
+    async fn depart(
+        self: &Arc<Self>,
+        tasks: Vec<Task<K, V>>,
+        tags: Option<&Arc<Tags>>,
+        request: &Request<K, V>,
+    ) {
+        let mut batches: Vec<Vec<Task<K, V>>> = Vec::new();
+        for task in tasks {
+            let is_alike = |batch: &&mut Vec<Task<K, V>>| {
+                let first = batch.first().map(|first| first.terms);
+                batch.len() < request.options.batch && first == Some(task.terms)
+            };
+            match batches.iter_mut().find(is_alike) {
+                Some(batch) => batch.push(task),
+                None => batches.push(vec![task]),
+            }
+        }
+        for batch in batches {
+            let (options, loader) = (request.options.clone(), Arc::clone(&request.loader));
+            let batch = Arc::clone(self).load_batch(batch, tags.cloned(), options, loader);
+            match Handle::try_current() {
+                Ok(runtime) if request.batches == Batches::OnTasks => drop(runtime.spawn(batch)),
+                _ => batch.await,
             }
         }
     }
@@ -146,17 +217,18 @@ impl<K: Key, V: CacheValue> Core<K, V> {
     async fn load_batch(
         self: Arc<Self>,
         tasks: Vec<Task<K, V>>,
-        options: LoadOptions<V>,
+        tags: Option<Arc<Tags>>,
+        mut options: LoadOptions<V>,
         loader: LoadMany<K, V>,
     ) {
-        let Some(first) = tasks.first() else { return };
-        let terms = options.terms(self.settings_for(&first.key));
+        let Some(&Task { terms, end, .. }) = tasks.first() else { return };
+        let plan = Plan { end, ..Plan::of(terms, Purpose::Miss) };
         let keys: Vec<K> = tasks.iter().map(|task| task.key.clone()).collect();
         let clock = &*self.engine.clock;
         let begun = clock.now();
         let running = AssertUnwindSafe(async move { loader(keys).await }).catch_unwind();
         let running = running.instrument(self.load_span());
-        let ended: Option<Result<_, Box<dyn Any + Send>>> = match terms.load_limit() {
+        let ended: Option<Result<_, Box<dyn Any + Send>>> = match plan.limit(clock) {
             None => Some(running.await),
             Some(longest) => limit(clock, longest, running).await,
         };
@@ -165,49 +237,59 @@ impl<K: Key, V: CacheValue> Core<K, V> {
         if is_late {
             self.count_late(matches!(ended, Some(Ok(Ok(_)))));
         }
-        let made = match ended {
-            Some(Ok(Ok(found))) => Ok(found),
+        let mut found = match ended {
+            Some(Ok(Ok(found))) => Ok(found.into_iter().collect::<HashMap<K, V>>()),
             failed => {
                 let failed: Option<Ended<V>> =
                     failed.map(|ended| ended.map(|ended| ended.map(|_| Loaded::none())));
-                Err(self.judge(failed, terms.load_limit(), Purpose::Miss, is_late).err())
+                let judged = self.judge(failed, terms.load_limit(), Purpose::Miss, is_late);
+                Err(judged.err().unwrap_or_else(|| self.unfinished()))
             }
         };
-        self.land_batch(tasks, made, &options, &terms, took).await;
+        options.set.cost = took;
+        options.set.is_aging |= terms.refresh_ahead.is_some();
+        for Task { key, lead, .. } in tasks {
+            let value = found.as_mut().map(|found| found.remove(&key)).map_err(|e| e.clone());
+            let made = value.map(|value| Made::of_call(value, options.clone(), tags.clone()));
+            self.land_one(&key, lead, made, &plan).await;
+        }
     }
 
-    async fn land_batch(
-        &self,
-        tasks: Vec<Task<K, V>>,
-        made: Result<Found<K, V>, Option<CacheError>>,
-        options: &LoadOptions<V>,
-        terms: &Terms,
-        cost: Duration,
-    ) {
-        let (mut found, error) = match made {
-            Ok(found) => (found.into_iter().collect::<HashMap<K, V>>(), None),
-            Err(error) => (HashMap::new(), error),
-        };
-        for Task { key, lead, tags } in tasks {
-            let mut options = options.clone();
-            options.set.cost = cost;
-            let value = found.remove(&key);
-            let made = match &error {
-                Some(error) => Err(error.clone()),
-                None => Ok(Made::of_call(value, options, tags)),
-            };
-            match lead {
-                AnyLead::Local(lead) => self.land_locally(&key, lead, made, terms),
-                AnyLead::Tiers(lead) => {
+    /// Stores what was loaded of one key, and tells all who wait. A value that panics while it is
+    /// stored takes no other with it.
+    async fn land_one(&self, key: &K, lead: AnyLead<K, V>, made: Result<Made<V>>, plan: &Plan) {
+        match lead {
+            AnyLead::Local(lead) => {
+                let land = || self.land_locally(key, lead, made, &plan.terms);
+                catch_unwind(AssertUnwindSafe(land)).ok();
+            }
+            AnyLead::Tiers(lead) => {
+                let mark = lead.mark();
+                let store = async {
                     let outcome = made.as_ref().map(|made| made.value.clone());
                     let outcome = outcome.map_err(CacheError::clone);
                     match made {
-                        Ok(made) => self.keep(&key, made, terms, lead.mark(), None).await,
-                        Err(_) => self.give_up_load(&key, terms, lead.mark()).await,
+                        Ok(made) => self.keep(key, made, plan, mark, Right::Free).await,
+                        Err(_) => self.give_up_load(key, &plan.terms, mark),
                     }
-                    lead.land(outcome);
-                }
+                    outcome
+                };
+                let outcome = AssertUnwindSafe(store).catch_unwind().await;
+                lead.land(outcome.unwrap_or_else(|_| Err(self.unfinished())));
             }
         }
     }
+
+    /// A batch ended without saying what came of a key.
+    fn unfinished(&self) -> CacheError {
+        let message = "the load of the batch ended early: a value panicked when it was stored, or \
+                       the runtime shut down";
+        CacheError::new(ErrorKind::Load, message).with("cache", &self.engine.name)
+    }
 }
+
+/// A key and who waits for it, the flight, and whether this call opened it.
+type Waiting<'a, K, V> = (&'a K, &'a mut Seat<V>, Joined<V>, bool);
+
+/// The flight of a key that somebody waits for.
+type Joined<V> = (Option<Arc<Mark>>, Wait<Outcome<V>>);

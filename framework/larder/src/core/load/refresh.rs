@@ -8,9 +8,9 @@ use larder_core::{RefreshAhead, telemetry};
 use larder_store::Age;
 use tokio::runtime::Handle;
 
-use super::attempt::Purpose;
-use super::attend::Caller;
-use super::{Loader, Mark, Outcome};
+use super::attempt::{Plan, Purpose};
+use super::caller::Caller;
+use super::{Flown, Loader, Mark, Outcome};
 use crate::core::{CacheValue, Core, Key, KeyRef, place};
 use crate::flight::Join;
 use crate::options::LoadOptions;
@@ -116,14 +116,16 @@ impl<K: Key, V: CacheValue> Core<K, V> {
         if !store.table.claim(key, age) || self.engine.is_closed() {
             return;
         }
-        let terms = Caller::new(&mut loader.options, self.settings_for(key)).terms;
+        let (settings, clock) = (self.settings_for(key), &*self.engine.clock);
+        let terms = Caller::new(&mut loader.options, settings, clock).terms;
+        let plan = Plan::of(terms, Purpose::Refresh);
         if let Some(local) = self.local() {
-            self.refresh_locally(&runtime, &local, key, loader, terms);
+            self.refresh_locally(&runtime, &local, key, loader, plan);
         } else if let Some(mark) = self.mark_refresh(key) {
             let (core, key) = (Arc::clone(self), key.to_owned());
             runtime.spawn(async move {
-                let outcome = core.find_or_refresh(&key, loader, &terms, mark.mark()).await;
-                mark.land(outcome);
+                let flown = core.find_or_refresh(&key, loader, &plan, mark.mark()).await;
+                mark.land(core.flown(flown, &mut None));
             });
         } else {
             return;
@@ -142,18 +144,18 @@ impl<K: Key, V: CacheValue> Core<K, V> {
         let mark = || Mark::new(self.engine.fence.ticket(place(key)));
         match self.flights.join(&key.to_owned(), |mark| mark.holds(&*self.engine.clock), mark) {
             Join::Lead(lead) => Some(lead),
-            Join::Follow(_) => None,
+            Join::Follow(..) => None,
         }
     }
 
     /// Takes over what another process has loaded since, or else loads.
-    async fn find_or_refresh(
+    async fn find_or_refresh<'a>(
         &self,
         key: &K,
-        loader: Loader<'_, V>,
-        terms: &Terms,
+        loader: Loader<'a, V>,
+        plan: &Plan,
         mark: &Mark,
-    ) -> Outcome<V> {
+    ) -> Flown<'a, V> {
         let left = |core: &Self| {
             let age = core.kept(key)?.age?;
             Some(age.deadline.since(age.now))
@@ -164,9 +166,9 @@ impl<K: Key, V: CacheValue> Core<K, V> {
             && end.since(self.engine.clock.wall()) > ours + YOUNGER
             && let Ok(answer) = self.take_up(key, found, &mark.ticket).await
         {
-            return Ok(answer);
+            return Ok(Ok(answer));
         }
-        self.load_into_tiers(key, loader, terms, mark, Purpose::Refresh).await
+        self.load_into_tiers(key, loader, plan, mark).await
     }
 }
 

@@ -15,14 +15,13 @@ use tokio::sync::oneshot;
 
 use super::Local;
 use crate::block::block_on;
-use crate::core::load::attempt::{Made, Purpose, Start};
-use crate::core::load::attend::Caller;
+use crate::core::load::attempt::{Made, Plan, Purpose, Start};
+use crate::core::load::caller::Caller;
 use crate::core::load::{BoxError, Loader, Outcome, Run};
 use crate::core::{CacheValue, Core, Key, KeyRef};
 use crate::fence::{Fence, Ticket};
 use crate::flight::Wait;
 use crate::options::LoadOptions;
-use crate::settings::Terms;
 use crate::stats::MissCause;
 use crate::stored::Content;
 use crate::tags::Tags;
@@ -89,7 +88,8 @@ impl<K: Key, V: CacheValue> Core<K, V> {
         E: Into<BoxError>,
     {
         self.check_missed(key, cause)?;
-        let mut caller = Caller::new(&mut options, self.settings_for(key)).on_its_own();
+        let (settings, clock) = (self.settings_for(key), &*self.engine.clock);
+        let mut caller = Caller::new(&mut options, settings, clock).on_its_own();
         if let Some(stale) = self.throttled(key, &caller) {
             return Ok(Some(stale));
         }
@@ -146,7 +146,8 @@ impl<K: Key, V: CacheValue> Core<K, V> {
                 Ok(lead) => break (lead, tags),
                 Err(wait) => {
                     self.count_follower(&mut has_waited);
-                    let outcome = self.attend(key, &mut caller, async { wait.await.ok() }).await;
+                    let outcome =
+                        self.attend(key, &mut caller, None, async { wait.await.ok() }).await;
                     if let Some(answer) = self.follow(key, &mut cause, takes_negative, outcome)? {
                         return Ok(answer);
                     }
@@ -154,10 +155,10 @@ impl<K: Key, V: CacheValue> Core<K, V> {
             }
         };
         caller.lead();
-        let terms = caller.terms;
-        let flight = Arc::clone(self).fly_locally(key.to_owned(), cause, loader, terms, lead, tags);
-        let flight = async { Some(self.on_task(flight).await) };
-        self.attend(key, &mut caller, flight).await.unwrap_or_else(|| Err(self.stranded()))
+        let plan = caller.plan(takes_negative);
+        let flight = Arc::clone(self).fly_locally(key.to_owned(), cause, loader, plan, lead, tags);
+        let flight = async { Some(self.on_task(flight).await.flatten()) };
+        self.attend(key, &mut caller, None, flight).await.unwrap_or_else(|| Err(self.stranded()))
     }
 
     async fn fly_locally(
@@ -165,7 +166,7 @@ impl<K: Key, V: CacheValue> Core<K, V> {
         key: K,
         cause: MissCause,
         loader: Loader<'static, V>,
-        terms: Terms,
+        plan: Plan,
         lead: SharedLead<K, V>,
         tags: Option<Arc<Tags>>,
     ) -> Outcome<V> {
@@ -174,7 +175,7 @@ impl<K: Key, V: CacheValue> Core<K, V> {
         if let Some(answer) = self.look_again(&local, &key, lead.hash(), cause, takes_negative) {
             return land(lead, Ok(answer));
         }
-        self.attempt_locally(&local, &key, loader, (terms, Purpose::Miss), lead, tags).await
+        self.attempt_locally(&local, &key, loader, plan, lead, tags).await
     }
 
     /// Loads an entry again that is due, unless somebody does already.
@@ -184,7 +185,7 @@ impl<K: Key, V: CacheValue> Core<K, V> {
         local: &Local<'_, K, V>,
         key: &Q,
         loader: Loader<'static, V>,
-        terms: Terms,
+        plan: Plan,
     ) where
         K: Borrow<Q>,
         Q: KeyRef<K> + ?Sized,
@@ -196,8 +197,7 @@ impl<K: Key, V: CacheValue> Core<K, V> {
         let (core, key) = (Arc::clone(self), key.to_owned());
         runtime.spawn(async move {
             let local = core.local().expect("a cache keeps the tiers it was opened with");
-            let terms = (terms, Purpose::Refresh);
-            core.attempt_locally(&local, &key, loader, terms, lead, tags).await
+            core.attempt_locally(&local, &key, loader, plan, lead, tags).await
         });
     }
 
@@ -206,16 +206,16 @@ impl<K: Key, V: CacheValue> Core<K, V> {
         local: &Local<'_, K, V>,
         key: &K,
         loader: Loader<'static, V>,
-        (terms, purpose): (Terms, Purpose),
+        plan: Plan,
         lead: SharedLead<K, V>,
         tags: Option<Arc<Tags>>,
     ) -> Outcome<V> {
         let Loader { run, options, .. } = loader;
         let kept = if matches!(run, Run::Asking(_)) { self.kept(key) } else { None };
         let (is_stored, options) = (options.is_stored, options.set);
-        let start = Start { options, is_stored, tags, kept, terms: &terms, purpose };
+        let start = Start { options, is_stored, tags, kept, plan: &plan };
         let made = self.attempt(run, start).await;
-        self.keep_locally(local, key, lead, made, &terms)
+        self.keep_locally(local, key, lead, made, &plan.terms)
     }
 
     /// Makes the caller the one who loads, or says for whom to wait.

@@ -32,7 +32,7 @@ async fn keys_go_to_the_nodes_that_have_their_slots() {
         let key = format!("key-{index}");
         assert_eq!(set(&connection, &key, &key).await.unwrap(), Value::Okay);
         assert_eq!(get(&connection, &key).await.unwrap(), text(&key));
-        assert_eq!(RedisConnection::slot(&key), nodes.slot(&key), "{key}");
+        assert_eq!(slots::slot_of(&key), nodes.slot(&key), "{key}");
     }
     assert!(connection.is_cluster());
     assert_eq!(connection.layout().await.unwrap().servers, 3);

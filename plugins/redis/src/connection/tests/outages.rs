@@ -145,6 +145,28 @@ async fn a_slow_server_is_left_alone_until_it_answers_again() {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_line_that_is_too_thin_for_large_values_is_not_closed_to_small_ones() {
+    let server = Redis::start();
+    let proxy = Proxy::start(server.port());
+    let connection = redis("thin", json!({ "url": proxy.url(), "timeout": "1s" })).await;
+    until_up(&connection).await;
+    proxy.set(Direction::ToServer, Fault::Throttle(100_000));
+    let large = "x".repeat(500_000);
+    larder_servers::until("large values turned away", PATIENCE, async || {
+        let mut commands = redis::pipe();
+        commands.cmd("SET").arg("large").arg(&large);
+        let error = connection.send(Lane::Bulk, Route::Key("large"), commands).await.unwrap_err();
+        // Whether this one is late is another matter.
+        if let Err(error) = get(&connection, "k").await {
+            assert!(!error.message().contains("has left others waiting"), "{error}");
+        }
+        error.message().contains("has left others waiting")
+    })
+    .await;
+    proxy.heal();
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_large_value_over_a_slow_line_is_not_taken_for_silence() {
     let server = Redis::start();
     let proxy = Proxy::start(server.port());

@@ -1,0 +1,87 @@
+//! Who waits for a load, and for how long.
+
+use std::time::Duration;
+
+use larder_core::{Clock, Moment};
+
+use super::attempt::{Plan, Purpose};
+use crate::options::LoadOptions;
+use crate::settings::{Settings, Terms};
+
+/// Who waits for a load, and for how long.
+pub(in crate::core) struct Caller<V> {
+    pub(in crate::core) terms: Terms,
+    pub(super) default: Option<V>,
+    pub(super) takes_stale: bool,
+    /// Whether it began the load, so that it is the one to report that it takes too long.
+    pub(super) is_leader: bool,
+    /// Whether another process was at it, and there was nothing to fall back on.
+    pub(super) is_patient: bool,
+    /// When it takes a stale value.
+    pub(super) soft: Option<Moment>,
+    /// When it does not wait any longer. The same for all that it waits for, one after the other.
+    pub(super) hard: Option<Moment>,
+}
+
+impl<V> Caller<V> {
+    /// The caller with these options, who takes its default out of them and waits from now on.
+    pub(in crate::core) fn new(
+        options: &mut LoadOptions<V>,
+        settings: &Settings,
+        clock: &dyn Clock,
+    ) -> Self {
+        let default = options.default.take();
+        let caller = Self::since(options, settings, || clock.now());
+        options.set.is_aging |= caller.terms.refresh_ahead.is_some();
+        Self { default, ..caller }
+    }
+
+    /// A caller without a default, who waits since then.
+    pub(super) fn since(
+        options: &LoadOptions<V>,
+        settings: &Settings,
+        begun: impl FnOnce() -> Moment,
+    ) -> Self {
+        let terms = options.terms(settings);
+        let takes_stale = options.takes_stale && terms.keep_stale();
+        let soft = terms
+            .soft_timeout
+            .filter(|soft| takes_stale && *soft < terms.hard_timeout.unwrap_or(Duration::MAX));
+        let begun = soft.or(terms.hard_timeout).map(|_| begun());
+        let at = |limit: Option<Duration>| Some(begun?.after(limit?));
+        Self {
+            takes_stale,
+            default: None,
+            is_leader: false,
+            is_patient: !takes_stale,
+            soft: at(soft),
+            hard: at(terms.hard_timeout),
+            terms,
+        }
+    }
+
+    /// A caller that runs the loader itself, and so cannot leave it.
+    pub(in crate::core) fn on_its_own(mut self) -> Self {
+        self.terms.background = false;
+        self.terms.soft_timeout = None;
+        self.soft = None;
+        self
+    }
+
+    /// The caller begins the load.
+    pub(in crate::core) fn lead(&mut self) {
+        self.is_leader = true;
+    }
+
+    /// The caller runs the loader from here on, however long that takes.
+    pub(super) fn load_here(&mut self) {
+        self.hard = None;
+    }
+
+    /// How it loads the key.
+    pub(in crate::core) fn plan(&self, takes_negative: bool) -> Plan {
+        let end = self.hard.filter(|_| !self.terms.background);
+        let (terms, is_patient) = (self.terms, self.is_patient);
+        Plan { terms, purpose: Purpose::Miss, end, is_patient, takes_negative }
+    }
+}

@@ -1,0 +1,102 @@
+//! Libraries for the tests, and processes that run them.
+
+use std::path::{Path, PathBuf};
+use std::process::Command;
+use std::sync::Arc;
+
+use larder_core::library::{Isolation, LibraryLoader as _, LibraryRequest, Refusal, Trust};
+use larder_core::plugin::Factory;
+use larder_core::{Backend, BuildContext, Descriptor, Slot};
+use larder_dynamic::Loader;
+use serde_json::Value;
+
+/// The runner of this build.
+pub(crate) const RUNNER: &str = env!("CARGO_BIN_EXE_larder-runner");
+
+/// A library that was compiled for a test.
+pub(crate) struct Compiled {
+    folder: tempfile::TempDir,
+    name: String,
+}
+
+/// The shelf in C under another name, with keys that do harm.
+pub(crate) fn poisonous(name: &str) -> Compiled {
+    let root = Path::new(env!("CARGO_MANIFEST_DIR")).join("../..");
+    let shelf = std::fs::read_to_string(root.join("examples/plugins/c-shelf/shelf.c"));
+    let poison = include_str!("poison.c");
+    let table = "static const larder_backend_vt backend = {";
+    let mut source = shelf.expect("the example is there");
+    for (from, to) in [
+        (table, format!("{poison}\n{table}").as_str()),
+        (".get = shelf_get,", ".get = poisoned_get,"),
+        (".config_schema = schema,", ".config_schema = schema, .validate = validate,"),
+        ("\"acme.c-shelf\"", &format!("\"acme.{name}\"")),
+        ("\"c-shelf\"", &format!("\"{name}\"")),
+    ] {
+        assert!(source.contains(from), "the shelf has no `{from}` any more");
+        source = source.replace(from, to);
+    }
+    Compiled::of(name, &source)
+}
+
+/// A plugin of the examples.
+pub(crate) fn example(name: &str, file: &str) -> Compiled {
+    let root = Path::new(env!("CARGO_MANIFEST_DIR")).join("../..");
+    let source = std::fs::read_to_string(root.join("examples/plugins").join(file));
+    Compiled::of(name, &source.expect("the example is there"))
+}
+
+impl Compiled {
+    pub(crate) fn name(&self) -> &str {
+        &self.name
+    }
+
+    fn of(name: &str, source: &str) -> Self {
+        let compiled = Self { folder: tempfile::tempdir().unwrap(), name: name.to_owned() };
+        let file = compiled.folder.path().join("plugin.c");
+        std::fs::write(&file, source).unwrap();
+        let include = concat!("-I", env!("CARGO_MANIFEST_DIR"), "/../abi/include");
+        let mut cc = Command::new("cc");
+        cc.args(["-std=gnu11", "-O1", "-fPIC", "-shared", "-fvisibility=hidden", include, "-o"]);
+        let built = cc.arg(compiled.path()).arg(&file).arg("-lpthread").status();
+        assert!(built.expect("`cc` can be run").success(), "{name} does not compile");
+        compiled
+    }
+
+    pub(crate) fn path(&self) -> PathBuf {
+        self.folder.path().canonicalize().unwrap().join("plugin.so")
+    }
+
+    /// A request for it in a process of its own.
+    pub(crate) fn request(&self) -> LibraryRequest {
+        isolated(LibraryRequest::new(&self.name, self.path()), RUNNER)
+    }
+
+    pub(crate) async fn open(&self, options: Value, context: &BuildContext) -> Arc<dyn Backend> {
+        open(&self.request(), options, context).await
+    }
+}
+
+/// The same library in a process of its own.
+pub(crate) fn isolated(request: LibraryRequest, runner: &str) -> LibraryRequest {
+    let runner = Some(PathBuf::from(runner));
+    request.trust(Trust::Path).isolation(Isolation::Process { runner })
+}
+
+pub(crate) fn load(request: &LibraryRequest) -> Result<Vec<Descriptor>, Box<Refusal>> {
+    Loader::new().load(request)
+}
+
+/// The first backend of a library.
+pub(crate) async fn open(
+    request: &LibraryRequest,
+    options: Value,
+    context: &BuildContext,
+) -> Arc<dyn Backend> {
+    let descriptors = load(request).unwrap_or_else(|refusal| panic!("{refusal}"));
+    let found = descriptors.iter().find(|descriptor| descriptor.slot == Slot::Backend);
+    let Factory::Backend(factory) = found.expect("it has a backend").factory else {
+        panic!("it is a backend")
+    };
+    factory.build(options, context).await.unwrap_or_else(|error| panic!("{error}"))
+}

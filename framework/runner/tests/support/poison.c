@@ -1,0 +1,53 @@
+/* What a plugin may do wrong, each by the key that asks for it. */
+#include <errno.h>
+#include <sys/socket.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+static int asks_for(const larder_key *key, const char *what) {
+    return key->len == strlen(what) && memcmp(key->ptr, what, key->len) == 0;
+}
+
+/* Writes to every socket of the process: one of them is the connection to the program. */
+static void scribble(const char *bytes, size_t len) {
+    for (int file = 3; file < 200; file++) {
+        struct stat found;
+        if (fstat(file, &found) == 0 && S_ISSOCK(found.st_mode) && write(file, bytes, len) < 0)
+            abort();
+    }
+}
+
+static int32_t poisoned_get(void *instance, const larder_call *call, const larder_key *key,
+                            larder_read *out, larder_error *error) {
+    static const char torn[] = {16, 0, 0, 0, 1};
+    static const char garbage[] = {4, 0, 0, 0, (char)0xc1, 1, 2, 3};
+    if (asks_for(key, "abort")) abort();
+    if (asks_for(key, "segfault")) *(volatile int *)8 = 1;
+    if (asks_for(key, "exit")) _exit(7);
+    if (asks_for(key, "hang"))
+        for (;;) pause();
+    if (asks_for(key, "garbage")) scribble(garbage, sizeof garbage);
+    if (asks_for(key, "oversized")) scribble("\xff\xff\xff\xff", 4);
+    if (asks_for(key, "torn")) {
+        scribble(torn, sizeof torn);
+        _exit(0);
+    }
+    if (asks_for(key, "talk")) {
+        printf("said on standard output\n");
+        fflush(stdout);
+        fprintf(stderr, "said on standard error\n");
+    }
+    return shelf_get(instance, call, key, out, error);
+}
+
+static int32_t validate(const larder_slice *json, larder_error *error) {
+    static const char problems[] =
+        "[{\"pointer\": \"/capacity\", \"message\": \"13 brings bad luck\"}]";
+    char text[64] = {0};
+    if (json->len >= sizeof text) return LARDER_OK;
+    memcpy(text, json->ptr, json->len);
+    if (!strstr(text, "\"capacity\":13}")) return LARDER_OK;
+    error->problems_json.ptr = (const uint8_t *)problems;
+    error->problems_json.len = sizeof problems - 1;
+    return LARDER_CONFIG;
+}
