@@ -65,7 +65,7 @@ struct Made {
 
 impl Made {
     fn new(way: Way) -> Self {
-        let folder = tempfile::tempdir().unwrap();
+        let folder = tempfile::tempdir().expect("a directory can be made");
         let made = Self { folder, name: format!("acme.{}", way.name) };
         let root = Path::new(env!("CARGO_MANIFEST_DIR"));
         let abi = root.join("../abi/src/lib.rs");
@@ -94,7 +94,7 @@ impl Made {
     }
 
     fn path(&self) -> PathBuf {
-        self.folder.path().canonicalize().unwrap().join("libplugin.so")
+        self.folder.path().canonicalize().expect("it was just made").join("libplugin.so")
     }
 
     async fn build(&self, context: &BuildContext) -> Result<Arc<dyn Backend>> {
@@ -113,7 +113,7 @@ async fn load(name: &str, path: &Path, context: &BuildContext) -> Result<Arc<dyn
 static MADE: LazyLock<Vec<Made>> = LazyLock::new(|| {
     let has_nightly = has_nightly();
     if !has_nightly {
-        println!("no nightly toolchain, so no other compiler: rustup toolchain install nightly");
+        eprintln!("no nightly toolchain, so no other compiler: rustup toolchain install nightly");
     }
     let ways = WAYS.into_iter().filter(|way| has_nightly || !way.needs_nightly);
     ways.map(Made::new).collect()
@@ -165,7 +165,7 @@ backend!(odd as a_plugin_of_another_compiler_keeps_the_contract);
 
 /// Runs one test of this program in a process of its own, with a library.
 fn child(test: &str, library: &Path) -> std::process::Output {
-    let program = std::env::current_exe().unwrap();
+    let program = std::env::current_exe().expect("a test has a path");
     let mut child = Command::new(program);
     child.args(["--exact", test, "--nocapture", "--test-threads=1"]);
     child.env(CHILD, library).output().expect("this program can be run again")
@@ -175,17 +175,18 @@ fn child(test: &str, library: &Path) -> std::process::Output {
 fn use_up(name: &str) {
     let library = std::env::var_os(CHILD).expect("the parent has set it");
     let request = LibraryRequest::new(name, &library).trust(Trust::Path);
-    let said = Loader::new().open(&request).unwrap().panics();
-    let shelf = now(load(name, Path::new(&library), &BuildContext::new("child"))).unwrap();
-    now(shelf.set("k", Entry::default())).unwrap();
-    println!("panics: {said}");
+    let said = Loader::new().open(&request).expect("the parent could").panics();
+    let shelf = now(load(name, Path::new(&library), &BuildContext::new("child")));
+    let shelf = shelf.expect("it has no options");
+    now(shelf.set("k", Entry::default())).expect("it takes everything");
+    eprintln!("panics: {said}");
     drop(now(shelf.get("panic")));
-    println!("it went on");
+    eprintln!("it went on");
 }
 
 /// The child was all right until the library ended it.
 fn assert_used_up(output: &std::process::Output, panics: &str) {
-    let said = String::from_utf8_lossy(&output.stdout);
+    let said = String::from_utf8_lossy(&output.stderr);
     assert!(said.contains(&format!("panics: {panics}")), "{said}");
     assert!(!said.contains("it went on"), "{said}");
     assert_eq!(output.status.signal(), Some(6), "{:?}: {said}", output.status);
