@@ -267,10 +267,11 @@ serializer of the cache, so that has to encrypt where a tier does.",
     (
         "C0501",
         "\
-A connection cannot be reached.
+A connection cannot be used: its server cannot be reached, is not trusted, refuses the login, or is
+of another kind or age than is needed.
 
-The config itself is valid. Checks only connect when they are asked to, and programs connect when
-they start.",
+The config itself is valid. `larder check` asks servers only with `--online`. A program with this
+config starts all the same, does without the tier, and tries again for as long as it runs.",
     ),
 ];
 
@@ -327,6 +328,15 @@ A soft limit is longer than the hard limit of the same calls, so it never counts
 
 A caller takes a stale value after the soft limit, and waits no longer than the hard one in any
 case. Make the soft limit the shorter one, or leave it out.",
+    ),
+    (
+        "W0501",
+        "\
+A connection can be used, and its server does something that may not be wanted.
+
+A server that evicts when it is full is right for caches: what it evicts is a miss. It is wrong
+where other programs keep data there that must not be lost. Put `W0501` into `allow` when it is
+right.",
     ),
 ];
 

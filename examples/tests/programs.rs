@@ -51,7 +51,7 @@ fn the_own_command_lists_the_plugins_it_was_linked_with() {
 
 #[test]
 fn the_own_command_finds_nothing_to_say_about_the_configs_of_the_examples() {
-    for config in ["caches.toml", "caches-memory.toml", "third-party.toml"] {
+    for config in ["caches.toml", "caches-memory.toml", "caches-redis.toml", "third-party.toml"] {
         let path = Path::new(env!("CARGO_MANIFEST_DIR")).join(config);
         let output = program("own_command").arg("check").arg(path).output().unwrap();
         let printed = String::from_utf8(output.stdout).unwrap();

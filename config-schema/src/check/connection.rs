@@ -1,15 +1,18 @@
-//! Connections: the ones that plugins name exist, and how it reads when one cannot be reached.
+//! Connections: the ones that plugins name exist, and how it reads when one cannot be used.
 
-use larder_core::{CacheError, KeyPath};
+use larder_core::{KeyPath, Problem};
 
 use super::options::Checker;
 use super::scalars::requote;
-use crate::diagnostic::{Diagnostic, Fix};
+use crate::diagnostic::{Diagnostic, Fix, Severity};
 use crate::suggest::closest;
-use crate::tree::{Item, Node, Sources, Value};
+use crate::tree::{Item, Location, Node, Sources};
 
 /// The option by which plugins name a connection.
 const OPTION: &str = "connection";
+
+/// Options of a connection stand below `connections.NAME`.
+const CONNECTION_DEPTH: usize = 2;
 
 impl<'a> Checker<'a> {
     /// Checks that every connection that a plugin names exists. After errors of the loader a
@@ -60,46 +63,49 @@ fn connections(root: &Node) -> impl Iterator<Item = &Item> {
     section.and_then(Node::as_table).into_iter().flatten()
 }
 
-/// The diagnostic for a connection that cannot be reached, at start or when `larder check`
-/// connects.
+/// The diagnostic for what a connection says when it is tried, as `larder check --online` does: an
+/// error when it cannot be used, else a warning.
 #[must_use]
 pub fn connection_problem(
     root: &Node,
     sources: &Sources,
     connection: &str,
-    error: &CacheError,
+    problem: &Problem,
+    severity: Severity,
 ) -> Diagnostic {
-    let item = connections(root).find(|item| item.key == connection);
-    let kind = item.and_then(|item| match &item.node.value {
-        Value::String(kind) => Some(kind.as_str()),
-        _ => item.node.find(&["kind".to_owned()])?.as_str(),
-    });
-    let server = match kind {
-        Some("redis" | "redis-cluster") => "Redis",
-        Some("memcached") => "Memcached",
-        _ => "the server",
+    let message = format!("connection `{connection}`: {}", problem.message);
+    let diagnostic = match severity {
+        Severity::Error => Diagnostic::error("C0501", message),
+        Severity::Warning => Diagnostic::warning("W0501", message),
     };
-    let reason = std::error::Error::source(error)
-        .map_or_else(|| error.message().to_owned(), ToString::to_string);
-    let message = format!("cannot reach {server} for connection `{connection}`: {reason}");
-    let path = KeyPath::from_segments(["connections", connection]);
-    let mut diagnostic = Diagnostic::error("C0501", message).path(path);
-    if let Some(item) = item {
-        let address = ["url", "nodes", "address", "servers"]
-            .into_iter()
-            .find_map(|option| item.node.find(&[option.to_owned()]));
-        // An address may hold a password, and what was interpolated may not be shown at all.
-        let at = match address {
-            Some(node) if !sources.text(&node.at).contains('@') => &node.at,
-            _ => &item.key_at,
-        };
-        diagnostic = diagnostic.at(at.clone(), error.context("detail").unwrap_or_default());
+    let mut diagnostic = diagnostic.path(problem.path.clone());
+    if let Some(item) = connections(root).find(|item| item.key == connection) {
+        let at = place(item, sources, problem);
+        diagnostic = diagnostic.at(at.clone(), problem.label.as_deref().unwrap_or_default());
     }
     let uses = uses(root, connection);
     if !uses.is_empty() {
         diagnostic = diagnostic.note(format!("used by: {}", uses.join(", ")));
     }
-    diagnostic.note("config itself is valid; `--offline` skips this check")
+    if severity == Severity::Error {
+        diagnostic = diagnostic.note("no server is asked without `--online`");
+    }
+    match &problem.help {
+        Some(help) => diagnostic.help(help.as_str()),
+        None => diagnostic,
+    }
+}
+
+/// The option that a problem is about, or the part of it that the config has; else the connection.
+fn place<'a>(item: &'a Item, sources: &Sources, problem: &Problem) -> &'a Location {
+    let below = problem.path.segments().get(CONNECTION_DEPTH..).unwrap_or_default();
+    let mut depths = (1..=below.len()).rev();
+    let option = depths.find_map(|depth| item.node.find(&below[..depth]));
+    match option {
+        // An address may hold a password, and what was interpolated may not be shown at all.
+        Some(node) if node.reference.is_none() && !sources.text(&node.at).contains('@') => &node.at,
+        _ => &item.key_at,
+    }
 }
 
 /// Which parts of which caches name a connection, such as `products.l2`.

@@ -59,6 +59,13 @@ pub struct Checked {
 }
 
 impl Checked {
+    /// Adds what was found out by trying the connections of the config that this tree is. The
+    /// warnings among them that the config allows are left out.
+    pub fn add(&mut self, root: &Node, mut found: Vec<Diagnostic>) {
+        found.retain(|diagnostic| !is_accepted(diagnostic, root));
+        self.report = std::mem::take(&mut self.report).and(found);
+    }
+
     /// The config, and the warnings about it.
     ///
     /// # Errors

@@ -77,6 +77,12 @@ fn claims_of<'v, 'a>(
             Resource::KeyPrefix { option, connection, prefix } => {
                 (option, ClaimKind::KeyPrefix { connection, prefix })
             }
+            // The caches of a pattern have different names.
+            Resource::CacheKeyPrefix { .. } if view.is_pattern => return None,
+            Resource::CacheKeyPrefix { option, connection, suffix } => {
+                let prefix = format!("{}{suffix}", view.name);
+                (option, ClaimKind::KeyPrefix { connection, prefix })
+            }
             // A kind of resource that a later version of the core knows.
             _ => return None,
         };

@@ -318,7 +318,7 @@ pub(crate) struct LibrarySection {
     /// What it registers, as `slot:kind`; nothing else, and nothing less.
     provides: Vec<String>,
     /// Where it runs: in the process of the program (`none`), or in one of its own (`process`),
-    /// whose end costs entries and not the program. A policy cannot be used from there.
+    /// whose end costs entries and not the program. Only backends can be used from there.
     #[schemars(extend("enum" = ["none", "process"], "x-default" = "none"))]
     isolation: Option<String>,
     /// The program that runs it in a process of its own. Default: what the environment variable

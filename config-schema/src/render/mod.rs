@@ -80,6 +80,13 @@ impl Report {
         Self { diagnostics: kept, sources, secrets: Vec::new() }
     }
 
+    /// With more diagnostics about the same text.
+    #[must_use]
+    pub fn and(self, more: Vec<Diagnostic>) -> Self {
+        let diagnostics = self.diagnostics.into_iter().chain(more).collect();
+        Self::new(diagnostics, self.sources).hiding(self.secrets)
+    }
+
     /// Names places whose text is never shown: literal values of secret options.
     #[must_use]
     pub fn hiding(mut self, secrets: impl IntoIterator<Item = Location>) -> Self {

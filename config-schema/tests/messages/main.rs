@@ -15,7 +15,7 @@ use larder_config::loader::Loader;
 use larder_config::parse::Format;
 use larder_config::render::{RenderOptions, Report};
 use larder_core::library::{Fault, LibraryLoader, LibraryRequest, Refusal};
-use larder_core::{CacheError, Descriptor, ErrorKind, Registry, Slot, Source};
+use larder_core::{Descriptor, KeyPath, Problem, Registry, Slot, Source};
 
 use self::mistakes::MISTAKES;
 
@@ -171,17 +171,34 @@ fn a_connection_that_cannot_be_reached_points_at_its_address() {
         [("caches.toml", Format::Toml, TOML), ("caches.yaml", Format::Yaml, YAML)]
     {
         let resolved = Loader::new().text(name, format, text).resolve();
-        let problem =
-            connection_problem(&resolved.root, &resolved.sources, "main", &connection_refused());
+        let problem = connection_problem(
+            &resolved.root,
+            &resolved.sources,
+            "main",
+            &connection_refused(),
+            Severity::Error,
+        );
         let report = Report::new(vec![problem], resolved.sources);
         golden(&name.replace("caches", "13-unreachable"), relevant(&report));
     }
 }
 
-fn connection_refused() -> CacheError {
-    CacheError::new(ErrorKind::Connection, "cannot reach the server")
-        .with("detail", "10.2.0.17:6380 refused; 3 attempts in 1.5 s")
-        .caused_by(std::io::Error::other("connection refused (os error 111)"))
+fn connection_refused() -> Problem {
+    let url = KeyPath::from_segments(["connections", "main", "url"]);
+    let message = "cannot reach the server: connection refused (os error 111)";
+    Problem::new(url, message)
+        .label("10.2.0.17:6380")
+        .help("start the server, or correct its address")
+}
+
+#[test]
+fn a_prefix_that_is_the_default_of_another_cache_is_found() {
+    let text = "[connections.main]\nkind = \"redis\"\nurl = \"redis://a\"\n\
+                [caches.users]\nbackend = { kind = \"redis\", connection = \"main\" }\n\
+                [caches.people]\n\
+                backend = { kind = \"redis\", connection = \"main\", prefix = \"users:\" }\n\
+                [patterns.\"users*\"]\nbackend = { kind = \"redis\", connection = \"main\" }\n";
+    golden("12-default-prefix.toml", relevant(&checked(Format::Toml, text, &[]).report));
 }
 
 /// Refuses every library for one reason.

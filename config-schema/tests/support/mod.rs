@@ -235,12 +235,11 @@ fake!(
     "redis",
     TTL | SHARED,
     |config| {
-        let claim = |prefix: &String| Resource::KeyPrefix {
-            option: "prefix".into(),
-            connection: config.connection.clone(),
-            prefix: prefix.clone(),
-        };
-        config.prefix.iter().map(claim).collect()
+        let (option, connection) = ("prefix".into(), config.connection.clone());
+        vec![match config.prefix.clone() {
+            Some(prefix) => Resource::KeyPrefix { option, connection, prefix },
+            None => Resource::CacheKeyPrefix { option, connection, suffix: ":".into() },
+        }]
     },
     |config, _| {
         let _ = config.read_from;

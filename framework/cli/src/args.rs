@@ -6,6 +6,10 @@ use clap::{Args, Parser, Subcommand, ValueEnum};
 use clap_complete::Shell;
 use larder::Life;
 
+mod new_plugin;
+
+pub(crate) use new_plugin::{Language, NewPlugin, NewSlot};
+
 use crate::simulate::capacity::Capacity;
 use crate::simulate::contender::Wishes;
 
@@ -128,6 +132,9 @@ pub(crate) struct Check {
     /// Change the files where it is certain what was meant
     #[arg(long)]
     pub(crate) fix: bool,
+    /// Connect to the servers that the config names, and say what is wrong with them
+    #[arg(long)]
+    pub(crate) online: bool,
     /// How diagnostics are written
     #[arg(long, value_enum, default_value_t)]
     pub(crate) format: ReportFormat,
@@ -190,6 +197,8 @@ pub(crate) enum Plugins {
         #[command(flatten)]
         answer: Answer,
     },
+    /// Write a plugin that works, to begin with: sources, tests, and a config that uses it
+    New(NewPlugin),
     /// Print the SHA-256 of a library, as the config takes it
     Pin {
         /// Its name in the config, or the path of a file

@@ -5,7 +5,7 @@ use std::fs::File;
 use std::io;
 use std::path::{Path, PathBuf};
 
-use larder::config::check::{Checked, check};
+use larder::config::check::{Checked, check, libraries};
 use larder::config::loader::{Loader, Resolved};
 use larder::config::model::Config;
 use larder::{CacheManager, Registry};
@@ -78,6 +78,25 @@ impl<'a> Context<'a> {
         let file = self.file()?;
         let resolved = self.resolve(&file, self.common.profile.as_deref());
         Ok((file, resolved))
+    }
+
+    /// The plugins of this command with those of the libraries that the config names, if there is
+    /// a config, and whether all of them could be loaded; what was wrong is said on stderr.
+    pub(crate) fn plugins(&mut self) -> Result<(Registry, bool), Failure> {
+        let resolved = match self.resolved() {
+            Ok((_, resolved)) if !libraries(&resolved).is_empty() => resolved,
+            Err(failure) if self.common.config.is_some() => return Err(failure),
+            Ok(_) | Err(_) => return Ok((self.registry.clone(), true)),
+        };
+        let checked = self.check(&resolved);
+        let options = self.output.render_options();
+        let refused = checked.report.diagnostics().iter();
+        let refused: Vec<_> = refused.filter(|one| one.code.starts_with("C06")).collect();
+        for diagnostic in &refused {
+            self.output.note(&checked.report.render_one(diagnostic, options));
+        }
+        let are_all_loaded = refused.is_empty();
+        Ok((checked.registry, are_all_loaded))
     }
 
     /// The config that the arguments and the environment choose, without errors, and the plugins

@@ -229,6 +229,12 @@ impl CacheError {
         self.0.operation
     }
 
+    /// What to do about it, if that is known.
+    #[must_use]
+    pub fn hint_text(&self) -> Option<&str> {
+        self.0.hint.as_deref()
+    }
+
     /// The value of a context key.
     #[must_use]
     pub fn context(&self, key: &str) -> Option<&str> {

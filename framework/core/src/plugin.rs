@@ -126,6 +126,15 @@ pub enum Resource {
         /// The directory.
         path: PathBuf,
     },
+    /// Keys of a server that start with the name of the cache and a suffix, as by default.
+    CacheKeyPrefix {
+        /// Which option would name another prefix.
+        option: String,
+        /// The connection.
+        connection: String,
+        /// What follows the name of the cache.
+        suffix: String,
+    },
     /// Keys of a server that start with a prefix; conflicts with a prefix of it.
     KeyPrefix {
         /// Which option names it.
@@ -183,6 +192,23 @@ pub trait PluginConfig: DeserializeOwned + JsonSchema + fmt::Debug + Send + Sync
     /// What no other cache may use at the same time.
     fn resources(&self) -> Vec<Resource> {
         Vec::new()
+    }
+
+    /// Tries what the options say, when somebody asks for that: connects, looks and changes
+    /// nothing. Says what is doubtful. Must end by itself, whatever answers or does not. Default:
+    /// there is nothing to try.
+    ///
+    /// # Errors
+    ///
+    /// Everything that keeps the plugin from being used, each with the path of the option that has
+    /// to do with it, below that of the context.
+    ///
+    /// # Cancellation
+    ///
+    /// Dropping the future leaves nothing behind.
+    async fn probe(self, context: &BuildContext) -> Result<Problems, Problems> {
+        let _ = context;
+        Ok(Problems::new())
     }
 
     /// Builds the plugin. May do I/O; must not begin background work.

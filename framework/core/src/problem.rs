@@ -81,6 +81,8 @@ pub struct Problem {
     pub path: KeyPath,
     /// What was found and why it cannot be: lower case, no full stop.
     pub message: String,
+    /// What stands behind the option, such as the server that it names. Shown beside it.
+    pub label: Option<String>,
     /// What to do about it.
     pub help: Option<String>,
 }
@@ -89,7 +91,14 @@ impl Problem {
     /// A problem with the option at `path`.
     #[must_use]
     pub fn new(path: KeyPath, message: impl Into<String>) -> Self {
-        Self { path, message: message.into(), help: None }
+        Self { path, message: message.into(), label: None, help: None }
+    }
+
+    /// Says what stands behind the option.
+    #[must_use]
+    pub fn label(mut self, label: impl Into<String>) -> Self {
+        self.label = Some(label.into());
+        self
     }
 
     /// Says what to do about it.
@@ -123,6 +132,12 @@ impl Problems {
     /// Returns itself when there is at least one problem.
     pub fn into_result(self) -> Result<(), Self> {
         if self.0.is_empty() { Ok(()) } else { Err(self) }
+    }
+
+    /// Whether nothing was added.
+    #[must_use]
+    pub fn is_empty(&self) -> bool {
+        self.0.is_empty()
     }
 
     /// The problems, in the order in which they were added.

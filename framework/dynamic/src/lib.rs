@@ -44,5 +44,6 @@ mod trust;
 #[cfg(not(unix))]
 use elsewhere::{open, trust};
 
+pub use larder_abi::HEADER;
 pub use library::{Component, Library, Table};
 pub use loader::{Examined, Loader};

@@ -3,7 +3,7 @@
 //!
 //! A hit in the store never comes here. Everything here works on the text of a key and on
 //! [`Entry`]s; [`read`] looks entries up, [`put`] stores them, [`remove`] and [`touch`] end them,
-//! [`write`] keeps all that in order.
+//! [`write`] keeps all that in order, and [`above`] serves other caches.
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
@@ -23,6 +23,7 @@ use crate::stats::Counters;
 use crate::tags::TagTable;
 use crate::tier::{ByteTier, Lane};
 
+mod above;
 mod lease;
 mod look;
 mod mark;

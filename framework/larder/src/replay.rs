@@ -19,7 +19,7 @@ use tokio::runtime::Handle;
 use tokio::sync::Mutex;
 
 use crate::breaker::{End, Pass};
-use crate::recovery::{Item, Work};
+use crate::recovery::{Item, LONGEST_LANDING, Work};
 use crate::tags::RESERVED;
 use crate::tier::{ByteTier, Lane, is_outage, limit};
 
@@ -28,9 +28,6 @@ const TOGETHER: usize = 32;
 
 /// So many failures in a row end a pass: the tier is away again.
 const ENOUGH: usize = 5;
-
-/// How long a delivered delete keeps out older writes that are still on their way.
-const TOMBSTONE_LIFE: Duration = Duration::from_secs(60);
 
 /// How long closing a cache is held up by deliveries.
 const LAST: Duration = Duration::from_secs(2);
@@ -67,6 +64,13 @@ impl Drop for Task {
 }
 
 impl ByteTier {
+    /// Something was done in this tier, up to a stamp. What may reach it after that has to be
+    /// removed for itself.
+    pub(crate) fn settle(&self, work: &Work, stamp: Stamp) {
+        self.recovery.settle(work, stamp, self.clock.now());
+        self.kick();
+    }
+
     /// Starts the task that delivers what waits, if something does and there can be one.
     pub(crate) fn kick(&self) {
         if self.recovery.is_empty() || self.replays.is_over.load(Ordering::Acquire) {
@@ -161,7 +165,7 @@ impl ByteTier {
                     match outcome {
                         Ok(()) => {
                             (delivered, failed_in_a_row) = (delivered + 1, 0);
-                            self.recovery.settle(item);
+                            self.settle(&item.work, item.stamp);
                         }
                         Err(error) => {
                             failed_in_a_row += usize::from(is_outage(&error));
@@ -193,9 +197,9 @@ impl ByteTier {
     async fn deliver(&self, item: &Item) -> Result<()> {
         match &item.work {
             Work::Clear => self.call(Lane::Direct, "clear", self.backend.clear()).await,
-            Work::Key { key, .. } => self.remove_older(key, item.stamp).await,
+            Work::Key(key) => self.remove_older(key, item.stamp).await,
             Work::Pattern(glob) => self.remove_matching_older(glob, item.stamp).await,
-            Work::Tag(cell) => self.write_marker(Lane::Direct, cell).await,
+            Work::Tag(cell) => self.deliver_tag(cell).await,
         }
     }
 
@@ -203,19 +207,15 @@ impl ByteTier {
     /// still on their way are kept out as well.
     async fn remove_older(&self, key: &str, stamp: Stamp) -> Result<()> {
         if self.can(Capabilities::PUT_IF_NEWER) {
-            let end = Some(self.clock.wall().after(TOMBSTONE_LIFE));
-            let meta = EntryMeta {
-                stamp,
-                soft_deadline: end,
-                hard_deadline: end,
-                tombstone: true,
-                ..EntryMeta::default()
-            };
-            let tombstone = Entry { meta, ..Entry::default() };
-            let put = self.backend.put_if_newer(key, tombstone);
+            let put = self.backend.put_if_newer(key, self.tombstone(stamp));
             match self.call(Lane::Direct, "put_if_newer", put).await {
-                // Something newer is there, and it stays.
-                Ok(_) => return Ok(()),
+                Ok(is_stored) => {
+                    // If not, something newer is there, and it stays.
+                    if is_stored {
+                        self.recovery.note_landing(key, self.clock.now());
+                    }
+                    return Ok(());
+                }
                 Err(error) if is_outage(&error) => return Err(error),
                 Err(_) => {}
             }
@@ -225,6 +225,19 @@ impl ByteTier {
             self.call(Lane::Direct, "delete", self.backend.delete(key)).await?;
         }
         Ok(())
+    }
+
+    /// What keeps out older writes of a key that are still on their way.
+    pub(crate) fn tombstone(&self, stamp: Stamp) -> Entry {
+        let end = Some(self.clock.wall().after(LONGEST_LANDING));
+        let meta = EntryMeta {
+            stamp,
+            soft_deadline: end,
+            hard_deadline: end,
+            tombstone: true,
+            ..EntryMeta::default()
+        };
+        Entry { meta, ..Entry::default() }
     }
 
     async fn remove_matching_older(&self, glob: &str, stamp: Stamp) -> Result<()> {
@@ -246,12 +259,39 @@ impl ByteTier {
     }
 }
 
+/// Something that a tier has to be told. Whoever goes away before it was leaves it to the replay.
+#[derive(Debug)]
+pub(crate) struct Untold<'a> {
+    tier: &'a ByteTier,
+    work: Option<Work>,
+    stamp: Stamp,
+}
+
+impl<'a> Untold<'a> {
+    pub(crate) fn new(tier: &'a ByteTier, work: Work, stamp: Stamp) -> Self {
+        Self { tier, work: Some(work), stamp }
+    }
+
+    /// The tier was told, or refused to be.
+    pub(crate) fn told(mut self) {
+        self.work = None;
+    }
+}
+
+impl Drop for Untold<'_> {
+    fn drop(&mut self) {
+        if let Some(work) = self.work.take() {
+            self.tier.recover_later(work, self.stamp);
+        }
+    }
+}
+
 /// A key that nobody uses.
 const PROBE: &str = "\u{1}larder:probe";
 
 /// Whether it concerns one key or tag, so that several can be on their way.
 fn is_single(item: &Item) -> bool {
-    matches!(item.work, Work::Key { .. } | Work::Tag(_))
+    matches!(item.work, Work::Key(_) | Work::Tag(_))
 }
 
 /// Delivers until nothing waits, or the tier is gone.

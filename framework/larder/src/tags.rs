@@ -7,7 +7,7 @@
 //! every entry of the tag a miss: the scheme fails closed.
 
 use std::collections::HashMap;
-use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use larder_core::entry::TagStamp;
@@ -23,13 +23,39 @@ const PRUNE_AT: usize = 4096;
 pub(crate) struct TagCell {
     hash: u64,
     version: AtomicU64,
-    /// Whether the last tier is known to keep a marker of this version.
-    is_marked: AtomicBool,
+    /// The version of which the last tier is known to keep a marker; 0 for none.
+    marked: AtomicU64,
+    /// How often the last tier could not be asked or told.
+    failures: AtomicU64,
+    /// Held by whoever writes the marker, so that no older version is written over a newer one.
+    marking: tokio::sync::Mutex<()>,
+}
+
+/// The right to write the marker of a tag.
+#[derive(Debug)]
+pub(crate) struct Marking<'a> {
+    _alone: tokio::sync::MutexGuard<'a, ()>,
+    /// Somebody else tried in vain while this one waited.
+    pub(crate) is_in_vain: bool,
 }
 
 impl TagCell {
     fn new(hash: u64) -> Self {
-        Self { hash, version: AtomicU64::new(0), is_marked: AtomicBool::new(false) }
+        let [version, marked, failures] = [0, 0, 0].map(AtomicU64::new);
+        Self { hash, version, marked, failures, marking: tokio::sync::Mutex::new(()) }
+    }
+
+    /// Waits for the right to write the marker.
+    pub(crate) async fn mark(&self) -> Marking<'_> {
+        let failures = || self.failures.load(Ordering::Acquire);
+        let before = failures();
+        let _alone = self.marking.lock().await;
+        Marking { _alone, is_in_vain: failures() != before }
+    }
+
+    /// Tells those who wait for the right that there is no use in trying now.
+    pub(crate) fn note_failure(&self) {
+        self.failures.fetch_add(1, Ordering::AcqRel);
     }
 
     pub(crate) const fn hash(&self) -> u64 {
@@ -45,18 +71,32 @@ impl TagCell {
         self.version.fetch_max(version, Ordering::AcqRel);
     }
 
-    /// Moves the version to `version`, or one further if it is there already.
-    pub(crate) fn bump(&self, version: u64) {
-        let next = |now: u64| Some(version.max(now + 1));
-        self.version.fetch_update(Ordering::AcqRel, Ordering::Acquire, next).ok();
+    /// Moves the version to `version`, or one further if it is there already; where it is then.
+    pub(crate) fn bump(&self, version: u64) -> u64 {
+        let next = |now: u64| version.max(now + 1);
+        let moved = |now: u64| Some(next(now));
+        self.version.fetch_update(Ordering::AcqRel, Ordering::Acquire, moved).map_or(0, next)
     }
 
+    /// Whether the last tier is known to keep a marker of a version, or of a later one.
+    pub(crate) fn is_marked_as(&self, version: u64) -> bool {
+        version != 0 && self.marked.load(Ordering::Acquire) >= version
+    }
+
+    /// The same for the version of today.
     pub(crate) fn is_marked(&self) -> bool {
-        self.is_marked.load(Ordering::Acquire)
+        self.is_marked_as(self.version())
     }
 
-    pub(crate) fn set_marked(&self, is_marked: bool) {
-        self.is_marked.store(is_marked, Ordering::Release);
+    /// The last tier keeps a marker of this version, which is that of today if it is later.
+    pub(crate) fn note_marked(&self, version: u64) {
+        self.advance(version);
+        self.marked.fetch_max(version, Ordering::AcqRel);
+    }
+
+    /// The last tier has no marker.
+    pub(crate) fn note_unmarked(&self) {
+        self.marked.store(0, Ordering::Release);
     }
 
     /// The key under which a tier keeps the version.
@@ -122,8 +162,6 @@ pub(crate) struct TagTable {
     cells: Mutex<HashMap<u64, Arc<TagCell>>>,
     /// The greatest version of a cell that was dropped, as its tag may be asked for again.
     dropped: AtomicU64,
-    /// Held by whoever writes a marker, so that no older version is written over a newer one.
-    pub(crate) marking: tokio::sync::Mutex<()>,
 }
 
 impl TagTable {
@@ -147,7 +185,7 @@ impl TagTable {
     pub(crate) fn forget_markers(&self) {
         let mut cells = self.lock();
         self.drop_unused(&mut cells);
-        cells.values().for_each(|cell| cell.set_marked(false));
+        cells.values().for_each(|cell| cell.note_unmarked());
     }
 
     /// Whether a tag may have been invalidated after `since`, which only this process knew of.

@@ -19,7 +19,7 @@ use crate::sweep::Sweeper;
 
 mod config;
 
-pub use config::{REDIS, RedisConfig};
+pub use config::{REDIS, ReadFrom, RedisConfig};
 
 /// How many keys are asked for at a time.
 const MOST_KEYS: usize = 1024;
@@ -55,9 +55,14 @@ impl RedisBackend {
     /// is of another kind.
     pub fn new(config: &RedisConfig, context: &BuildContext) -> Result<Self> {
         let connection = context.shared::<RedisConnection>(&config.connection)?;
-        let prefix = config.prefix.clone().unwrap_or_else(|| format!("{}:", context.cache));
+        let prefix =
+            config.prefix.clone().unwrap_or_else(|| context.cache.clone() + config::SUFFIX);
         let clock = Arc::clone(&context.clock);
-        let space = Arc::new(Space::new(connection, &context.cache, &prefix, clock));
+        let space = Space::new(connection, &context.cache, &prefix, clock);
+        let space = Arc::new(match config.read_from {
+            ReadFrom::Primary => space,
+            ReadFrom::Replica => space.read_from_replicas(),
+        });
         Ok(Self { space, sweeper: Sweeper::default(), holder: fastrand::u64(..) })
     }
 

@@ -4,8 +4,8 @@ use std::path::PathBuf;
 use std::time::Duration;
 
 use larder_core::{
-    BuildContext, Descriptor, HumanDuration, KeyPath, PluginConfig, Problems, Result, Secret,
-    async_trait, descriptor, register,
+    BuildContext, CacheError, Descriptor, HumanDuration, KeyPath, PluginConfig, Problem, Problems,
+    Result, Secret, async_trait, descriptor, register,
 };
 use schemars::JsonSchema;
 use serde::Deserialize;
@@ -14,10 +14,12 @@ use crate::connection::RedisConnection;
 
 mod address;
 mod check;
+mod probe;
 mod settings;
 mod url;
 
 pub(crate) use address::Address;
+use probe::Places;
 pub(crate) use settings::{Credentials, Login, Servers, Settings};
 pub use url::ServerUrl;
 
@@ -193,6 +195,14 @@ impl PluginConfig for RedisConnectionConfig {
         check::redis(self, at)
     }
 
+    async fn probe(self, context: &BuildContext) -> Result<Problems, Problems> {
+        let at = &context.path;
+        let servers = if self.url.is_some() { "url" } else { "sentinels" };
+        let places = places(at, servers, self.password_file.is_some());
+        let connection = self.build(context).await.map_err(|error| unbuilt(at, &error))?;
+        probe::probe(&connection, &places).await
+    }
+
     async fn build(self, context: &BuildContext) -> Result<RedisConnection> {
         Ok(RedisConnection::new(Settings::of_redis(self, context)?))
     }
@@ -208,9 +218,28 @@ impl PluginConfig for RedisClusterConfig {
         check::cluster(self, at)
     }
 
+    async fn probe(self, context: &BuildContext) -> Result<Problems, Problems> {
+        let at = &context.path;
+        let places = places(at, "nodes", self.password_file.is_some());
+        let connection = self.build(context).await.map_err(|error| unbuilt(at, &error))?;
+        probe::probe(&connection, &places).await
+    }
+
     async fn build(self, context: &BuildContext) -> Result<RedisConnection> {
         Ok(RedisConnection::new(Settings::of_cluster(self, context)?))
     }
+}
+
+fn places(at: &KeyPath, servers: &str, has_file: bool) -> Places {
+    Places {
+        servers: at.join(servers),
+        login: at.join(if has_file { "password_file" } else { "password" }),
+        trust: at.join("tls").join("ca"),
+    }
+}
+
+fn unbuilt(at: &KeyPath, error: &CacheError) -> Problems {
+    Problem::new(at.clone(), error.message()).into()
 }
 
 /// The connection `redis`, for explicit registration.

@@ -65,6 +65,8 @@ pub(crate) enum Route<'a> {
     Any,
     /// The one with this key; the keys of all commands are in its slot.
     Key(&'a str),
+    /// A replica of the one with this key, or that one itself, for commands that read.
+    Replica(&'a str),
     /// The primary of this number, below [`Layout::servers`].
     Primary(usize),
 }
@@ -79,10 +81,11 @@ pub(crate) struct Layout {
 }
 
 /// What a connection is doing.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum State {
     /// It is being made; callers wait.
+    #[default]
     Connecting,
     /// It could not be made, and is tried again; callers are told at once.
     Down,
@@ -190,7 +193,15 @@ impl RedisConnection {
             Topology::Cluster(cluster) => {
                 Box::pin(cluster.read(route, affinity, read, deadline)).await
             }
-            Topology::Single(endpoint) => endpoint.read(affinity, read, deadline).await,
+            Topology::Single(endpoint) => {
+                if let Route::Replica(_) = route
+                    && let Some(landed) =
+                        Box::pin(endpoint.read_at_replica(affinity, read, deadline)).await
+                {
+                    return Ok(Some(landed));
+                }
+                endpoint.read(affinity, read, deadline).await
+            }
         }
     }
 
@@ -219,19 +230,23 @@ impl RedisConnection {
     /// How the connection is. Asks nobody.
     #[must_use]
     pub fn health(&self) -> ConnectionHealth {
-        let statuses = match &self.topology {
-            Topology::Cluster(cluster) => cluster.statuses(),
-            Topology::Single(endpoint) => vec![endpoint.status()],
-        };
+        let statuses = self.statuses();
         let well = statuses.iter().filter(|status| status.state == State::Healthy).count();
         let servers = (well, statuses.len());
         let worst = statuses.into_iter().max_by_key(|status| status.state.badness());
-        let nothing = Status { state: State::Connecting, address: None, facts: None, error: None };
-        let Status { state, address, facts, error } = worst.unwrap_or(nothing);
+        let Status { state, address, facts, error, .. } = worst.unwrap_or_default();
         let server = address.map(|address| address.to_string());
         let (reconnects, retries) =
             (self.settings.tally.reconnects(), self.settings.tally.retries());
         ConnectionHealth { state, server, facts, error, servers, reconnects, retries }
+    }
+
+    /// How each server is that is known.
+    pub(crate) fn statuses(&self) -> Vec<Status> {
+        match &self.topology {
+            Topology::Cluster(cluster) => cluster.statuses(),
+            Topology::Single(endpoint) => vec![endpoint.status()],
+        }
     }
 
     fn deadline(&self, lane: Lane) -> Instant {
@@ -243,7 +258,7 @@ impl RedisConnection {
     fn affinity(&self, route: Route<'_>) -> usize {
         match route {
             _ if self.settings.pool_size == 1 => 0,
-            Route::Key(key) => usize::from(slots::slot_of(key)),
+            Route::Key(key) | Route::Replica(key) => usize::from(slots::slot_of(key)),
             Route::Any | Route::Primary(_) => fastrand::usize(..self.settings.pool_size),
         }
     }

@@ -23,6 +23,8 @@ pub(crate) enum Reason {
     Login,
     /// Somebody has to change how the server, or the connection, is set up.
     Setup,
+    /// Somebody has to change a certificate, or which ones are trusted.
+    Trust,
 }
 
 impl Failure {
@@ -37,6 +39,10 @@ impl Failure {
 
     pub(crate) fn setup(message: impl Into<String>) -> Self {
         Self::new(Reason::Setup, message)
+    }
+
+    pub(crate) fn trust(message: impl Into<String>) -> Self {
+        Self::new(Reason::Trust, message)
     }
 
     pub(crate) fn hint(mut self, hint: impl Into<String>) -> Self {

@@ -48,7 +48,7 @@ mod uploads;
 mod walk;
 mod write;
 
-pub use backend::{REDIS, RedisBackend, RedisConfig};
+pub use backend::{REDIS, ReadFrom, RedisBackend, RedisConfig};
 pub use config::{REDIS_CLUSTER_CONNECTION, REDIS_CONNECTION};
 pub use config::{RedisClusterConfig, RedisConnectionConfig};
 pub use connection::RedisConnection;

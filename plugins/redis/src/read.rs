@@ -4,6 +4,7 @@ use std::sync::atomic::Ordering;
 
 use futures_util::future::join;
 use larder_core::envelope::{self, EnvelopeError, LONGEST_HEADER};
+use larder_core::key::RESERVED;
 use larder_core::{Bytes, Entry, EntryMeta, ErrorKind, Result};
 use redis::Cmd;
 
@@ -72,8 +73,8 @@ impl Space {
         company: Company,
     ) -> Result<Option<Landed>> {
         let is_alone = company == Company::Alone;
-        if self.connection.is_cluster() {
-            return Box::pin(self.read_cluster(generation, key, weight, is_alone)).await;
+        if self.connection.is_cluster() || self.may_be_old(key) {
+            return Box::pin(self.read_apart(generation, key, weight, is_alone)).await;
         }
         let name = |out: &mut String| self.keys.write_entry(out, generation, key);
         let read = Read { name: &name, head: Some(&self.keys.control), weight, is_alone };
@@ -81,7 +82,7 @@ impl Space {
     }
 
     /// The generation may be at another node, and is asked for in the same moment.
-    async fn read_cluster(
+    async fn read_apart(
         &self,
         generation: Generation,
         key: &str,
@@ -93,14 +94,25 @@ impl Space {
         let write_control = |out: &mut String| out.push_str(control);
         let entry = Read { name: &write_name, head: None, weight, is_alone };
         let head = Read { name: &write_control, weight: LEAST_WEIGHT, ..entry };
+        let route = match self.may_be_old(key) {
+            true => Route::Replica(&name),
+            false => Route::Key(&name),
+        };
         let (landed, head) = join(
-            self.connection.read(Route::Key(&name), &entry),
+            self.connection.read(route, &entry),
             self.connection.read(Route::Key(control), &head),
         )
         .await;
         let landed = landed.map_err(|error| self.of_a_node(error));
         let both = landed?.zip(head?);
         Ok(both.map(|(landed, head)| Landed { head: head.value, ..landed }))
+    }
+
+    /// Whether a replica may answer for a key: it was not written by this process lately, and it is
+    /// no marker of a tag, which says that others are old.
+    fn may_be_old(&self, key: &str) -> bool {
+        let recent = self.recent.as_ref();
+        recent.is_some_and(|recent| !key.starts_with(RESERVED) && !recent.contains(key))
     }
 
     /// Fetches a large entry. There are few of them at a time, for all share one socket.

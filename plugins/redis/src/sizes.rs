@@ -22,7 +22,7 @@ const WHOLE_SHARE: usize = 1024;
 
 /// How many keys can be told apart. A key that shares its bit with a large one takes the lane of
 /// the large ones, where it works as well.
-const BITS: usize = 4096;
+pub(crate) const BUCKETS: usize = 4096;
 
 /// An odd number without a pattern: the golden ratio.
 const FOLD: u64 = 0x9e37_79b9_7f4a_7c15;
@@ -43,7 +43,7 @@ pub(crate) struct Sizes {
 
 impl Default for Sizes {
     fn default() -> Self {
-        let large = (0..BITS / 64).map(|_| AtomicU64::new(0)).collect();
+        let large = (0..BUCKETS / 64).map(|_| AtomicU64::new(0)).collect();
         let (mean, least) = (AtomicUsize::new(UNKNOWN), AtomicUsize::new(LEAST));
         Self { large, mean, share: AtomicUsize::new(0), least }
     }
@@ -101,14 +101,18 @@ impl Sizes {
     }
 
     fn place(&self, key: &str) -> (&AtomicU64, u64) {
-        // After FxHash: nobody gains anything from keys that share a bit.
-        let fold = |hash: u64, word: u64| (hash.rotate_left(5) ^ word).wrapping_mul(FOLD);
-        let (words, rest) = key.as_bytes().as_chunks::<8>();
-        let hash = words.iter().fold(0, |hash, word| fold(hash, u64::from_le_bytes(*word)));
-        let hash = rest.iter().fold(hash, |hash, byte| fold(hash, u64::from(*byte)));
-        let at = (hash >> 32) as usize % BITS;
+        let at = bucket(key);
         (&self.large[at / 64], 1 << (at % 64))
     }
+}
+
+/// Which of [`BUCKETS`] a key is in. After FxHash: nobody gains anything from keys that share one.
+pub(crate) fn bucket(key: &str) -> usize {
+    let fold = |hash: u64, word: u64| (hash.rotate_left(5) ^ word).wrapping_mul(FOLD);
+    let (words, rest) = key.as_bytes().as_chunks::<8>();
+    let hash = words.iter().fold(0, |hash, word| fold(hash, u64::from_le_bytes(*word)));
+    let hash = rest.iter().fold(hash, |hash, byte| fold(hash, u64::from(*byte)));
+    (hash >> 32) as usize % BUCKETS
 }
 
 #[cfg(test)]

@@ -24,8 +24,10 @@ use crate::uploads::Uploads;
 mod ask;
 mod generation;
 mod life;
+mod recent;
 
 pub(crate) use life::{life, millis};
+use recent::Recent;
 
 /// How often a command is done under another generation before it is given up.
 pub(crate) const ATTEMPTS: usize = 8;
@@ -45,6 +47,8 @@ pub(crate) struct Space {
     pub(crate) large_reads: Semaphore,
     /// The greatest generation that was seen; 0 before the first.
     generation: AtomicU64,
+    /// What was written lately, where gets go to replicas.
+    pub(crate) recent: Option<Recent>,
     /// There may be entries of other generations to remove.
     pub(crate) has_garbage: Notify,
     /// How many of them were removed.
@@ -78,11 +82,18 @@ impl Space {
             uploads: Uploads::default(),
             large_reads: Semaphore::new(LARGE_READS),
             generation: AtomicU64::new(0),
+            recent: None,
             has_garbage: Notify::new(),
             swept: AtomicU64::new(0),
             batches: AtomicU64::new(0),
             batched_keys: AtomicU64::new(0),
         }
+    }
+
+    /// Has gets go to replicas.
+    pub(crate) fn read_from_replicas(mut self) -> Self {
+        self.recent = Some(Recent::default());
+        self
     }
 
     /// The time.

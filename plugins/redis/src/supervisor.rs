@@ -25,21 +25,24 @@ use crate::connection::greeting::{Expect, Facts};
 use crate::connection::line::{Landed, Read};
 use crate::connection::link::{Lost, Missed, Task};
 use crate::connection::{Lane, State};
-use crate::error::{self, Failure};
+use crate::error::{self, Failure, Reason};
 use crate::topology::Source;
 
 mod breaker;
 mod life;
+mod replicas;
 mod report;
 mod session;
 
 use breaker::Permit;
+use replicas::Replicas;
 use session::Session;
 
 /// One server, and the task that keeps a connection to it.
 #[derive(Debug)]
 pub(crate) struct Endpoint {
     core: Arc<Core>,
+    replicas: Replicas,
     task: Mutex<Option<Task>>,
 }
 
@@ -60,13 +63,15 @@ struct Core {
 }
 
 /// How a server is.
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, Default)]
 pub(crate) struct Status {
     pub(crate) state: State,
     pub(crate) address: Option<Address>,
     pub(crate) facts: Option<Facts>,
     /// Why it is down.
     pub(crate) error: Option<CacheError>,
+    /// What has to happen before it is not any more.
+    pub(crate) reason: Option<Reason>,
 }
 
 impl Endpoint {
@@ -79,7 +84,7 @@ impl Endpoint {
         bell: Arc<Notify>,
     ) -> Self {
         let address = source.known().cloned();
-        let status = Status { state: State::Connecting, address, facts: None, error: None };
+        let status = Status { address, ..Status::default() };
         let core = Core {
             settings,
             source,
@@ -90,7 +95,7 @@ impl Endpoint {
             asked: Notify::new(),
             bell,
         };
-        Self { core: Arc::new(core), task: Mutex::new(None) }
+        Self { core: Arc::new(core), replicas: Replicas::default(), task: Mutex::new(None) }
     }
 
     /// Sends commands in one go and returns their answers in order. Commands of equal `affinity`

@@ -93,7 +93,7 @@ fn certificates(path: &Path) -> Result<Vec<CertificateDer<'static>>, Failure> {
 }
 
 fn unreadable(what: &str, path: &Path, why: &str) -> Failure {
-    Failure::setup(format!("the {what} in `{}` cannot be used: {why}", path.display()))
+    Failure::trust(format!("the {what} in `{}` cannot be used: {why}", path.display()))
         .hint("name a file in PEM that this user can read")
 }
 
@@ -105,7 +105,7 @@ pub(crate) fn explain(error: &io::Error) -> Option<Failure> {
         TlsError::AlertReceived(alert) => refused(*alert),
         TlsError::InvalidMessage(_) => Failure::setup("the server does not speak TLS")
             .hint("write `redis://` for a connection in the clear, or the port with TLS"),
-        other => Failure::setup(format!("TLS failed: {other}")),
+        other => Failure::trust(format!("TLS failed: {other}")),
     })
 }
 
@@ -113,33 +113,33 @@ pub(crate) fn explain(error: &io::Error) -> Option<Failure> {
 fn untrusted(reason: &CertificateError) -> Failure {
     match reason {
         CertificateError::UnknownIssuer => {
-            Failure::setup("the certificate of the server is signed by an unknown authority")
+            Failure::trust("the certificate of the server is signed by an unknown authority")
                 .hint("set `ca` in `tls` to the authority that signed it")
         }
         CertificateError::Expired | CertificateError::ExpiredContext { .. } => {
-            Failure::setup("the certificate of the server has expired")
+            Failure::trust("the certificate of the server has expired")
                 .hint("renew it, or set the clock of this machine")
         }
         CertificateError::NotValidYet | CertificateError::NotValidYetContext { .. } => {
-            Failure::setup("the certificate of the server is not valid yet")
+            Failure::trust("the certificate of the server is not valid yet")
                 .hint("set the clock of this machine")
         }
         CertificateError::NotValidForNameContext { expected, presented } => {
             let presented = presented.join(", ");
             let expected = expected.to_str();
-            Failure::setup(format!(
+            Failure::trust(format!(
                 "the certificate of the server is not for `{expected}`, but for: {presented}"
             ))
             .hint("connect to a name that the certificate has, or set `server_name` in `tls`")
         }
         CertificateError::NotValidForName => {
-            Failure::setup("the certificate of the server is for another name")
+            Failure::trust("the certificate of the server is for another name")
                 .hint("connect to a name that the certificate has, or set `server_name` in `tls`")
         }
         CertificateError::Revoked => {
-            Failure::setup("the certificate of the server was revoked").hint("renew it")
+            Failure::trust("the certificate of the server was revoked").hint("renew it")
         }
-        other => Failure::setup(format!("the certificate of the server cannot be used: {other}")),
+        other => Failure::trust(format!("the certificate of the server cannot be used: {other}")),
     }
 }
 
@@ -147,24 +147,24 @@ fn untrusted(reason: &CertificateError) -> Failure {
 fn refused(alert: AlertDescription) -> Failure {
     match alert {
         AlertDescription::CertificateRequired => {
-            Failure::setup("the server asks for a certificate of ours")
+            Failure::trust("the server asks for a certificate of ours")
                 .hint("set `cert` and `key` in `tls`")
         }
         AlertDescription::UnknownCA => {
-            Failure::setup("the server does not know the authority that signed our certificate")
+            Failure::trust("the server does not know the authority that signed our certificate")
                 .hint("set `cert` in `tls` to a certificate that the server trusts")
         }
         AlertDescription::CertificateExpired => {
-            Failure::setup("our certificate has expired").hint("renew `cert` in `tls`")
+            Failure::trust("our certificate has expired").hint("renew `cert` in `tls`")
         }
         AlertDescription::BadCertificate | AlertDescription::CertificateUnknown => {
-            Failure::setup("the server does not accept our certificate")
+            Failure::trust("the server does not accept our certificate")
                 .hint("set `cert` and `key` in `tls` to what the server trusts")
         }
         AlertDescription::HandshakeFailure => {
-            Failure::setup("the server and this program have no way of encrypting in common")
+            Failure::trust("the server and this program have no way of encrypting in common")
                 .hint("the server needs TLS 1.2 or 1.3; it may also ask for a certificate of ours")
         }
-        other => Failure::setup(format!("the server refuses TLS: {other:?}")),
+        other => Failure::trust(format!("the server refuses TLS: {other:?}")),
     }
 }

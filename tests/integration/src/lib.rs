@@ -14,8 +14,10 @@ use schemars::JsonSchema;
 use serde::Deserialize;
 use tokio::sync::Notify;
 
+mod process;
 mod shared;
 
+pub use process::{Process, Users};
 pub use shared::{Leases, Shared, SharedConfig};
 
 /// A backend of tests: `kind = "test.puppet"`. Puppets of one name share their [`Strings`].
@@ -138,6 +140,15 @@ impl Strings {
         *self.hangs_in.lock().unwrap_or_else(PoisonError::into_inner) = operation.into();
     }
 
+    /// Waits until a call has begun to hang.
+    ///
+    /// # Panics
+    ///
+    /// When none does for twenty seconds.
+    pub async fn hangs(&self) {
+        soon("a call that hangs", self.is_hanging.notified()).await;
+    }
+
     /// Waits for the next poll.
     async fn pause(&self) {
         let mut has_paused = !self.yields.load(Ordering::SeqCst);
@@ -176,6 +187,25 @@ const PLAIN: Capabilities = Capabilities::TTL.union(Capabilities::SCAN).union(Ca
 
 fn locked<T>(mutex: &Mutex<T>) -> std::sync::MutexGuard<'_, T> {
     mutex.lock().unwrap_or_else(PoisonError::into_inner)
+}
+
+/// Waits for something that must come.
+///
+/// # Panics
+///
+/// When it does not come for twenty seconds.
+pub async fn soon<T>(what: &str, future: impl Future<Output = T>) -> T {
+    let since = std::time::Instant::now();
+    let mut future = std::pin::pin!(future);
+    std::future::poll_fn(|context| {
+        let polled = future.as_mut().poll(context);
+        if polled.is_pending() {
+            assert!(since.elapsed().as_secs() < 20, "{what} did not come");
+            context.waker().wake_by_ref();
+        }
+        polled
+    })
+    .await
 }
 
 /// Waits until something is so.

@@ -68,7 +68,7 @@ async fn a_tier_that_hangs_costs_each_caller_its_limit_and_then_nothing() {
             let users = users.clone();
             async move { users.lookup("a").await }
         });
-        puppet.is_hanging.notified().await;
+        puppet.hangs().await;
         clock.advance(Duration::from_millis(299));
         tokio::task::yield_now().await;
         assert!(!get.is_finished());
@@ -91,7 +91,7 @@ async fn a_write_is_waited_for_no_longer_than_a_read() {
         let users = users.clone();
         async move { users.set("a", "Ada".into()).await }
     });
-    puppet.is_hanging.notified().await;
+    puppet.hangs().await;
     clock.advance(Duration::from_millis(300));
     set.await.unwrap().unwrap();
     assert_eq!(users.get("a").await.unwrap().as_deref(), Some("Ada"), "the memory has it");
@@ -106,7 +106,7 @@ async fn a_load_waits_once_for_a_tier_that_hangs_and_not_again_to_write() {
         let users = users.clone();
         async move { users.get_or_load("a", || async { Ok::<_, String>("1".into()) }).await }
     });
-    puppet.is_hanging.notified().await;
+    puppet.hangs().await;
     clock.advance(Duration::from_millis(300));
     assert_eq!(load.await.unwrap().unwrap(), "1");
     assert_eq!(puppet.sets.load(SeqCst), 0);
@@ -134,7 +134,7 @@ async fn little_time_is_spent_on_a_tier_while_a_stale_value_is_at_hand() {
         };
         async move { users.get_or_load("a", loader).await }
     });
-    puppet.is_hanging.notified().await;
+    puppet.hangs().await;
     clock.advance(Duration::from_millis(50));
     has_started.await.unwrap();
     assert_eq!(load.await.unwrap().unwrap(), "new");
@@ -219,7 +219,7 @@ async fn a_tier_in_the_middle_that_fails_hides_nothing_below_it() {
     for _ in 0..8 {
         assert_eq!(users.get_with("a", &past_l1).await.unwrap().as_deref(), Some("Ada"));
     }
-    assert_eq!((middle.gets.load(SeqCst), l3.gets.load(SeqCst)), (3, 8), "it fails to be filled");
+    assert_eq!((middle.gets.load(SeqCst), l3.gets.load(SeqCst)), (5, 8));
     users.set("a", "Bob".into()).await.unwrap();
     middle.fails.store(false, SeqCst);
     until("the replay", || {
@@ -230,6 +230,7 @@ async fn a_tier_in_the_middle_that_fails_hides_nothing_below_it() {
     assert!(!middle.entries.lock().unwrap().contains_key("a"), "what it had was old");
     let answer = users.get_with("a", &ReadOptions::new().skip(Tier::L1)).await.unwrap();
     assert_eq!(answer.as_deref(), Some("Bob"));
+    until("the copy", || middle.entries.lock().unwrap().contains_key("a")).await;
     let filled = middle.entries.lock().unwrap().get("a").cloned().unwrap();
     assert_eq!(filled, l3.entries.lock().unwrap()["a"], "filled from below, with that life");
 }

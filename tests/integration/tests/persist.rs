@@ -452,7 +452,7 @@ async fn a_save_that_waited_while_the_file_was_read_does_not_replace_it_by_a_par
     puppet.hang_in("get");
     let caches = world.start_with(&text).await;
     let cache = users(&caches);
-    puppet.is_hanging.notified().await;
+    puppet.hangs().await;
     let save = tokio::spawn({
         let caches = caches.clone();
         async move { caches.save("users").await }
@@ -486,7 +486,7 @@ async fn who_closes_at_the_same_time_does_not_empty_the_store_before_it_is_saved
     puppet.hang_in("get");
     let caches = world.start_with(&text).await;
     let cache = users(&caches);
-    puppet.is_hanging.notified().await;
+    puppet.hangs().await;
     cache.set("b", "x".into()).await.unwrap();
     let close = || {
         let caches = caches.clone();

@@ -80,7 +80,7 @@ async fn a_clear_leaves_no_copy_of_what_was_read_during_it() {
         let users = users.clone();
         async move { users.clear().await.unwrap() }
     });
-    third.is_hanging.notified().await;
+    third.hangs().await;
     get(&users).await.unwrap();
     third.go_on.notify_one();
     clear.await.unwrap();
@@ -96,7 +96,7 @@ async fn a_pattern_leaves_no_copy_of_what_was_read_during_it() {
         let users = users.clone();
         async move { users.delete_pattern("*").await.unwrap() }
     });
-    third.is_hanging.notified().await;
+    third.hangs().await;
     get(&users).await.unwrap();
     third.go_on.notify_one();
     assert_eq!(pattern.await.unwrap(), 1);
@@ -117,7 +117,7 @@ async fn a_tag_reaches_what_was_set_across_a_clear() {
         let (users, tagged) = (users.clone(), tagged.clone());
         async move { users.set_with("a", "x".into(), &tagged).await.unwrap() }
     });
-    puppet.is_hanging.notified().await;
+    puppet.hangs().await;
     let clear = tokio::spawn({
         let users = users.clone();
         async move { users.clear().await.unwrap() }

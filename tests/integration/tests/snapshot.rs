@@ -366,9 +366,9 @@ async fn an_import_that_is_dropped_half_way_leaves_no_two_values() {
         let cache = cache.clone();
         async move { import(&cache, &bytes, ImportMode::Replace).await }
     });
-    puppet.is_hanging.notified().await;
+    puppet.hangs().await;
     puppet.go_on.notify_one();
-    puppet.is_hanging.notified().await;
+    puppet.hangs().await;
     task.abort();
     assert!(task.await.unwrap_err().is_cancelled());
     assert_eq!(cache.get("a").await.unwrap().as_deref(), Some("old"), "it was imported");

@@ -206,7 +206,7 @@ async fn a_set_that_is_dropped_half_way_leaves_no_two_values() {
         let users = users.clone();
         async move { users.set("a", "new".into()).await }
     });
-    puppet.is_hanging.notified().await;
+    puppet.hangs().await;
     assert_eq!(users.get("a").await.unwrap().as_deref(), Some("old"), "not set yet");
     set.abort();
     assert!(set.await.unwrap_err().is_cancelled());

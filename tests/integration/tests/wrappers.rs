@@ -11,7 +11,7 @@ use larder::{
 };
 use larder_core::wrapper::numbers::{AES_256_GCM, BASE64, LZ4, XCHACHA20_POLY1305, ZLIB, ZSTD};
 use larder_core::{Bytes, Entry, Wrappers};
-use larder_integration::strings;
+use larder_integration::{strings, until};
 
 const FIRST: &str = "000102030405060708090a0b0c0d0e0f101112131415161718191a1b1c1d1e1f";
 const SECOND: &str = "ffeeddccbbaa99887766554433221100ffeeddccbbaa99887766554433221100";
@@ -361,6 +361,7 @@ async fn what_is_copied_upwards_is_wrapped_as_the_upper_tier_wants_it() {
         users.set("b", long()).await.unwrap();
         strings(ABOVE).entries.lock().unwrap().clear();
         assert_eq!(users.get("a").await.unwrap(), Some(long()));
+        until("the copy", || strings(ABOVE).entries.lock().unwrap().contains_key("a")).await;
         assert_eq!(entry(ABOVE, "a").meta.wrappers.numbers(), expected, "{tiers}");
         strings(BELOW).entries.lock().unwrap().clear();
         assert_eq!(users.get("a").await.unwrap(), Some(long()), "the copy is readable\n{tiers}");

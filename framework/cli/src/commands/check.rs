@@ -1,4 +1,4 @@
-//! `larder check`: everything that can be said about a config without building it.
+//! `larder check`: everything that can be said about a config without building its caches.
 
 use std::collections::{BTreeSet, HashSet};
 use std::path::Path;
@@ -9,7 +9,7 @@ use larder::config::loader::Resolved;
 use larder::config::parse::{Format, parse};
 use larder::config::tree::{Node, SourceKind};
 
-use super::{fix, stages};
+use super::{fix, online, stages};
 use crate::args::{Check, ReportFormat};
 use crate::context::{Context, readable};
 use crate::exit::{Exit, Failure};
@@ -45,6 +45,11 @@ fn one_file(file: &Path, arguments: &Check, context: &mut Context<'_>) -> Result
     let mut checkup = Checkup { file, runs, fixed: 0 };
     if arguments.fix {
         checkup.fix(arguments, context)?;
+    }
+    if arguments.online {
+        for run in &mut checkup.runs {
+            online::ask(&run.resolved, &mut run.checked)?;
+        }
     }
     let counts = checkup.report(arguments.format, context.output)?;
     Ok(counts.exit(arguments.deny_warnings))

@@ -1,6 +1,7 @@
 //! `larder explain`: the long text of a code, an option or a plugin; or, with `--key`, what holds
 //! for one key.
 
+use larder::Registry;
 use larder::config::explain::{OptionDoc, codes, describe, explain};
 use larder::config::suggest::closest;
 use serde_json::json;
@@ -26,8 +27,9 @@ pub(super) fn run(arguments: &Explain, context: &mut Context<'_>) -> Result<Exit
         }
         return Ok(Exit::Success);
     }
-    let Some(doc) = describe(&context.registry, subject) else {
-        return Err(unknown(subject, context));
+    let doc = match describe(&context.registry, subject) {
+        Some(doc) => doc,
+        None => of_library(subject, context)?,
     };
     if is_json {
         let document = json!({
@@ -72,8 +74,14 @@ pub(super) fn options(doc: &OptionDoc) -> String {
     text
 }
 
-fn unknown(subject: &str, context: &Context<'_>) -> Failure {
-    let kinds = context.registry.iter().map(|plugin| plugin.descriptor.kind);
+/// What only the libraries know that the config names; they are loaded for nothing else.
+fn of_library(subject: &str, context: &mut Context<'_>) -> Result<OptionDoc, Failure> {
+    let (registry, _) = context.plugins()?;
+    describe(&registry, subject).ok_or_else(|| unknown(subject, &registry))
+}
+
+fn unknown(subject: &str, registry: &Registry) -> Failure {
+    let kinds = registry.iter().map(|plugin| plugin.descriptor.kind);
     let hint = match closest(subject, codes().chain(kinds)) {
         Some(nearest) => format!("did you mean `{nearest}`?"),
         None => "name a code such as `C0203`, an option such as `caches.users.ttl`, or a kind of \

@@ -9,6 +9,7 @@ mod check;
 mod completions;
 mod explain;
 mod fix;
+mod online;
 mod outliving;
 mod plugins;
 mod schema;
@@ -25,6 +26,7 @@ fn plugins(command: Plugins, context: &mut Context<'_>) -> Result<Exit, Failure>
         Plugins::Verify { libraries, answer } => {
             plugins::library::verify(&libraries, answer, context)
         }
+        Plugins::New(arguments) => plugins::new::run(&arguments, context),
         Plugins::Pin { library } => plugins::library::pin(&library, context),
     }
 }

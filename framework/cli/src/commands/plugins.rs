@@ -1,7 +1,5 @@
 //! `larder plugins list`: what is linked into this command, and what libraries of a config bring.
 
-use larder::Registry;
-use larder::config::check::libraries;
 use larder::config::known::{Unlinked, unlinked};
 use larder::plugin::registry::Registered;
 use serde_json::{Value, json};
@@ -11,9 +9,10 @@ use crate::context::Context;
 use crate::exit::{Exit, Failure};
 
 pub(super) mod library;
+pub(super) mod new;
 
 pub(super) fn list(answer: Answer, context: &mut Context<'_>) -> Result<Exit, Failure> {
-    let (registry, are_all_loaded) = with_libraries(context)?;
+    let (registry, are_all_loaded) = context.plugins()?;
     let missing: Vec<Unlinked> = unlinked(&registry).collect();
     match answer.format {
         Format::Human => {
@@ -46,25 +45,6 @@ pub(super) fn list(answer: Answer, context: &mut Context<'_>) -> Result<Exit, Fa
         context.output.error(conflict);
     }
     Ok(Exit::answer(conflicts.is_empty() && are_all_loaded))
-}
-
-/// The plugins of this command, and those of libraries if there is a config that names some.
-fn with_libraries(context: &mut Context<'_>) -> Result<(Registry, bool), Failure> {
-    let resolved = match context.resolved() {
-        Ok((_, resolved)) if !libraries(&resolved).is_empty() => resolved,
-        Err(failure) if context.common.config.is_some() => return Err(failure),
-        Ok(_) | Err(_) => return Ok((context.registry.clone(), true)),
-    };
-    let checked = context.check(&resolved);
-    let options = context.output.render_options();
-    let refused = checked.report.diagnostics().iter();
-    let refused: Vec<_> = refused.filter(|one| one.code.starts_with("C06")).collect();
-    for diagnostic in &refused {
-        let text = checked.report.render_one(diagnostic, options);
-        context.output.note(&text);
-    }
-    let are_all_loaded = refused.is_empty();
-    Ok((checked.registry, are_all_loaded))
 }
 
 fn row(registered: &Registered) -> [String; 5] {

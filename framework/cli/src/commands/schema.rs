@@ -3,6 +3,7 @@
 use std::fs;
 use std::path::Path;
 
+use larder::Registry;
 use larder::config::{reference, schema};
 
 use crate::args::Generated;
@@ -10,13 +11,25 @@ use crate::context::Context;
 use crate::exit::{Exit, Failure};
 
 pub(super) fn run(arguments: &Generated, context: &mut Context<'_>) -> Result<Exit, Failure> {
-    let text = format!("{:#}\n", schema::schema(&context.registry));
+    let text = format!("{:#}\n", schema::schema(&complete(context)?));
     deliver(&text, "schema", arguments, context)
 }
 
 pub(super) fn reference(arguments: &Generated, context: &mut Context<'_>) -> Result<Exit, Failure> {
-    let text = reference::reference(&context.registry);
+    let text = reference::reference(&complete(context)?);
     deliver(&text, "reference", arguments, context)
+}
+
+/// All plugins that the config may name. A file without those of a library that is refused today
+/// would call what the config says of them a mistake.
+fn complete(context: &mut Context<'_>) -> Result<Registry, Failure> {
+    let (registry, are_all_loaded) = context.plugins()?;
+    if are_all_loaded {
+        return Ok(registry);
+    }
+    let message = "a library of the config was refused, so its options are not known; \
+                   hint: mend that first, or name a config without it with `--config`";
+    Err(Failure::new(Exit::Config, message))
 }
 
 fn deliver(

@@ -70,7 +70,8 @@ fn a_library_is_pinned_and_then_used() {
     let folder = folder(&options, &format!("{}{CACHE}", section("")));
     compare("libraries-not-pinned", &folder, &["check"]);
     compare("libraries-verify-not-pinned", &folder, &["plugins", "verify"]);
-    assert!(!ran(&folder));
+    compare("libraries-schema-not-pinned", &folder, &["schema", "-o", "caches.schema.json"]);
+    assert!(!ran(&folder) && !folder.path().join("caches.schema.json").exists());
 
     let line = pin(&folder);
     folder.write("caches.toml", &format!("{}{CACHE}", section(&line)));
@@ -89,6 +90,11 @@ fn a_library_is_pinned_and_then_used() {
         (&first["kind"], &first["source"]),
         (&"acme.cache".into(), &"plugin acme.cache".into())
     );
+    compare("libraries-explain", &folder, &["explain", "acme.cache"]);
+    let schema = folder.run(&["schema"]);
+    let schema: serde_json::Value = serde_json::from_str(&schema.stdout).expect("it is JSON");
+    let size = &schema["definitions"]["backend.acme.cache"]["properties"]["size"];
+    assert_eq!(size["type"], "integer", "{size}");
     let got = folder.run(&["get", "users", "42"]);
     assert_eq!((got.code, got.stdout.as_str()), (1, ""), "{}", got.stderr);
 

@@ -4,9 +4,11 @@
 mod caches;
 mod configs;
 mod libraries;
+mod online;
 mod plugins;
 #[cfg(unix)]
 mod redis;
+mod scaffolds;
 mod simulate;
 mod snapshots;
 mod support;

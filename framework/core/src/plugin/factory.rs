@@ -23,6 +23,7 @@ use crate::warmer::Warmer;
 use crate::wrapper::{Role, Wrapper};
 
 /// What every plugin can do with its options before anything is built.
+#[async_trait]
 pub trait ConfigCheck: Send + Sync {
     /// The JSON schema (draft-07) of the options, without `kind`.
     fn schema(&self) -> Schema;
@@ -36,6 +37,20 @@ pub trait ConfigCheck: Send + Sync {
 
     /// What no other cache may use at the same time; empty when the options cannot be decoded.
     fn resources(&self, options: &Value) -> Vec<Resource>;
+
+    /// Tries what the options say, and says what is doubtful; see [`PluginConfig::probe`].
+    ///
+    /// # Errors
+    ///
+    /// Everything that keeps the plugin from being used.
+    ///
+    /// # Cancellation
+    ///
+    /// Dropping the future leaves nothing behind.
+    async fn probe(&self, options: Value, context: &BuildContext) -> Result<Problems, Problems> {
+        let (_, _) = (options, context);
+        Ok(Problems::new())
+    }
 }
 
 /// How a plugin of each slot is built from its options.
@@ -170,6 +185,7 @@ fn undecodable(
         .caused_by(error.into_inner())
 }
 
+#[async_trait]
 impl<C: PluginConfig> ConfigCheck for Typed<C> {
     fn schema(&self) -> Schema {
         schema_of::<C>()
@@ -182,6 +198,11 @@ impl<C: PluginConfig> ConfigCheck for Typed<C> {
 
     fn resources(&self, options: &Value) -> Vec<Resource> {
         decode::<C>(options).map(|config| config.resources()).unwrap_or_default()
+    }
+
+    async fn probe(&self, options: Value, context: &BuildContext) -> Result<Problems, Problems> {
+        let config: C = decode(&options).map_err(|error| problem_of(&error, &context.path))?;
+        config.probe(context).await
     }
 }
 

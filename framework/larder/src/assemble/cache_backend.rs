@@ -7,8 +7,6 @@ use larder_core::{Backend, Capabilities, Entry, Result, async_trait};
 use xxhash_rust::xxh3::xxh3_64;
 
 use crate::engine::Engine;
-use crate::tags::RESERVED;
-use crate::tier::ByteTier;
 
 /// The byte tiers of a cache, seen as one backend. The cache itself closes them.
 #[derive(Debug)]
@@ -19,12 +17,6 @@ pub(super) struct CacheBackend {
 impl CacheBackend {
     pub(super) fn new(engine: Arc<Engine>) -> Self {
         Self { engine }
-    }
-
-    /// Markers of tags are in the last tier only, as the cache itself has them.
-    fn tiers(&self, key: &str) -> &[Arc<ByteTier>] {
-        let tiers = &self.engine.tiers;
-        if key.starts_with(RESERVED) { &tiers[tiers.len().saturating_sub(1)..] } else { tiers }
     }
 }
 
@@ -39,29 +31,13 @@ impl Backend for CacheBackend {
 
     async fn get(&self, key: &str) -> Result<Option<Entry>> {
         self.engine.check_open()?;
-        let mut outcome = Ok(None);
-        for tier in self.tiers(key) {
-            match tier.bounded("get", tier.backend.get(key)).await {
-                Ok(Some(entry)) => return Ok(Some(entry)),
-                Ok(None) => {}
-                // It was reported; the next tier may have the entry.
-                Err(error) => outcome = outcome.and(Err(error)),
-            }
-        }
-        outcome
+        self.engine.entry(key).await
     }
 
     async fn set(&self, key: &str, entry: Entry) -> Result<()> {
         self.engine.check_open()?;
-        let set = async {
-            let mut outcome = Ok(());
-            for tier in self.tiers(key) {
-                let set = tier.bounded("set", tier.backend.set(key, entry.clone())).await;
-                outcome = outcome.and(set);
-            }
-            outcome
-        };
         // Loads of the cache itself must not overtake the writes of those above.
+        let set = self.engine.put_entry(key, &entry);
         self.engine.change_key(place(key), || (), set, |_| ()).await
     }
 
@@ -77,11 +53,8 @@ impl Backend for CacheBackend {
 
     async fn touch(&self, key: &str, deadlines: Deadlines) -> Result<bool> {
         self.engine.check_open()?;
-        let mut was_there = false;
-        for tier in &self.engine.tiers {
-            was_there |= tier.bounded("touch", tier.backend.touch(key, deadlines)).await?;
-        }
-        Ok(was_there)
+        let touch = self.engine.touch_entry(key, deadlines);
+        self.engine.change_key(place(key), || (), touch, |_| ()).await
     }
 
     async fn scan(&self, request: ScanRequest) -> Result<ScanPage> {

@@ -260,9 +260,6 @@ impl<K: Key, V: CacheValue> Core<K, V> {
         if lives.is_over {
             return self.delete(key).await;
         }
-        if !self.exists(key).await? {
-            return Ok(false);
-        }
         let touch = || {
             if let Some(store) = &self.store {
                 let deadline = lives.deadline_within(store.ttl, &*self.engine.clock);
@@ -270,13 +267,47 @@ impl<K: Key, V: CacheValue> Core<K, V> {
             }
         };
         if let Some(local) = self.local() {
-            self.change_locally(&local, key, touch);
-            return Ok(true);
+            let touch = || {
+                let is_there = matches!(self.peek(key), Some(Some(_)));
+                if is_there {
+                    touch();
+                }
+                is_there
+            };
+            return Ok(self.change_locally(&local, key, touch));
         }
+        let in_store = |touched: &Result<bool>| {
+            if let Ok(true) = touched {
+                touch();
+            }
+        };
+        let in_tiers = self.touch_in_tiers(key, &lives);
+        Box::pin(self.engine.change_key(place(key), || (), in_tiers, in_store)).await
+    }
+
+    /// Gives the value that is to be had of a key a new life in the byte tiers; whether there is
+    /// one. The caller has the turn of the key.
+    async fn touch_in_tiers<Q>(&self, key: &Q, lives: &Lives) -> Result<bool>
+    where
+        K: Borrow<Q>,
+        Q: KeyRef<K> + ?Sized,
+    {
         let text = key.text();
-        let touched =
-            self.engine.change_key(place(key), touch, self.engine.touch(&text, &lives), |_| ());
-        Box::pin(touched).await.map(|()| true)
+        let seen = match self.peek(key) {
+            Some(None) => return Ok(false),
+            Some(value) => Some(self.encode(&text, &stored(value, None))?),
+            None => None,
+        };
+        self.engine.touch(&text, lives, seen.as_ref()).await
+    }
+
+    /// What the store has of a key that may be served.
+    pub(super) fn peek<Q>(&self, key: &Q) -> Option<Option<V>>
+    where
+        K: Borrow<Q>,
+        Q: KeyRef<K> + ?Sized,
+    {
+        self.store.as_ref()?.table.peek(key)?.read()
     }
 
     /// Makes every entry that carries a tag unusable.

@@ -193,9 +193,7 @@ impl<K: Key, V: CacheValue> Core<K, V> {
             match self.engine.find_as(&text, look, stale).await {
                 Ok(found) => {
                     if let Some(mark) = mark {
-                        let meta = &found.entry.meta;
-                        let deadline = meta.soft_deadline.or(meta.hard_deadline);
-                        mark.rest_on(Basis { tags: found.tags.clone(), deadline, stamp: None });
+                        mark.rest_on(Basis::of(&found));
                     }
                     match self.take_up_as(key, found, &ticket, look).await {
                         Ok(answer) => return Ok(answer),
@@ -246,7 +244,7 @@ impl<K: Key, V: CacheValue> Core<K, V> {
             self.fill_store(key.to_owned(), stored, insert, ticket);
         }
         self.engine.keep_awake(&text, &found, ticket).await;
-        self.engine.back_fill(&text, &found, &plain, ticket, look.keep_from).await;
+        self.engine.back_fill(&text, found, plain, ticket, look.keep_from).await;
         Ok(answer)
     }
 
@@ -305,8 +303,7 @@ impl<K: Key, V: CacheValue> Core<K, V> {
         Q: KeyRef<K> + ?Sized,
     {
         self.check(key)?;
-        let peeked = self.store.as_ref().and_then(|store| store.table.peek(key));
-        if let Some(answer) = peeked.and_then(|stored| stored.read()) {
+        if let Some(answer) = self.peek(key) {
             return Ok(answer.is_some());
         }
         if self.engine.tiers.is_empty() {

@@ -12,12 +12,11 @@ use super::Engine;
 
 /// How many times the usual load a lease lasts.
 const FACTOR: u32 = 4;
-/// The shortest lease.
-const SHORTEST: Duration = Duration::from_millis(250);
+/// The shortest lease, and that of who does not know how long loads take. However short the loads
+/// are, the process may be busy.
+const SHORTEST: Duration = Duration::from_secs(2);
 /// The longest lease, unless loads may take longer.
 const LONGEST: Duration = Duration::from_secs(10);
-/// A lease while nobody knows how long loads take.
-const UNKNOWN: Duration = Duration::from_secs(2);
 
 /// A lease that was granted.
 #[derive(Clone, Copy, Debug)]
@@ -48,9 +47,8 @@ impl Engine {
     /// long from the start: what outlives its lease is stored nowhere.
     fn lease_time(&self, hard_timeout: Option<Duration>) -> Duration {
         let usual = self.load_time();
-        let wanted = if usual.is_zero() { UNKNOWN } else { usual.saturating_mul(FACTOR) };
         let longest = hard_timeout.unwrap_or_default().max(usual.saturating_mul(2)).max(LONGEST);
-        wanted.clamp(SHORTEST, longest)
+        usual.saturating_mul(FACTOR).clamp(SHORTEST, longest)
     }
 
     /// Asks for the right to load a key.

@@ -2,6 +2,7 @@
 
 use std::sync::Arc;
 
+use futures_util::future::join_all;
 use larder_core::entry::TagStamp;
 use larder_core::serializer::formats;
 use larder_core::{
@@ -11,6 +12,7 @@ use larder_core::{
 
 use super::{Engine, Look};
 use crate::recovery::Work;
+use crate::replay::Untold;
 use crate::stats::MissCause;
 use crate::tags::{TagCell, Tags};
 use crate::tier::{ByteTier, Lane, is_outage};
@@ -28,14 +30,9 @@ impl Engine {
     ///
     /// Capture them before the value is loaded.
     pub(crate) async fn capture_tags(&self, names: &[String]) -> Option<Arc<Tags>> {
-        let mut cells = Vec::with_capacity(names.len());
-        for name in names {
-            let cell = self.tags.cell(name);
-            if !cell.is_marked() {
-                self.learn(&cell).await;
-            }
-            cells.push(cell);
-        }
+        let cells: Vec<_> = names.iter().map(|name| self.tags.cell(name)).collect();
+        let unknown = cells.iter().filter(|cell| !cell.is_marked());
+        join_all(unknown.map(|cell| self.learn(cell))).await;
         Tags::capture(cells)
     }
 
@@ -49,28 +46,21 @@ impl Engine {
         if names.is_empty() {
             return (None, false);
         }
-        let mut is_outdated = false;
-        let mut cells = Vec::with_capacity(names.len());
-        for name in names {
-            let cell = self.tags.cell(name);
-            is_outdated |= match self.tiers.is_empty() {
-                true => self.tags.may_have_moved(&cell, since),
-                false => cell.version() > since,
-            };
-            // One that nobody knew until now was not invalidated: its version is made here.
-            if !self.tiers.is_empty()
-                && let Ok(Some(marker)) = self.read_marker(&cell).await
-            {
-                is_outdated |= marker > since;
-                cell.advance(marker);
-            }
-            cells.push(cell);
-        }
-        let tags = match self.tiers.is_empty() {
-            true => Tags::capture(cells),
-            false => self.capture_tags(names).await,
+        let cells: Vec<_> = names.iter().map(|name| self.tags.cell(name)).collect();
+        let Some(tier) = self.tiers.last() else {
+            let is_outdated = cells.iter().any(|cell| self.tags.may_have_moved(cell, since));
+            return (Tags::capture(cells), is_outdated);
         };
-        (tags, is_outdated)
+        let mut is_outdated = cells.iter().any(|cell| cell.version() > since);
+        // One that nobody knew until now was not invalidated: its version is made here.
+        let markers = tier.read_markers(Lane::Usual, &cells).await.unwrap_or_default();
+        for (cell, marker) in cells.iter().zip(markers) {
+            if let Some(marker) = marker {
+                is_outdated |= marker > since;
+                cell.note_marked(marker);
+            }
+        }
+        (self.capture_tags(names).await, is_outdated)
     }
 
     /// The same for a cache without byte tiers: nobody else knows versions of its tags.
@@ -83,52 +73,55 @@ impl Engine {
 
     /// Takes over the version of the last tier, or gives it one.
     async fn learn(&self, cell: &TagCell) {
-        let _marking = self.tags.marking.lock().await;
-        if cell.is_marked() {
+        let marking = cell.mark().await;
+        // Of those who wait for a tier that does not answer only the first waits for it.
+        if cell.is_marked() || marking.is_in_vain {
             return;
         }
-        match self.read_marker(cell).await {
+        let learned = match self.read_marker(cell).await {
             Ok(Some(version)) if version >= cell.version() => {
-                cell.advance(version);
-                cell.set_marked(true);
+                cell.note_marked(version);
+                Ok(())
             }
             Ok(_) => {
                 cell.bump(self.stamp().time.as_micros());
-                // The failure was reported; the next one who needs the tag tries again.
-                self.write_marker(cell).await.ok();
+                self.write_marker(cell).await
             }
-            Err(_) if cell.version() == 0 => cell.bump(self.stamp().time.as_micros()),
-            Err(_) => {}
+            Err(error) => Err(error),
+        };
+        if learned.is_err() {
+            // It was reported; the next one who needs the tag tries again.
+            if cell.version() == 0 {
+                cell.bump(self.stamp().time.as_micros());
+            }
+            cell.note_failure();
         }
     }
 
     /// Gives a tag a new version, here at once and then in the last tier: later, when that cannot
-    /// be reached.
+    /// be reached, or when the caller goes away before it was.
     pub(crate) async fn move_tag(&self, cell: &Arc<TagCell>) -> Result<()> {
         let stamp = self.stamp();
-        cell.bump(stamp.time.as_micros());
+        let version = cell.bump(stamp.time.as_micros());
         let Some(tier) = self.tiers.last() else {
-            cell.set_marked(true);
+            cell.note_marked(version);
             return Ok(());
         };
-        let _marking = self.tags.marking.lock().await;
-        cell.set_marked(false);
-        let marked = match tier.read_marker(cell).await {
-            Ok(marker) => {
-                // Past what another process may have written.
-                marker.into_iter().for_each(|marker| cell.advance(marker + 1));
-                tier.write_marker(Lane::Usual, cell).await
-            }
-            Err(error) => Err(error),
-        };
-        match marked {
-            Err(error) if is_outage(&error) => {
-                // As long as it waits, the cell stays, and with it the version of this process.
-                tier.recover_later(Work::Tag(Arc::clone(cell)), stamp);
-                Ok(())
-            }
-            marked => marked,
+        // As long as it waits in the log the cell stays, and with it the version of this process.
+        let untold = Untold::new(tier, Work::Tag(Arc::clone(cell)), stamp);
+        let marking = cell.mark().await;
+        if marking.is_in_vain {
+            return Ok(());
         }
+        // A later invalidation may have done it for this one as well.
+        if !cell.is_marked_as(version)
+            && let Err(error) = tier.move_marker(Lane::Usual, cell).await
+        {
+            cell.note_failure();
+            return if is_outage(&error) { Ok(()) } else { Err(error) };
+        }
+        untold.told();
+        Ok(())
     }
 
     /// The version that the last tier keeps for a tag.
@@ -139,14 +132,11 @@ impl Engine {
         }
     }
 
-    /// Writes the version of today into the last tier. The caller holds `marking`.
+    /// Writes the version of today into the last tier. The caller has the right to.
     async fn write_marker(&self, cell: &TagCell) -> Result<()> {
         match self.tiers.last() {
             Some(tier) => tier.write_marker(Lane::Usual, cell).await,
-            None => {
-                cell.set_marked(true);
-                Ok(())
-            }
+            None => Ok(()),
         }
     }
 
@@ -167,9 +157,9 @@ impl Engine {
                 cell.advance(stamp.version);
             }
         } else {
-            let _marking = self.tags.marking.lock().await;
+            let _marking = cell.mark().await;
             match self.read_marker(&cell).await? {
-                Some(version) => cell.advance(version),
+                Some(version) => cell.note_marked(version),
                 None => {
                     cell.advance(stamp.version);
                     self.write_marker(&cell).await?;
@@ -198,10 +188,10 @@ impl Engine {
         for ((stamp, cell), marker) in stamps.iter().zip(cells).zip(markers) {
             let Some(version) = marker else {
                 // The tier lost it; without this nobody would make it again.
-                cell.set_marked(false);
+                cell.note_unmarked();
                 return Err(MissCause::Tag);
             };
-            cell.advance(version);
+            cell.note_marked(version);
             if cell.version() != stamp.version {
                 return Err(MissCause::Tag);
             }
@@ -239,9 +229,25 @@ impl ByteTier {
         version_of(&entry.filter(|entry| !self.recovery.hides(key, entry.meta.stamp))?)
     }
 
+    /// Gives a tag a version past any that another process may have given it. The caller has the
+    /// right to.
+    async fn move_marker(&self, lane: Lane, cell: &TagCell) -> Result<()> {
+        if let Some(marker) = self.read_marker_on(lane, cell).await? {
+            cell.advance(marker + 1);
+        }
+        self.write_marker(lane, cell).await
+    }
+
+    /// Delivers an invalidation of a tag. What another process made of the tag meanwhile may be
+    /// older, whatever its version says.
+    pub(crate) async fn deliver_tag(&self, cell: &TagCell) -> Result<()> {
+        let _marking = cell.mark().await;
+        if cell.is_marked() { Ok(()) } else { self.move_marker(Lane::Direct, cell).await }
+    }
+
     /// Writes the version of a tag, unless a later one is there: that one is taken over then, as it
     /// makes the same entries unusable.
-    pub(crate) async fn write_marker(&self, lane: Lane, cell: &TagCell) -> Result<()> {
+    async fn write_marker(&self, lane: Lane, cell: &TagCell) -> Result<()> {
         let key = cell.marker_key();
         for _ in 0..MARKER_ATTEMPTS {
             let version = cell.version();
@@ -261,7 +267,6 @@ impl ByteTier {
             let there = self.call(lane, "get", self.backend.get(&key)).await?;
             let there = there.as_ref().and_then(version_of);
             if let Some(there) = there.filter(|there| *there >= version) {
-                cell.advance(there);
                 self.note_marked(cell, there);
                 return Ok(());
             }
@@ -274,10 +279,9 @@ impl ByteTier {
     }
 
     fn note_marked(&self, cell: &TagCell, version: u64) {
+        cell.note_marked(version);
         // A version that moved meanwhile has its own marker coming.
-        let is_marked = cell.version() == version;
-        cell.set_marked(is_marked);
-        if is_marked {
+        if cell.version() == version {
             self.recovery.settle_tag(cell);
         }
     }

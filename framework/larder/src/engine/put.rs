@@ -1,18 +1,17 @@
 //! Storing entries in the byte tiers.
 
-use larder_core::{Capabilities, Entry, EntryMeta, ErrorKind, Life, Result, Stamp, Timestamp};
+use larder_core::{Capabilities, Entry, EntryMeta, Life, Result, Stamp, Timestamp};
 
 use super::{Engine, Granted, Payloads};
 use crate::fence::Ticket;
 use crate::recovery::Work;
 use crate::settings::Lives;
-use crate::stats::MissCause;
 use crate::tags::Tags;
 use crate::tier::{ByteTier, count, is_outage};
 
 /// What is stored.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-enum Origin {
+pub(super) enum Origin {
     /// What the application set: whatever the tier has is older.
     Set,
     /// What was loaded: something newer in the tier stays.
@@ -122,12 +121,9 @@ impl Engine {
                     tier.recovery.settle_key(key, stamp);
                 }
                 Err(error) => {
-                    // What was loaded says nothing against what the tier has; but if it arrives
-                    // late it could undo a later delete.
-                    let may_land = error.kind() == ErrorKind::Timeout;
-                    if may_land || origin == Origin::Set && is_outage(&error) {
-                        let work = Work::Key { key: key.into(), may_land };
-                        tier.recover_later(work, stamp);
+                    // What was loaded says nothing against what the tier has.
+                    if origin == Origin::Set && is_outage(&error) {
+                        tier.recover_later(Work::key(key), self.stamp());
                     }
                     self.warn_unstored(tier, &error);
                     first_error.get_or_insert(error);
@@ -148,14 +144,14 @@ impl Engine {
         entry: Entry,
         lease: &Granted,
     ) -> Result<bool> {
-        tier.bounded("fill", tier.backend.fill(key, entry, lease.token)).await
+        tier.write(key, "fill", tier.backend.fill(key, entry, lease.token)).await
     }
 
     /// Stores an entry in one tier; its version there, or `None` when something newer stays.
     ///
     /// Where the backend compares versions, a write that was slow on its way cannot replace a later
     /// one.
-    async fn put_to(
+    pub(super) async fn put_to(
         &self,
         tier: &ByteTier,
         key: &str,
@@ -164,7 +160,8 @@ impl Engine {
     ) -> Result<Option<Stamp>> {
         if !tier.can(Capabilities::PUT_IF_NEWER) {
             let stamp = entry.meta.stamp;
-            return tier.bounded("set", tier.backend.set(key, entry)).await.map(|()| Some(stamp));
+            let set = tier.backend.set(key, entry);
+            return tier.write(key, "set", set).await.map(|()| Some(stamp));
         }
         if self.put_newer(tier, key, &entry).await? {
             return Ok(Some(entry.meta.stamp));
@@ -182,12 +179,20 @@ impl Engine {
         if !is_ahead && self.put_newer(tier, key, &entry).await? {
             return Ok(Some(stamp));
         }
-        tier.bounded("set", tier.backend.set(key, entry)).await.map(|()| Some(stamp))
+        tier.write(key, "set", tier.backend.set(key, entry)).await.map(|()| Some(stamp))
     }
 
     async fn put_newer(&self, tier: &ByteTier, key: &str, entry: &Entry) -> Result<bool> {
         let put = tier.backend.put_if_newer(key, entry.clone());
-        tier.bounded("put_if_newer", put).await
+        tier.write(key, "put_if_newer", put).await
+    }
+
+    /// Keeps a key out of a tier that a write of before may reach yet; whether it was there.
+    pub(super) async fn bury(&self, tier: &ByteTier, key: &str, stamp: Stamp) -> Result<bool> {
+        let there = tier.bounded("meta", tier.backend.meta(key)).await?;
+        self.put_to(tier, key, tier.tombstone(stamp), Origin::Set).await?;
+        let now = self.clock.wall();
+        Ok(there.is_some_and(|meta| !meta.tombstone && !meta.is_dead(now)))
     }
 
     /// Stores what was found in a tier below, with the version that it has there.
@@ -195,29 +200,7 @@ impl Engine {
         if tier.can(Capabilities::PUT_IF_NEWER) {
             return self.put_newer(tier, key, &entry).await.map(drop);
         }
-        tier.bounded("set", tier.backend.set(key, entry)).await
-    }
-
-    /// Gives an entry that was loaded and found as it was a new life in the byte tiers, unless its
-    /// key changed since the ticket.
-    pub(crate) async fn renew_loaded(
-        &self,
-        key: &str,
-        payloads: Payloads,
-        meta: &EntryMeta,
-        lives: &Lives,
-        ticket: &Ticket,
-    ) -> Filling {
-        // A tier that lost the entry, or cannot change its deadlines alone, gets it whole.
-        let can_touch = self.tiers.iter().all(|tier| tier.can(Capabilities::TOUCH));
-        if !can_touch || self.find(key).await.is_err_and(|cause| cause != MissCause::Expired) {
-            return self.put_loaded(key, payloads, meta, ticket, None).await;
-        }
-        let _turn = self.write_turn(ticket.hash()).await;
-        if ticket.holds() {
-            self.renew(key, lives).await;
-        }
-        Filling::NotStored
+        tier.write(key, "set", tier.backend.set(key, entry)).await
     }
 
     /// Stores a loaded entry in the byte tiers, unless its key changed since the ticket, under the
@@ -234,6 +217,18 @@ impl Engine {
         if !ticket.holds() {
             return Filling::NotStored;
         }
+        self.put_in_turn(key, payloads, meta, ticket, lease).await
+    }
+
+    /// The same for who has the turn of the key.
+    pub(super) async fn put_in_turn(
+        &self,
+        key: &str,
+        payloads: Payloads,
+        meta: &EntryMeta,
+        ticket: &Ticket,
+        lease: Option<&Granted>,
+    ) -> Filling {
         // Failures are counted and reported where they happen; the callers have their value.
         let stored = self.put_all(key, payloads, meta, Origin::Load, lease).await;
         let filling = stored.unwrap_or(Filling::NotStored);

@@ -2,14 +2,15 @@
 
 use std::sync::Arc;
 
-use larder_core::{Bytes, CacheError, Entry, ErrorKind, Result, Stamp, telemetry};
+use larder_core::{Bytes, CacheError, Entry, Result, Stamp, telemetry};
+use tokio::runtime::Handle;
 
 use super::{Engine, Look, TierSet};
 use crate::fence::Ticket;
 use crate::recovery::Work;
 use crate::stats::MissCause;
 use crate::tags::Tags;
-use crate::tier::{ByteTier, count, was_skipped};
+use crate::tier::{ByteTier, count, is_outage, was_skipped};
 
 /// A valid entry and where it was.
 #[derive(Debug)]
@@ -149,8 +150,29 @@ impl Engine {
     }
 
     /// Copies an entry into the byte tiers above the one it was found in, unless its key changed
-    /// or is being written. `plain` is its value without what wraps it.
+    /// or is being written. `plain` is its value without what wraps it. Who asked for the entry
+    /// has waited for these tiers already, so a task does it where there can be one.
     pub(crate) async fn back_fill(
+        self: &Arc<Self>,
+        key: &str,
+        found: Found,
+        plain: Bytes,
+        ticket: &Ticket,
+        keep_from: TierSet,
+    ) {
+        if found.tier == 0 {
+            return;
+        }
+        let Some(ticket) = ticket.again() else { return };
+        let (engine, key) = (Arc::clone(self), key.to_owned());
+        let copy = async move { engine.copy_up(&key, &found, &plain, &ticket, keep_from).await };
+        match Handle::try_current() {
+            Ok(runtime) => drop(runtime.spawn(copy)),
+            Err(_) => Box::pin(copy).await,
+        }
+    }
+
+    async fn copy_up(
         &self,
         key: &str,
         found: &Found,
@@ -158,29 +180,27 @@ impl Engine {
         ticket: &Ticket,
         keep_from: TierSet,
     ) {
-        if found.tier == 0 {
-            return;
-        }
         let Some(_turn) = self.try_write_turn(ticket.hash()).filter(|_| ticket.holds()) else {
             return;
         };
         for tier in self.tiers[..found.tier].iter().filter(|tier| !keep_from.has(tier.tier)) {
+            if tier.is_slow() {
+                count(&tier.counters.skipped);
+                continue;
+            }
             let Some(mut entry) = self.copy_for(tier, key, found, plain) else {
                 continue;
             };
             entry.meta.hard_deadline = self.hard_deadline(tier, entry.meta.hard_deadline);
-            let stamp = entry.meta.stamp;
-            match self.put_copy(tier, key, entry).await {
-                // A pattern came in between, and may have passed this tier before the copy.
-                Ok(()) if !ticket.holds() => {
-                    tier.bounded("delete", tier.backend.delete(key)).await.ok();
-                }
-                // It may arrive yet, after a change that nobody would undo it for.
-                Err(error) if error.kind() == ErrorKind::Timeout => {
-                    let work = Work::Key { key: key.into(), may_land: true };
-                    tier.recover_later(work, stamp);
-                }
-                _ => {}
+            // What becomes of a copy that fails is reported; it may be there all the same.
+            self.put_copy(tier, key, entry).await.ok();
+            if ticket.holds() {
+                continue;
+            }
+            // A pattern came in between, and may have passed this tier before the copy.
+            let stamp = self.stamp();
+            if self.remove_from(tier, key, stamp).await.is_err_and(|error| is_outage(&error)) {
+                tier.recover_later(Work::key(key), stamp);
             }
         }
     }

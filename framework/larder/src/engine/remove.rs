@@ -10,39 +10,52 @@ use xxhash_rust::xxh3::xxh3_64;
 use super::{Engine, Finally};
 use crate::fence::Ticket;
 use crate::recovery::{Added, Work};
+use crate::replay::Untold;
 use crate::tier::{ByteTier, is_outage};
 
 impl Engine {
     /// Removes a key from every byte tier; whether any had it, as far as they could be asked. All
-    /// tiers are tried before the first error is returned.
+    /// tiers are tried before the first error is returned, or by the replay if the caller goes
+    /// away half-way.
     pub(crate) async fn remove(&self, key: &str) -> Result<bool> {
+        self.remove_as(key, &Work::key(key), self.stamp()).await
+    }
+
+    /// The same as a part of something, which is what a tier has to be told that is not reached.
+    async fn remove_as(&self, key: &str, work: &Work, stamp: Stamp) -> Result<bool> {
+        let untold = |tier| Untold::new(tier, work.clone(), stamp);
+        let untold: Vec<_> = self.tiers.iter().map(|tier| untold(&**tier)).collect();
         let mut removed = false;
         let mut outcome = Ok(());
-        let stamp = self.stamp();
-        for tier in &self.tiers {
-            match tier.bounded("delete", tier.backend.delete(key)).await {
+        for (tier, untold) in self.tiers.iter().zip(untold) {
+            match self.remove_from(tier, key, stamp).await {
                 Ok(was_there) => {
                     removed |= was_there;
-                    self.note_removed(tier, key, stamp);
+                    tier.recovery.settle_key(key, stamp);
+                    untold.told();
                 }
-                Err(error) if is_outage(&error) => {
-                    let work = Work::Key { key: key.into(), may_land: false };
-                    tier.recover_later(work, stamp);
+                Err(error) if is_outage(&error) => drop(untold),
+                Err(error) => {
+                    untold.told();
+                    outcome = outcome.and(Err(error));
                 }
-                Err(error) => outcome = outcome.and(Err(error)),
             }
         }
         outcome.map(|()| removed)
     }
 
-    /// A tier has removed a key. While an older write may still arrive, the delivery that keeps it
-    /// out goes on waiting.
-    fn note_removed(&self, tier: &ByteTier, key: &str, stamp: Stamp) {
-        if tier.recovery.may_land(key) {
-            tier.recover_later(Work::Key { key: key.into(), may_land: true }, stamp);
-        } else {
-            tier.recovery.settle_key(key, stamp);
+    /// Removes a key from one tier; whether it was there. While a write of before may reach the
+    /// tier yet, something stays there that keeps it out.
+    pub(super) async fn remove_from(
+        &self,
+        tier: &ByteTier,
+        key: &str,
+        stamp: Stamp,
+    ) -> Result<bool> {
+        if tier.recovery.may_land(key, self.clock.now()) {
+            return self.bury(tier, key, stamp).await;
         }
+        tier.bounded("delete", tier.backend.delete(key)).await
     }
 
     /// Removes an entry of which a load found out that it is none any more, unless its key changed
@@ -85,11 +98,13 @@ impl Engine {
         let mut removed = Vec::new();
         let mut outcome = Ok(());
         for tier in &self.tiers {
-            match self.sweep(tier, pattern, &mut removed).await {
-                Ok(()) => tier.recovery.settle_work(&ban, stamp),
+            match self.sweep(tier, pattern, (&ban, stamp), &mut removed).await {
+                // One key of many may have been left to the replay, and with it all.
+                Ok(()) if tier.recovery.is_left(&ban) => {}
+                Ok(()) => tier.settle(&ban, stamp),
                 Err(error) if is_outage(&error) => tier.recover_later(ban.clone(), stamp),
                 Err(error) => {
-                    tier.recovery.settle_work(&ban, stamp);
+                    tier.settle(&ban, stamp);
                     outcome = outcome.and(Err(error));
                 }
             }
@@ -100,7 +115,13 @@ impl Engine {
     }
 
     /// Removes from all tiers what one of them has of a pattern.
-    async fn sweep(&self, tier: &ByteTier, pattern: &str, removed: &mut Vec<String>) -> Result<()> {
+    async fn sweep(
+        &self,
+        tier: &ByteTier,
+        pattern: &str,
+        (ban, stamp): (&Work, Stamp),
+        removed: &mut Vec<String>,
+    ) -> Result<()> {
         let wild = |c: char| matches!(c, '*' | '?');
         let prefix = pattern.split(wild).next().unwrap_or_default();
         let keys = self.scan_tier(tier, prefix, &|key| glob_matches(pattern, key)).await?;
@@ -109,7 +130,8 @@ impl Engine {
             let _turn = self.write_turn(hash).await;
             // Who read it before it was removed must not copy it into a tier above.
             let _finally = Finally(|| self.change(hash, || ()));
-            if self.remove(&key).await? {
+            // A tier that is not reached has the whole pattern to be told, not one key of many.
+            if self.remove_as(&key, ban, stamp).await? {
                 removed.push(key);
             }
         }

@@ -3,32 +3,130 @@
 use larder_core::backend::Deadlines;
 use larder_core::{CacheError, Capabilities, EntryMeta, Life, Result, Stamp, Timestamp};
 
-use super::{Engine, Found};
+use super::{Engine, Filling, Found, Granted, Look, Payloads, TierSet};
 use crate::fence::Ticket;
 use crate::recovery::Work;
 use crate::settings::Lives;
+use crate::stats::MissCause;
 use crate::tier::{ByteTier, is_outage};
 
 impl Engine {
-    /// Gives an entry a new life in every byte tier. All are tried before the first error is
-    /// returned; a tier that cannot be reached loses the entry, whose life it does not know.
-    pub(crate) async fn touch(&self, key: &str, lives: &Lives) -> Result<()> {
+    /// Gives the entry of a key a new life in every byte tier; whether there is one. `meant` is
+    /// the value that the application sees, if that is not from a byte tier: another one is none
+    /// of its business. All tiers are tried before the first error is returned; one that cannot be
+    /// reached loses the entry, whose life it does not know.
+    pub(crate) async fn touch(
+        &self,
+        key: &str,
+        lives: &Lives,
+        meant: Option<&Payloads>,
+    ) -> Result<bool> {
+        let found = self.find(key).await;
+        let version = match (&found, meant) {
+            (Ok(found), Some(meant)) if !self.has_value(key, found, meant) => return Ok(true),
+            (Ok(found), _) if found.entry.meta.negative => return Ok(false),
+            (Ok(found), _) => found.entry.meta.stamp,
+            (Err(MissCause::TierDown), Some(_)) => Stamp::default(),
+            (Err(_), meant) => return Ok(meant.is_some()),
+        };
         let meta = self.meta(lives, None, false);
+        let ends = |tier: &ByteTier| {
+            let hard = self.hard_deadline(tier, meta.hard_deadline);
+            Deadlines { soft: meta.soft_deadline, hard }
+        };
+        self.touch_version(key, version, ends).await.map(|()| true)
+    }
+
+    /// Moves the ends of the entry of this version, wherever it is.
+    pub(super) async fn touch_version(
+        &self,
+        key: &str,
+        version: Stamp,
+        ends: impl Fn(&ByteTier) -> Deadlines + Sync,
+    ) -> Result<()> {
         let mut outcome = Ok(());
         for tier in &self.tiers {
-            let hard = self.hard_deadline(tier, meta.hard_deadline);
-            let deadlines = Deadlines { soft: meta.soft_deadline, hard };
-            let moved = self.move_ends(tier, key, deadlines).await;
-            outcome = outcome.and(self.or_later(tier, key, meta.stamp, moved));
+            let moved = match self.has_version(tier, key, version).await {
+                Ok(true) => self.move_ends(tier, key, ends(tier)).await,
+                // What the tier has is older, or newer than what was meant.
+                Ok(false) => Ok(()),
+                Err(error) => Err(error),
+            };
+            outcome = outcome.and(self.or_later(tier, key, self.stamp(), moved));
         }
         outcome
     }
 
-    /// The same for an entry that was found to be as it was. A tier that cannot be reached keeps it
-    /// with the life that it has there.
-    pub(super) async fn renew(&self, key: &str, lives: &Lives) {
+    /// Whether a tier has a version of an entry.
+    async fn has_version(&self, tier: &ByteTier, key: &str, version: Stamp) -> Result<bool> {
+        let meta = tier.bounded("meta", tier.backend.meta(key)).await?;
+        Ok(meta.is_some_and(|meta| meta.stamp == version && !meta.tombstone))
+    }
+
+    /// Whether an entry has this value.
+    fn has_value(&self, key: &str, found: &Found, value: &Payloads) -> bool {
+        let meta = &found.entry.meta;
+        match &value.each[found.tier].plain {
+            None => meta.negative,
+            Some(_) if meta.negative => false,
+            Some(plain) => {
+                meta.format == self.tiers[found.tier].format.serializer.format()
+                    && self.plain(key, found).is_ok_and(|found| found == *plain)
+            }
+        }
+    }
+
+    /// Gives an entry that was loaded and found as it was a new life in the byte tiers, unless its
+    /// key changed since the ticket. A tier that does not have it gets it whole.
+    pub(crate) async fn renew_loaded(
+        &self,
+        key: &str,
+        payloads: Payloads,
+        (meta, lives): (&EntryMeta, &Lives),
+        ticket: &Ticket,
+        lease: Option<&Granted>,
+    ) -> Filling {
+        let _turn = self.write_turn(ticket.hash()).await;
+        if !ticket.holds() {
+            return Filling::NotStored;
+        }
+        if !self.can_renew(key, &payloads).await {
+            return self.put_in_turn(key, payloads, meta, ticket, lease).await;
+        }
+        self.renew(key, lives, payloads.skip).await;
+        Filling::NotStored
+    }
+
+    /// Whether all that a loaded entry lacks in the tiers that are to have it is a new life.
+    async fn can_renew(&self, key: &str, payloads: &Payloads) -> bool {
+        let tiers = || self.tiers.iter().filter(|tier| !payloads.skip.has(tier.tier));
+        if !tiers().all(|tier| tier.can(Capabilities::TOUCH)) {
+            return false;
+        }
+        let look = Look { skip: payloads.skip, ..Look::default() };
+        let mut stale = None;
+        let found = match self.find_as(key, look, &mut stale).await {
+            Ok(found) => Some(found),
+            Err(MissCause::Expired) => stale,
+            Err(_) => None,
+        };
+        let Some(found) = found.filter(|found| self.has_value(key, found, payloads)) else {
+            return false;
+        };
+        let version = found.entry.meta.stamp;
+        for tier in tiers() {
+            // One that cannot be reached keeps what it has, with the life that it has there.
+            if !self.has_version(tier, key, version).await.unwrap_or(true) {
+                return false;
+            }
+        }
+        true
+    }
+
+    /// Moves the ends of an entry for which a load found no other value.
+    async fn renew(&self, key: &str, lives: &Lives, skip: TierSet) {
         let meta = self.meta(lives, None, false);
-        for tier in &self.tiers {
+        for tier in self.tiers.iter().filter(|tier| !skip.has(tier.tier)) {
             let hard = self.hard_deadline(tier, meta.hard_deadline);
             // Failures are counted and reported where they happen.
             self.move_ends(tier, key, Deadlines { soft: meta.soft_deadline, hard }).await.ok();
@@ -71,8 +169,7 @@ impl Engine {
     ) -> Result<()> {
         match outcome {
             Err(error) if is_outage(&error) => {
-                let work = Work::Key { key: key.into(), may_land: false };
-                tier.recover_later(work, stamp);
+                tier.recover_later(Work::key(key), stamp);
                 Ok(())
             }
             outcome => outcome,

@@ -27,7 +27,7 @@ pub(crate) struct Payloads {
 pub(super) struct Payload {
     pub(super) packed: Packed,
     /// As the serializer wrote it; `None` for "there is none".
-    plain: Option<Bytes>,
+    pub(super) plain: Option<Bytes>,
 }
 
 impl Payloads {
@@ -152,7 +152,7 @@ impl Engine {
         let mut outcome = Ok(());
         for tier in &self.tiers {
             match tier.bounded("clear", tier.backend.clear()).await {
-                Ok(()) => tier.recovery.settle_all(stamp),
+                Ok(()) => tier.settle(&Work::Clear, stamp),
                 Err(error) if is_outage(&error) => tier.recover_later(Work::Clear, stamp),
                 Err(error) => outcome = outcome.and(Err(error)),
             }

@@ -12,6 +12,9 @@ use super::RedisBackend;
 /// The longest prefix. Every key of the server begins with it, so a long one costs memory.
 const LONGEST_PREFIX: usize = 200;
 
+/// What follows the name of the cache in the prefix that is not written out.
+pub(super) const SUFFIX: &str = ":";
+
 /// Options of the `redis` backend.
 #[derive(Clone, Debug, PartialEq, Eq, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
@@ -26,13 +29,38 @@ pub struct RedisConfig {
     #[serde(default)]
     #[schemars(extend("x-aliases" = ["key_prefix", "namespace"]))]
     pub prefix: Option<String>,
+    /// Which servers answer gets. `replica` spares the primary the values, and may find an entry as
+    /// it was up to 8 seconds ago, after writes of other processes; see the manual. Default:
+    /// `primary`.
+    #[serde(default)]
+    #[schemars(extend("x-aliases" = ["read_preference", "replica_reads", "readonly"]))]
+    pub read_from: ReadFrom,
+}
+
+/// Which servers answer gets.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Deserialize, JsonSchema)]
+#[serde(rename_all = "kebab-case")]
+#[non_exhaustive]
+pub enum ReadFrom {
+    /// The one that takes the writes.
+    #[default]
+    Primary,
+    /// One that follows it and keeps up, where there is any.
+    Replica,
 }
 
 impl RedisConfig {
     /// A cache over the connection of this name.
     #[must_use]
     pub fn new(connection: impl Into<String>) -> Self {
-        Self { connection: connection.into(), prefix: None }
+        Self { connection: connection.into(), prefix: None, read_from: ReadFrom::default() }
+    }
+
+    /// Sets which servers answer gets.
+    #[must_use]
+    pub const fn read_from(mut self, read_from: ReadFrom) -> Self {
+        self.read_from = read_from;
+        self
     }
 
     /// Sets what tells its keys from others.
@@ -75,12 +103,11 @@ impl PluginConfig for RedisConfig {
     }
 
     fn resources(&self) -> Vec<Resource> {
-        let claim = |prefix: &String| Resource::KeyPrefix {
-            option: "prefix".into(),
-            connection: self.connection.clone(),
-            prefix: prefix.clone(),
-        };
-        self.prefix.iter().map(claim).collect()
+        let (option, connection) = ("prefix".into(), self.connection.clone());
+        vec![match self.prefix.clone() {
+            Some(prefix) => Resource::KeyPrefix { option, connection, prefix },
+            None => Resource::CacheKeyPrefix { option, connection, suffix: SUFFIX.into() },
+        }]
     }
 
     async fn build(self, context: &BuildContext) -> Result<RedisBackend> {

@@ -27,6 +27,8 @@ pub(crate) enum Expect {
     Cluster,
     /// A server of its own that takes writes.
     Primary,
+    /// A server that follows another one, alone or in a cluster.
+    Replica,
     /// A Sentinel.
     Sentinel,
 }
@@ -43,6 +45,8 @@ pub struct Facts {
     pub evicts: Option<String>,
     /// Another one after each restart.
     pub run_id: String,
+    /// Whether it has to be told with each socket that reads are enough.
+    pub(crate) is_replica_of_cluster: bool,
 }
 
 /// Logs in over a socket, and checks that the server is what is expected.
@@ -80,6 +84,9 @@ pub(crate) async fn greet(
     if let Ok(Value::Array(known)) = answer(&answers, 2, "COMMAND") {
         check_commands(known)?;
     }
+    facts.is_replica_of_cluster =
+        expect == Expect::Replica && text(field(&hello, "mode")) == "cluster";
+    read_only(link, &facts, deadline).await?;
     Ok(facts)
 }
 
@@ -91,14 +98,25 @@ pub(crate) async fn greet(
 pub(crate) async fn log_in(
     link: &Link,
     credentials: &Credentials,
-    db: u32,
+    (db, facts): (u32, &Facts),
     deadline: Instant,
 ) -> Result<(), Failure> {
     say_hello(link, credentials, deadline).await?;
+    read_only(link, facts, deadline).await?;
     if db != 0 {
         let mut commands = redis::pipe();
         commands.cmd("SELECT").arg(db);
         answer(&ask(link, &commands, deadline).await?, 0, "SELECT")?;
+    }
+    Ok(())
+}
+
+/// Asks a replica in a cluster to answer reads, which it else refuses.
+async fn read_only(link: &Link, facts: &Facts, deadline: Instant) -> Result<(), Failure> {
+    if facts.is_replica_of_cluster {
+        let mut commands = redis::pipe();
+        commands.cmd("READONLY");
+        answer(&ask(link, &commands, deadline).await?, 0, "READONLY")?;
     }
     Ok(())
 }
@@ -165,7 +183,7 @@ fn answer<'a>(answers: &'a [Value], index: usize, command: &str) -> Result<&'a V
 fn check_mode(mode: &str, expect: Expect) -> Result<(), Failure> {
     match (expect, mode) {
         (Expect::Cluster, "cluster") | (Expect::Sentinel, "sentinel") => Ok(()),
-        (Expect::Primary, "standalone") => Ok(()),
+        (Expect::Primary | Expect::Replica, "standalone") | (Expect::Replica, "cluster") => Ok(()),
         (Expect::Primary, "cluster") => {
             Err(Failure::setup("the server is a node of a cluster, and the connection is not")
                 .hint("write `kind = \"redis-cluster\"`, and some nodes in `nodes`"))
@@ -174,7 +192,7 @@ fn check_mode(mode: &str, expect: Expect) -> Result<(), Failure> {
             Err(Failure::setup("the server is no node of a cluster")
                 .hint("write `kind = \"redis\"`, and the server in `url`"))
         }
-        (Expect::Primary | Expect::Cluster, "sentinel") => {
+        (Expect::Primary | Expect::Cluster | Expect::Replica, "sentinel") => {
             Err(Failure::setup("the server is a Sentinel, which keeps no data")
                 .hint("write `redis+sentinel://host:port/master` in `url` of a `redis` connection"))
         }
@@ -221,6 +239,9 @@ fn read_info(info: &str, expect: Expect, facts: &mut Facts) -> Result<(), Failur
         let (host, port) = (value("master_host"), value("master_port"));
         let primary = format!("{}:{}", host.unwrap_or("?"), port.unwrap_or("?"));
         return Err(replica_of(&primary));
+    }
+    if expect == Expect::Replica && value("master_link_status") != Some("up") {
+        return Err(Failure::away("the server follows no primary at this moment"));
     }
     facts.run_id = value("run_id").unwrap_or_default().to_owned();
     let has_limit = value("maxmemory").is_some_and(|bytes| bytes != "0");

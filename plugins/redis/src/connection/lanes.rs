@@ -144,7 +144,7 @@ impl Lanes {
         let credentials = credentials.map_err(|error| Failure { reason: Reason::Setup, error })?;
         let tls = self.settings.tls.as_ref();
         let link = Link::open(&self.address, tls, patience, deadline).await?;
-        log_in(&link, &credentials, self.settings.db, deadline).await?;
+        log_in(&link, &credentials, (self.settings.db, &self.facts), deadline).await?;
         Ok(link)
     }
 }
@@ -152,7 +152,7 @@ impl Lanes {
 /// How long a socket is not tried again that could not be opened, whoever asks for it.
 const fn pause_after(reason: Reason) -> Duration {
     match reason {
-        Reason::Away | Reason::Setup => Duration::from_millis(400),
+        Reason::Away | Reason::Setup | Reason::Trust => Duration::from_millis(400),
         Reason::Login => Duration::from_secs(3),
     }
 }

@@ -74,7 +74,8 @@ struct Head {
 impl Head {
     fn read(bytes: &[u8], start: usize) -> Result<Option<Self>, Broken> {
         let bytes = bytes.get(start..).unwrap_or_default();
-        let Some(length) = bytes.iter().take(LONGEST_LINE).position(|byte| *byte == b'\n') else {
+        let line = &bytes[..bytes.len().min(LONGEST_LINE)];
+        let Some(length) = line.iter().position(|byte| *byte == b'\n') else {
             return if bytes.len() < LONGEST_LINE { Ok(None) } else { Err(Broken) };
         };
         let [kind, line @ .., b'\r'] = &bytes[..length] else {

@@ -2,6 +2,7 @@
 //! of what arrived.
 
 use std::io;
+use std::net::SocketAddr;
 use std::pin::Pin;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, OnceLock};
@@ -10,8 +11,8 @@ use std::time::Duration;
 
 use redis::io::tcp::socket2::{SockRef, TcpKeepalive};
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
-use tokio::net::TcpStream;
-use tokio::time::{Instant, timeout_at};
+use tokio::net::{TcpStream, lookup_host};
+use tokio::time::{Instant, timeout, timeout_at};
 
 use crate::config::{Address, TlsOptions};
 use crate::error::Failure;
@@ -67,7 +68,7 @@ impl Stream {
     ) -> Result<Self, Failure> {
         let bytes: Box<dyn Bytes> = match address {
             Address::Tcp { host, port } => {
-                let connected = timeout_at(deadline, tcp(host, *port)).await;
+                let connected = timeout_at(deadline, tcp(host, *port, deadline)).await;
                 let stream = connected.unwrap_or_else(|_| Err(Failure::slow("connecting")))?;
                 match tls {
                     Some(options) => {
@@ -92,10 +93,28 @@ impl Stream {
     }
 }
 
-async fn tcp(host: &str, port: u16) -> Result<TcpStream, Failure> {
-    let stream = TcpStream::connect((host, port)).await.map_err(Failure::io)?;
+async fn tcp(host: &str, port: u16, deadline: Instant) -> Result<TcpStream, Failure> {
+    let addresses: Vec<_> = lookup_host((host, port)).await.map_err(Failure::io)?.collect();
+    let stream = first_of(&addresses, deadline).await?;
     set_options(&stream).map_err(Failure::io)?;
     Ok(stream)
+}
+
+/// Connects to the first of the addresses of a name that can be. One that leads nowhere gets a
+/// share of the time, so that there is some for the others.
+async fn first_of(addresses: &[SocketAddr], deadline: Instant) -> Result<TcpStream, Failure> {
+    let mut failure = Failure::away("the name of the server has no address")
+        .hint("correct the host, or look at the name service");
+    for (index, address) in addresses.iter().enumerate() {
+        let left = deadline.saturating_duration_since(Instant::now());
+        let rest = u32::try_from(addresses.len() - index).unwrap_or(u32::MAX);
+        failure = match timeout(left / rest, TcpStream::connect(address)).await {
+            Ok(Ok(stream)) => return Ok(stream),
+            Ok(Err(error)) => Failure::io(error),
+            Err(_) => Failure::slow("connecting"),
+        };
+    }
+    Err(failure)
 }
 
 /// Small commands must not wait for more to come, and a peer that vanished must be noticed.
@@ -183,14 +202,16 @@ impl AsyncWrite for Stream {
 
 #[cfg(test)]
 mod tests {
-    use tokio::net::TcpListener;
+    use tokio::net::{TcpListener, TcpSocket};
 
     use super::*;
 
     #[tokio::test]
     async fn sockets_send_at_once_and_notice_a_peer_that_is_gone() {
         let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
-        let stream = tcp("127.0.0.1", listener.local_addr().unwrap().port()).await.unwrap();
+        let deadline = Instant::now() + Duration::from_secs(20);
+        let port = listener.local_addr().unwrap().port();
+        let stream = tcp("127.0.0.1", port, deadline).await.unwrap();
         let socket = SockRef::from(&stream);
         assert!(socket.tcp_nodelay().unwrap());
         assert!(socket.keepalive().unwrap());
@@ -201,5 +222,21 @@ mod tests {
             assert_eq!(socket.tcp_keepalive_retries().unwrap(), KEEPALIVE.2);
             assert_eq!(socket.tcp_user_timeout().unwrap(), Some(USER_TIMEOUT));
         }
+    }
+
+    #[cfg(target_os = "linux")]
+    #[tokio::test]
+    async fn an_address_that_leads_nowhere_leaves_time_for_the_next_one() {
+        // Whoever comes after the one who fills the queue of this listener hears nothing.
+        let socket = TcpSocket::new_v4().unwrap();
+        socket.bind("127.0.0.1:0".parse().unwrap()).unwrap();
+        let full = socket.listen(0).unwrap();
+        let nowhere = full.local_addr().unwrap();
+        let _first = TcpStream::connect(nowhere).await.unwrap();
+        let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+        let there = listener.local_addr().unwrap();
+        let deadline = Instant::now() + Duration::from_secs(4);
+        let stream = first_of(&[nowhere, there], deadline).await.unwrap();
+        assert_eq!(stream.peer_addr().unwrap(), there);
     }
 }

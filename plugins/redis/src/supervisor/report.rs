@@ -15,7 +15,7 @@ impl Core {
             status.state = State::Healthy;
             status.address = Some(address.clone());
             status.facts = Some(facts.clone());
-            status.error = None;
+            (status.error, status.reason) = (None, None);
         });
         tracing::info!(
             target: telemetry::TARGET,
@@ -41,6 +41,7 @@ impl Core {
             let known = status.error.replace(error.clone());
             is_news = known.is_none_or(|known| known.to_string() != said);
             status.state = State::Down;
+            status.reason = Some(failure.reason);
         });
         if is_news {
             tracing::warn!(
@@ -56,7 +57,7 @@ impl Core {
         let is_news = self.status.send_if_modified(|status| {
             let is_news = status.state != state;
             status.state = state;
-            status.error = None;
+            (status.error, status.reason) = (None, None);
             is_news
         });
         if !is_news {

@@ -104,6 +104,11 @@ impl Cluster {
         self.run();
         let slots = self.slots(deadline).await?;
         let endpoint = self.node(&self.address(&slots, route)?);
+        if let Route::Replica(_) = route
+            && let Some(landed) = endpoint.read_at_replica(affinity, read, deadline).await
+        {
+            return Ok(Some(landed));
+        }
         let landed = endpoint.read(affinity, read, deadline).await;
         landed.inspect_err(|_| self.bell.notify_one())
     }
@@ -132,7 +137,7 @@ impl Cluster {
 
     fn address(&self, slots: &SlotMap, route: Route<'_>) -> Result<Address> {
         let address = match route {
-            Route::Key(key) => {
+            Route::Key(key) | Route::Replica(key) => {
                 let slot = super::slots::slot_of(key);
                 slots.owner(slot).ok_or_else(|| {
                     self.bell.notify_one();

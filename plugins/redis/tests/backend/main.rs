@@ -18,6 +18,7 @@ mod clears;
 mod failovers;
 mod foreign;
 mod memory;
+mod replicas;
 mod servers;
 mod sweeps;
 

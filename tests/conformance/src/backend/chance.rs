@@ -81,7 +81,7 @@ impl Model {
                 backend.clear().await.must();
                 self.entries.clear();
             }
-            17 => subject.advance(Duration::from_millis(random.u64(..20_000))),
+            17 => subject.advance(Duration::from_millis(random.u64(..200_000))),
             18 => {
                 let found = backend.meta(key).await.must();
                 let expected = self.entries.get(key).map(|entry| entry.meta.clone());
@@ -116,7 +116,8 @@ fn random_entry(subject: &Subject, random: &mut Rng, step: usize) -> Entry {
     entry
 }
 
+/// No life is so short that a server, whose clock does not stand still, ends it during the run.
 fn deadline(subject: &Subject, random: &mut Rng) -> Option<Timestamp> {
     let now = subject.place().clock().wall();
-    (random.u8(..3) > 0).then(|| now.after(Duration::from_millis(random.u64(1..60_000))))
+    (random.u8(..3) > 0).then(|| now.after(Duration::from_millis(random.u64(120_000..720_000))))
 }

@@ -87,7 +87,16 @@ async fn a_slow_server_slows_down_no_hit_in_memory_and_its_answers_come_together
     let proxy = Proxy::start(redis.port());
     let config = Config::redis(&proxy.url()).tier("timeout = \"4s\"");
     let site = Site::open(&config, &source).await;
-    load_all(&site, keys("key", 200)).await;
+    // On a busy machine a load may outlive its lease, and then it is not kept.
+    until("all are in memory", SOON, async || {
+        load_all(&site, keys("key", 200)).await;
+        let mut are_there = true;
+        for key in keys("key", 200) {
+            are_there &= site.get(&key).await.is_some();
+        }
+        are_there
+    })
+    .await;
     let delay = Duration::from_millis(100);
     proxy.set(Direction::Both, Fault::Delay { least: delay, jitter: delay / 10 });
     let reads = source.reads();

@@ -12,7 +12,10 @@ pub(crate) type Event = u64;
 /// Where a value came from.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Source {
-    Load,
+    /// Under a lease, or without.
+    Load {
+        is_leased: bool,
+    },
     Set,
 }
 
@@ -93,8 +96,6 @@ pub(crate) struct History {
     event: Event,
     /// Virtual time in milliseconds.
     pub(crate) now: u64,
-    /// Whether a load on one node is fenced off by changes on another one.
-    has_leases: bool,
     values: Vec<Value>,
     /// The last instant at which a link was not up.
     pub(crate) last_fault: Option<u64>,
@@ -124,10 +125,6 @@ struct Load {
 }
 
 impl History {
-    pub(crate) fn new(has_leases: bool) -> Self {
-        Self { has_leases, ..Self::default() }
-    }
-
     fn tick(&mut self) -> Event {
         self.event += 1;
         self.event
@@ -179,16 +176,17 @@ impl History {
     pub(crate) fn end_change(
         &mut self,
         change: Change,
-        is_delivered: bool,
+        (is_delivered, ends_leases): (bool, bool),
         matches: impl Fn(&Value) -> bool,
     ) {
         let undone = Undone { by: change.node, event: self.tick(), at: self.now };
         for value in self.values.iter_mut().filter(|value| matches(value)) {
             let is_own = value.node == change.node;
             let is_before = match value.source {
-                // Without leases it may be stored at any time after.
-                Source::Load if !is_own && !self.has_leases => false,
-                Source::Load => value.began < change.began,
+                // Without a lease, or one that the change did not end, it may be stored at any time
+                // after.
+                Source::Load { is_leased } if !is_own && !(is_leased && ends_leases) => false,
+                Source::Load { .. } => value.began < change.began,
                 Source::Set => value.ended.is_some_and(|ended| ended < change.began),
             };
             if is_before {

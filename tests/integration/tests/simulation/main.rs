@@ -41,7 +41,7 @@ fn layout(tiers: &str, nodes: usize, stale: u64) -> Layout {
     let in_flight = 4_000;
     let (coherence, outage) = (1_000 + stale + in_flight, 5_000 + stale + in_flight);
     let bounds = Bounds { coherence, outage, stale, in_flight };
-    let promises = Promises { leases: false, recovery: true };
+    let promises = Promises { leases: true, recovery: true };
     Layout { config, nodes, bounds, promises, has_faults: true, sabotage: Sabotage::None }
 }
 
@@ -162,8 +162,9 @@ fn the_same_seed_is_the_same_run() {
 /// A model that finds nothing proves nothing.
 #[test]
 fn a_server_that_does_not_do_what_it_says_is_noticed() {
-    let mut layout = layouts().swap_remove(2);
-    layout.sabotage = Sabotage::LosesDeletes;
-    let notices = |seed| run(seed, &layout, 2_000).is_err();
-    assert!((0..20).any(notices), "{:?} was not noticed", layout.sabotage);
+    for sabotage in [Sabotage::LosesDeletes, Sabotage::FillsWithoutLease] {
+        let layout = Layout { sabotage, ..layouts().swap_remove(2) };
+        let notices = |seed| run(seed, &layout, 2_000).is_err();
+        assert!((0..20).any(notices), "{sabotage:?} was not noticed");
+    }
 }

@@ -4,7 +4,7 @@
 //! works, and comes back; each of the three can take its time, and a link can break in between, so
 //! that the caller does not know whether the work was done.
 
-use std::collections::{BTreeMap, HashMap};
+use std::collections::{BTreeMap, HashMap, HashSet};
 use std::sync::{Arc, LazyLock, Mutex};
 use std::time::Duration;
 
@@ -62,6 +62,8 @@ struct State {
     turns: u64,
     entries: BTreeMap<String, Entry>,
     leases: BTreeMap<String, (Timestamp, u64)>,
+    /// Who was told that it has the lease of a key, and has not asked for one since.
+    granted: HashSet<(Caller, String)>,
     tokens: u64,
 }
 
@@ -77,6 +79,7 @@ impl Network {
             turns: 0,
             entries: BTreeMap::new(),
             leases: BTreeMap::new(),
+            granted: HashSet::new(),
             tokens: 0,
         };
         let network = Arc::new(Self {
@@ -123,6 +126,13 @@ impl Network {
     /// How many entries there are, those of Larder itself too.
     pub(crate) fn len(&self) -> usize {
         self.state.lock().unwrap().entries.len()
+    }
+
+    /// Whether what a node loads now is loaded under a lease that it knows of.
+    pub(crate) fn has_lease(&self, node: usize, key: &str) -> bool {
+        let state = self.state.lock().unwrap();
+        let caller = Caller { node, life: state.deaths[node] };
+        state.granted.contains(&(caller, key.to_owned()))
     }
 
     fn link(&self, Caller { node, life }: Caller) -> Link {
@@ -242,7 +252,7 @@ pub(crate) struct Way {
 }
 
 /// A process: a node between two deaths.
-#[derive(Clone, Copy, Debug)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 struct Caller {
     node: usize,
     life: u64,
@@ -343,7 +353,13 @@ impl Backend for Way {
             state.leases.insert(key.to_owned(), (now.after(duration), token));
             Lease::Granted { token }
         };
-        self.network.call(self.caller, lease).await
+        let who = (self.caller, key.to_owned());
+        self.network.state.lock().unwrap().granted.remove(&who);
+        let answer = self.network.call(self.caller, lease).await;
+        if let Ok(Lease::Granted { .. }) = &answer {
+            self.network.state.lock().unwrap().granted.insert(who);
+        }
+        answer
     }
 
     async fn fill(&self, key: &str, entry: Entry, token: u64) -> Result<bool> {

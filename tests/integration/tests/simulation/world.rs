@@ -17,7 +17,7 @@ const TAGS: [&str; 2] = ["t", "u"];
 /// What the caches of a simulation are expected to do for more than themselves.
 #[derive(Clone, Copy, Debug, Default)]
 pub(crate) struct Promises {
-    /// A load on one node is fenced off by changes on another one.
+    /// A load under a lease on one node is fenced off by changes on another one.
     pub(crate) leases: bool,
     /// A change that did not reach a tier is made up for before that tier is used again.
     pub(crate) recovery: bool,
@@ -68,7 +68,7 @@ impl World {
             network,
             number,
             seed,
-            history: Mutex::new(History::new(layout.promises.leases)),
+            history: Mutex::default(),
             rng: Mutex::new(fastrand::Rng::with_seed(seed)),
             failure: Mutex::default(),
             log: Mutex::default(),
@@ -233,7 +233,7 @@ async fn set(world: &World, cache: &Cache<String, u64>, (node, key): (usize, usi
     let outcome = cache.set_with(KEYS[key], value, &options).await;
     world.note(format_args!("{node}: has set {}={value}: {outcome:?}", KEYS[key]));
     if outcome.is_ok() {
-        running.acknowledge(|old| old.key == key);
+        running.acknowledge(true, |old| old.key == key);
     }
     drop(running);
     world.history().end(value);
@@ -245,7 +245,8 @@ async fn load(world: &Arc<World>, cache: &Cache<String, u64>, (node, key): (usiz
     let inner = Arc::clone(world);
     let loader = move || async move {
         let _running = Loading::begin(&inner, question, tag);
-        let value = inner.history().make((node, key), tag, Source::Load, None);
+        let is_leased = inner.layout.promises.leases && inner.network.has_lease(node, KEYS[key]);
+        let value = inner.history().make((node, key), tag, Source::Load { is_leased }, None);
         inner.note(format_args!("{node}: loads {}={value} with {tag:?}", KEYS[key]));
         let can_hang = inner.layout.has_faults;
         match inner.draw(16) {
@@ -294,7 +295,8 @@ async fn remove(world: &World, cache: &Cache<String, u64>, (node, key): (usize, 
     };
     world.note(format_args!("{node}: undid {what}: {outcome:?}"));
     if outcome.is_ok() {
-        running.acknowledge(|old| match what {
+        // A load whose key has no entry yet is not seen by the sweep of a pattern.
+        running.acknowledge(what != "delete a:*", |old| match what {
             "clear" => true,
             "delete a:*" => old.key < 2,
             what if what == name => old.key == key,
@@ -335,12 +337,14 @@ impl<'a> Running<'a> {
 
     /// The change succeeded. While a link is not up, or the shared tier has yet to be told of a
     /// change, that counts only if the cache promises to make up for it.
-    fn acknowledge(&self, matches: impl Fn(&Value) -> bool) {
+    fn acknowledge(&self, ends_leases: bool, matches: impl Fn(&Value) -> bool) {
         let was_quiet = self.quiet.is_some()
             && self.quiet == self.world.network.quiet()
             && is_in_order(self.cache);
         if was_quiet || self.world.layout.promises.recovery {
-            self.world.history().end_change(self.change, was_quiet, matches);
+            // What is delivered later says nothing to who loads.
+            let how = (was_quiet, was_quiet && ends_leases);
+            self.world.history().end_change(self.change, how, matches);
         }
     }
 }

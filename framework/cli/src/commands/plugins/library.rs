@@ -6,7 +6,7 @@ use larder::Registry;
 use larder::config::check::libraries;
 use larder::config::explain::describe;
 use larder::libraries::{Examined, Library, Loader};
-use larder::plugin::library::{LibraryLoader as _, LibraryRequest, Refusal, Trust};
+use larder::plugin::library::{Isolation, LibraryLoader as _, LibraryRequest, Refusal, Trust};
 use serde_json::{Value, json};
 
 use super::super::explain;
@@ -53,10 +53,12 @@ fn verdict(request: &LibraryRequest, found: &Found) -> String {
     let name = &request.name;
     match found {
         Ok(examined) => format!(
-            "{GOOD}ok{GOOD:#}    {name}: plugin ABI {}, for {}, {}",
+            "{GOOD}ok{GOOD:#}    {name}: plugin ABI {}, for {}, {}{}{}",
             abi(examined),
             examined.target(),
-            trust(request)
+            trust(request),
+            if isolation(request).is_empty() { "" } else { ", " },
+            isolation(request)
         ),
         Err(refusal) => {
             format!("{BAD}fail{BAD:#}  {name}: {} {}", refusal.fault.code(), refusal.label)
@@ -76,6 +78,7 @@ fn verified(request: &LibraryRequest, found: &Found) -> Value {
             "abi": abi(examined),
             "target": examined.target(),
             "trust": trust(request),
+            "is_isolated": !isolation(request).is_empty(),
         }),
         Err(refusal) => json!({
             "name": name,
@@ -98,6 +101,14 @@ const fn trust(request: &LibraryRequest) -> &'static str {
         Trust::Pin(_) => "pinned",
         Trust::Path => "trusted because of its path",
         _ => "not pinned",
+    }
+}
+
+/// Where it runs, if that is not in the process of the program.
+const fn isolation(request: &LibraryRequest) -> &'static str {
+    match request.isolation {
+        Isolation::Process { .. } => "in a process of its own",
+        _ => "",
     }
 }
 
@@ -148,6 +159,7 @@ fn human(
         ("ABI", format!("{}.{}", stamp.abi_major, stamp.abi_minor)),
         ("for", library.target().to_owned()),
         ("panics", library.panics().to_owned()),
+        ("runs", isolation(request).to_owned()),
         ("build", library.build_json.to_owned()),
     ];
     context.output.line(format_args!("{} {}", library.name, library.version))?;
@@ -186,6 +198,7 @@ fn object(request: &LibraryRequest, library: &Library) -> Value {
         "path": request.path.display().to_string(),
         "sha256": library.sha256,
         "trust": trust(request),
+        "is_isolated": !isolation(request).is_empty(),
         "abi": format!("{}.{}", library.stamp.abi_major, library.stamp.abi_minor),
         "target": library.target(),
         "panics": library.panics(),

@@ -176,7 +176,8 @@ impl<K: Key, V: CacheValue> Core<K, V> {
             Right::Free => None,
         };
         if is_renewed && options.tags.is_empty() {
-            return engine.renew_loaded(&text, payloads, &meta, &lives, &mark.ticket).await;
+            let life = (&meta, &lives);
+            return engine.renew_loaded(&text, payloads, life, &mark.ticket, lease).await;
         }
         engine.put_loaded(&text, payloads, &meta, &mark.ticket, lease).await
     }

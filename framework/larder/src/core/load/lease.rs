@@ -7,7 +7,7 @@ use larder_core::{CacheError, ErrorKind};
 use tokio::runtime::Handle;
 
 use super::attempt::{Plan, Purpose};
-use super::{Mark, Outcome};
+use super::{Basis, Mark, Outcome};
 use crate::core::{CacheValue, Core, Key};
 use crate::engine::{Engine, Granted, LeaseAnswer};
 
@@ -142,6 +142,8 @@ impl<K: Key, V: CacheValue> Core<K, V> {
     /// What another process stored since this one looked, if it is an answer.
     async fn look_below_again(&self, key: &K, plan: &Plan, mark: &Mark) -> Option<Option<V>> {
         let found = self.engine.find(&key.text()).await.ok()?;
+        // Before anything is waited for, such as the end of the lease.
+        mark.rest_on(Basis::of(&found));
         let answer = self.take_up(key, found, &mark.ticket).await.ok()?;
         (answer.is_some() || plan.takes_negative).then_some(answer)
     }

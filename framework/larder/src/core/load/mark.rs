@@ -6,6 +6,7 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use larder_core::{Clock, Stamp, Timestamp};
 use tokio::sync::Notify;
 
+use crate::engine::Found;
 use crate::fence::Ticket;
 use crate::tags::Tags;
 
@@ -25,6 +26,15 @@ pub(in crate::core) struct Basis {
     pub(in crate::core) deadline: Option<Timestamp>,
     /// The version of what is loaded, from when the loader begins.
     pub(in crate::core) stamp: Option<Stamp>,
+}
+
+impl Basis {
+    /// What an answer from a tier rests on.
+    pub(in crate::core) fn of(found: &Found) -> Self {
+        let meta = &found.entry.meta;
+        let deadline = meta.soft_deadline.or(meta.hard_deadline);
+        Self { tags: found.tags.clone(), deadline, stamp: None }
+    }
 }
 
 impl Mark {

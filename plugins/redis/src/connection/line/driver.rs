@@ -78,7 +78,7 @@ impl Driver {
         Ok(())
     }
 
-    /// Reads until nothing is left; whether a flight has landed.
+    /// Reads until nothing is left; whether there may be flights to send off.
     fn receive(&mut self, context: &mut Context<'_>) -> io::Result<bool> {
         let mut has_landed = false;
         loop {
@@ -93,7 +93,7 @@ impl Driver {
         }
     }
 
-    /// Gives away the answers that are all there; whether a flight has landed.
+    /// Gives away the answers that are all there; whether there may be flights to send off.
     fn sort(&mut self) -> io::Result<bool> {
         let mut has_landed = false;
         while let Some(length) = self.input.next()? {
@@ -113,8 +113,7 @@ impl Driver {
                 Some(Sent::Flight(flight, count)) => {
                     self.input.ready.push(length);
                     if self.input.ready.len() == count {
-                        self.land(&flight);
-                        has_landed = true;
+                        has_landed |= self.land(&flight);
                     } else {
                         self.current = Some(Sent::Flight(flight, count));
                     }
@@ -126,12 +125,15 @@ impl Driver {
         Ok(has_landed)
     }
 
-    fn land(&mut self, flight: &Flight) {
-        {
+    /// Gives a flight its answers; whether there may be others to send off.
+    fn land(&mut self, flight: &Flight) -> bool {
+        let were_many = flight.seats() > 1;
+        let do_others_wait = {
             let mut state = self.shared.lock();
             state.flights -= 1;
-            state.is_settling = true;
-        }
+            state.is_settling = were_many;
+            !state.gathering.is_empty()
+        };
         let lengths = std::mem::take(&mut self.input.ready);
         let (mut at, bytes) = (self.input.start, &self.input.bytes);
         let answers = lengths.iter().map(|length| {
@@ -140,6 +142,7 @@ impl Driver {
         });
         flight.land(answers);
         self.input.start += lengths.iter().sum::<usize>();
+        were_many || do_others_wait
     }
 
     /// Tells those whose time is over.

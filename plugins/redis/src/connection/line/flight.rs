@@ -130,9 +130,8 @@ impl Flight {
         if *is_one_command { 1 } else { waiting }
     }
 
-    /// Gives those who wait what the server answered, the first of these answers here; whether
-    /// they were many.
-    pub(super) fn land<'a>(&self, mut answers: impl Iterator<Item = &'a [u8]>) -> bool {
+    /// Gives those who wait what the server answered.
+    pub(super) fn land<'a>(&self, mut answers: impl Iterator<Item = &'a [u8]>) {
         let mut inner = self.lock();
         let count = inner.keys.iter().filter(|key| key.is_sent).count();
         let mut all = match inner.is_one_command {
@@ -156,9 +155,7 @@ impl Flight {
             }
         }
         drop(inner);
-        let were_many = wakers.len() > 1;
         wakers.into_iter().for_each(Waker::wake);
-        were_many
     }
 
     /// Tells those who wait that there will be no answer.

@@ -40,5 +40,9 @@ async fn those_who_wait_at_a_socket_of_before_say_nothing_about_the_next_one() {
     }
     assert_eq!(connection.health().state, State::Healthy);
     set(&connection, "k", "x").await.expect("nobody waited in vain at this socket");
+    let mut commands = redis::pipe();
+    commands.cmd("SET").arg("k").arg("y");
+    let sent = connection.send(Lane::Bulk, Route::Key("k"), commands).await;
+    sent.expect("nor at the one for large values");
     assert_eq!(count("stragglers", telemetry::CONNECTION_SUSPECT), 0);
 }
