@@ -77,7 +77,7 @@ fn backend<W: Write>(
     let at_once = |key: &String| backend.get_now(key).is_some_and(|found| found.is_ok());
     let polled = |key: &String| polled_once(backend.get(key)).is_some_and(|found| found.is_ok());
     let held = |key: &String| polled_once(cache.get(key)).is_some_and(|found| found.is_ok());
-    let layers: [(&str, &dyn Fn(&String) -> bool); 3] =
+    let layers: [(&str, Ask<'_>); 3] =
         [("adapter", &at_once), ("adapter, as a future", &polled), ("handle", &held)];
     for (layer, ask) in layers {
         let mut rounds = Rounds::of([layer, "called by C"]);
@@ -86,6 +86,9 @@ fn backend<W: Write>(
     }
     Ok(())
 }
+
+/// Asks for a key; whether it was answered at once.
+type Ask<'a> = &'a dyn Fn(&String) -> bool;
 
 /// The backend itself, with an entry for each key.
 fn adapter(built: &Built, keys: &[String]) -> Result<Arc<dyn Backend>, Failure> {
@@ -108,7 +111,7 @@ fn handle(built: &Built) -> Result<CacheManager, Failure> {
     Ok(builder.plugin(built.descriptor).build_blocking()?)
 }
 
-fn asked<'a>(ask: &'a dyn Fn(&String) -> bool, keys: &'a [String]) -> Round<'a> {
+fn asked<'a>(ask: Ask<'a>, keys: &'a [String]) -> Round<'a> {
     Box::new(move || {
         let start = Instant::now();
         let mut at = 0;
