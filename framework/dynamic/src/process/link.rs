@@ -237,7 +237,7 @@ impl Link {
                     }
                 }
                 Ok(Some(Tell::Log(log))) => said::say(&self.plugin, &log),
-                // One that ends before it has read all resets the connection: how it ended says more.
+                // One that ends before it has read all resets the connection: its status says more.
                 Ok(None) | Err(FrameError::Io(_)) => break None,
                 Err(error) => break Some(error.to_string()),
             }
