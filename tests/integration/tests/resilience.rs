@@ -299,7 +299,7 @@ async fn a_load_that_fails_after_the_soft_limit_alone_counts_as_failed() {
         let (caller, release) = fixture.begins(LoadOptions::new());
         settle().await;
         fixture.clock.advance(2 * SECOND);
-        release.send(Err("away".into())).unwrap();
+        release.send(Err("away")).unwrap();
         assert_eq!(caller.await.unwrap().unwrap_err().kind(), ErrorKind::Load);
         assert_eq!(fixture.users.stats().snapshot().load_failures, 1, "{tiers:?}");
     }
