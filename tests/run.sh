@@ -96,6 +96,15 @@ need_redis() {
     die "${LARDER_REDIS_SERVER:-redis-server} or redis-cli is missing. Install Redis 7.0 or later; on Debian: sudo apt-get install redis-server redis-tools"
 }
 
+# The plugin in C is run under valgrind where it is there: another look at memory, not a must.
+want_valgrind() {
+    if command -v valgrind >/dev/null || ! command -v apt-get >/dev/null || [ "$(id -u)" != 0 ]; then
+        return
+    fi
+    DEBIAN_FRONTEND=noninteractive apt-get install -y valgrind >/dev/null 2>&1 ||
+        echo "no valgrind: the plugin in C is tried without it"
+}
+
 # ── sections ──
 
 sections=0
@@ -156,7 +165,7 @@ has_nightly() {
     command -v rustup >/dev/null && rustup toolchain list | grep -q '^nightly' && "$@" >/dev/null 2>&1
 }
 
-# The store's own tests again, with a checker of every memory access: each finds what the other
+# The store's own tests and some of those of libraries again, with a checker of every memory access: each finds what the other
 # cannot. Both need a nightly toolchain and are passed over without one.
 check_memory() {
     if has_nightly true; then
@@ -170,6 +179,9 @@ check_memory() {
             --lib --target-dir target/miri -- "${MIRI_TESTS[@]}"
         MIRIFLAGS="-Zmiri-strict-provenance" cargo +nightly miri test --locked -p larder-abi \
             --test abi --target-dir target/miri -- extensible::what extensible::a_struct
+        # Libraries and their threads stay until the process ends, and so does what they stand on.
+        MIRIFLAGS="-Zmiri-ignore-leaks" cargo +nightly miri test --locked -p larder-dynamic \
+            --lib --target-dir target/miri -- "${MIRI_TESTS_OF_LIBRARIES[@]}"
     else
         echo "no Miri: rustup component add --toolchain nightly miri"
     fi
@@ -178,6 +190,9 @@ check_memory() {
 # What touches raw memory, in a size that Miri can bear.
 MIRI_TESTS=(chunks epoch ids index slot::tests store::tests::many:: store::tests::reads
     store::tests::split store::tests::threads threads::tests)
+
+# Both sides of the boundary in one process, as far as Miri knows the system.
+MIRI_TESTS_OF_LIBRARIES=(change:: guard:: host::buffer borrow:: adapt::tests::protocol)
 
 # The paths of the file backend for other systems are compiled, where their standard library can
 # be had; they are not run.
@@ -218,6 +233,7 @@ need_cargo
 need_compilers
 need_python
 need_redis
+want_valgrind
 need_component fmt
 need_component clippy
 
@@ -230,7 +246,7 @@ section "tests and doc tests" cargo test --workspace --locked
 section "disk engines through a config" test_disk_engines
 if ! $quick; then
     section "every order of readers and writers" try_every_order
-    section "memory accesses of the store" check_memory
+    section "memory accesses of the store and of libraries" check_memory
     section "fuzzing, briefly" bash tests/fuzz.sh
     section "files on other systems" compile_for_other_systems
     section "documentation" build_documentation

@@ -152,12 +152,12 @@ impl Server {
         backend: Arc<dyn Backend>,
         call: Call,
     ) {
-        let answering = Answering { server: Arc::clone(self), id };
+        let mut answering = Answering { server: Arc::clone(self), id, is_answered: false };
         // Held until it is known, for it may be over at once.
         let mut calls = self.calls();
         let task = runtime.spawn(async move {
-            // When the time is over nobody waits for an answer.
             if let Ok(reply) = tokio::time::timeout(within, call::run(&*backend, call)).await {
+                answering.is_answered = true;
                 answering.server.answer(id, reply);
             }
             drop(answering);
@@ -176,18 +176,24 @@ impl Server {
     }
 }
 
-/// A call that runs. One that panics is answered as well.
+/// A call that runs. One that panics is answered as well, and one that nobody waits for any more:
+/// the program takes a process from which it hears nothing for one that hangs.
 struct Answering {
     server: Arc<Server>,
     id: u64,
+    is_answered: bool,
 }
 
 impl Drop for Answering {
     fn drop(&mut self) {
         self.server.calls().remove(&self.id);
-        if std::thread::panicking() {
-            let error = CacheError::new(ErrorKind::Plugin, "the call of the plugin panicked");
-            self.server.answer(self.id, Err(error));
+        if self.is_answered {
+            return;
         }
+        let error = match std::thread::panicking() {
+            true => CacheError::new(ErrorKind::Plugin, "the call of the plugin panicked"),
+            false => CacheError::new(ErrorKind::Timeout, "the call of the plugin was given up"),
+        };
+        self.server.answer(self.id, Err(error));
     }
 }

@@ -57,4 +57,14 @@ async fn what_a_plugin_writes_is_in_the_log_with_its_name() {
         says("plugin.down", &of) && says("plugin.down", &["SIGABRT"]) && says("plugin.up", &of)
     })
     .await;
+    drop(backend.get("abort").await);
+    // Whoever comes starts the process, in which the first one is made when it is used.
+    let _second = library.open(json!({}), &BuildContext::new("second")).await;
+    larder_servers::until("it comes back", LIMIT, async || backend.get("x").await.is_ok()).await;
+    larder_servers::until("its second start is heard", LIMIT, async || {
+        let text = String::from_utf8_lossy(&heard.0.lock().unwrap()).into_owned();
+        let is_up = |line: &&str| line.contains("plugin.up") && line.contains("cache=\"talk\"");
+        text.lines().filter(is_up).count() == 2
+    })
+    .await;
 }

@@ -72,7 +72,9 @@ fn loads(users: &Users) -> u64 {
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn ten_thousand_callers_in_four_processes_are_one_load() {
     const CALLERS: u64 = 10_000;
-    let fixture = Fixture::new("lease-herd");
+    let mut fixture = Fixture::new("lease-herd");
+    // Time may pass faster than the others look: the value is there all the same.
+    fixture.text = fixture.text.replace("ttl = \"10s\"", "ttl = \"1000d\"");
     let (came, begun) = (Arc::new(AtomicU64::new(0)), Arc::new(AtomicU64::new(0)));
     let (release, gate) = tokio::sync::watch::channel(false);
     let mut callers = Vec::new();

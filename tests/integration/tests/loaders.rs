@@ -2,7 +2,7 @@
 
 #![expect(clippy::unwrap_used, reason = "a test may panic, its helpers too")]
 
-use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
@@ -314,7 +314,7 @@ async fn who_waits_for_a_batch_whose_caller_went_away_loads_for_itself() {
         let load = |_| std::future::pending::<Result<Vec<(String, String)>, String>>();
         async move { users.get_many_or_load(["a", "b"], options, load).await }
     });
-    puppet.is_hanging.notified().await;
+    puppet.hangs().await;
     let calls = Arc::default();
     let second = tokio::spawn({
         let (users, load) = (fixture.users.clone(), batches(&calls));
@@ -348,6 +348,41 @@ fn without_a_runtime_who_waits_for_a_batch_takes_over_from_a_caller_that_goes_aw
         assert_eq!(found.unwrap(), some(&["b!", "c!"]));
         assert_eq!(*calls.lock().unwrap(), [["c"], ["b"]]);
     }
+}
+
+#[test]
+fn a_batch_ends_however_often_its_tag_is_invalidated_meanwhile() {
+    let (done, ended) = std::sync::mpsc::channel();
+    // A load that never waits would not let its runtime end either.
+    std::thread::spawn(move || {
+        let mut runtime = tokio::runtime::Builder::new_multi_thread();
+        runtime.worker_threads(2).enable_all().build().unwrap().block_on(async {
+            for fixture in each().await {
+                let users = fixture.users.clone();
+                let is_over = Arc::new(AtomicBool::new(false));
+                let invalidating = tokio::spawn({
+                    let (users, is_over) = (users.clone(), Arc::clone(&is_over));
+                    async move {
+                        while !is_over.load(Ordering::SeqCst) {
+                            users.invalidate_tag("t").await.unwrap();
+                            tokio::task::yield_now().await;
+                        }
+                    }
+                });
+                let keys: Vec<String> = (0..200).map(|number| number.to_string()).collect();
+                let keys: Vec<&str> = keys.iter().map(String::as_str).collect();
+                for _ in 0..20 {
+                    let (options, load) = (LoadOptions::new().tag("t"), batches(&Arc::default()));
+                    let found = users.get_many_or_load(keys.clone(), options, load).await.unwrap();
+                    assert!(found.iter().all(Option::is_some));
+                }
+                is_over.store(true, Ordering::SeqCst);
+                invalidating.await.unwrap();
+            }
+        });
+        done.send(()).unwrap();
+    });
+    ended.recv_timeout(60 * SECOND).expect("the loads end");
 }
 
 /// A value of which some cannot be serialized.

@@ -95,6 +95,20 @@ fn what_is_written_is_listed_and_has_the_name_of_the_plugin() {
     }
 }
 
+#[test]
+fn a_name_that_has_one_of_a_template_in_it_stays_as_it_is() {
+    let folder = Folder::new();
+    for name in ["acme-table-top", "acme-demo-two"] {
+        let said = folder.run(&["plugins", "new", name, "--slot", "backend"]);
+        assert_eq!(said.code, 0, "{}", said.stderr);
+        let manifest = folder.read(&format!("{name}/Cargo.toml"));
+        assert!(manifest.contains(&format!("\nname = \"{name}\"\n")), "{manifest}");
+        let config = folder.read(&format!("{name}/caches.toml"));
+        let kind = format!("\"{}\"", name.replacen('-', ".", 1));
+        assert!(config.contains(&kind), "{config}");
+    }
+}
+
 fn golden_text(folder: &Folder, path: &str, name: &str) {
     // The version of the plugin itself is not ours.
     let ours = format!("{{ version = \"{}\"", env!("CARGO_PKG_VERSION"));
@@ -142,12 +156,22 @@ fn cargo(path: &Path) -> Command {
     cargo
 }
 
+/// The triple of this machine: for others nobody may have downloaded what is needed.
+fn host() -> String {
+    let version = run(cargo(&root()).arg("-vV"));
+    let host = version.lines().find_map(|line| line.strip_prefix("host: "));
+    host.expect("it names the machine").to_owned()
+}
+
 #[test]
 fn a_crate_finds_all_that_it_depends_on() {
     let folder = Folder::new();
+    let host = host();
     for slot in SLOTS {
         let path = crate_in_rust(&folder, slot);
-        let found = run(cargo(&path).args(["metadata", "--offline", "--format-version=1"]));
+        let mut metadata = cargo(&path);
+        metadata.args(["metadata", "--offline", "--format-version=1", "--filter-platform", &host]);
+        let found = run(&mut metadata);
         let found: serde_json::Value = serde_json::from_str(&found).expect("it is JSON");
         let packages = found["packages"].as_array().expect("it has packages");
         let ours = packages.iter().find(|one| one["name"] == format!("our-{slot}").as_str());

@@ -13,16 +13,17 @@ use larder_abi::call::{Call, Error};
 use larder_abi::{Status, read_extensible};
 use larder_core::Result;
 
-use super::instance::{Guest, Here, guest};
+use super::instance::{Guest, Here, guest, or_say};
 use super::reply::{self, Reply};
 use super::runtime::{host, runtime};
 use crate::adapt::failure;
 use crate::guard::guard;
 
-/// A future that works for an instance whenever it is polled.
+/// A future that works for an instance whenever it is polled, and when it is dropped.
 struct At<F> {
     number: u64,
-    future: F,
+    /// There until it is dropped.
+    future: Option<F>,
 }
 
 impl<F: Future + Unpin> Future for At<F> {
@@ -30,7 +31,19 @@ impl<F: Future + Unpin> Future for At<F> {
 
     fn poll(mut self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<F::Output> {
         let _here = Here::new(self.number);
-        Pin::new(&mut self.future).poll(context)
+        match &mut self.future {
+            Some(future) => Pin::new(future).poll(context),
+            None => Poll::Pending,
+        }
+    }
+}
+
+/// Whoever drops it, a runtime or the host, knows nothing of its panics.
+impl<F> Drop for At<F> {
+    fn drop(&mut self) {
+        let _here = Here::new(self.number);
+        let future = self.future.take();
+        or_say(self.number, guard(|| drop(future)));
     }
 }
 
@@ -61,7 +74,7 @@ where
             // SAFETY: the caller says so.
             Err(failed) => return unsafe { reply::refuse(error, &failed) },
         };
-        let mut future = At { number: guest.number, future };
+        let mut future = At { number: guest.number, future: Some(future) };
         let _runtime = runtime().enter();
         match Pin::new(&mut future).poll(&mut Context::from_waker(Waker::noop())) {
             // SAFETY: the caller says so.
@@ -174,5 +187,5 @@ pub(crate) unsafe fn cancel<T: ?Sized>(this: *mut c_void, token: u64) {
         let task = guest.tasks().remove(&token);
         task.iter().for_each(tokio::task::AbortHandle::abort);
     });
-    super::instance::or_say(guest.number, stopped);
+    or_say(guest.number, stopped);
 }

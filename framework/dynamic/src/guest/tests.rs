@@ -22,6 +22,8 @@ use super::part;
 use crate::library::Component;
 use crate::testing;
 
+mod grim;
+
 /// A backend that does what the key says.
 #[derive(Clone, Debug, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
@@ -77,6 +79,19 @@ impl PluginConfig for MoodyConfig {
     }
 }
 
+/// Sends a byte to itself over a socket.
+async fn talk() {
+    let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.expect("a port is free");
+    let at = listener.local_addr().expect("it has one");
+    let (there, here) = tokio::join!(tokio::net::TcpStream::connect(at), listener.accept());
+    let (there, (here, _)) = (there.expect("it listens"), here.expect("it is called"));
+    there.writable().await.expect("it is open");
+    assert_eq!(there.try_write(b"!").expect("there is room for one byte"), 1);
+    here.readable().await.expect("it is open");
+    let mut read = [0];
+    assert_eq!(here.try_read(&mut read).expect("it was sent"), 1);
+}
+
 #[async_trait]
 impl Backend for Moody {
     fn capabilities(&self) -> Capabilities {
@@ -92,6 +107,16 @@ impl Backend for Moody {
                 panic!("not later either")
             }
             "timer" => drop(tokio::time::interval(Duration::from_millis(1)).tick().await),
+            "tcp" => talk().await,
+            "block" => {
+                // So that it is not the thread of the caller.
+                tokio::task::yield_now().await;
+                tokio::task::block_in_place(std::thread::yield_now);
+            }
+            "thread" => {
+                let panicked = std::thread::spawn(|| panic!("on a thread of the plugin")).join();
+                assert!(panicked.is_err());
+            }
             "task" => tokio::spawn(async {}).await.expect("it does nothing"),
             "never" => {
                 let _work = Work;
@@ -215,7 +240,7 @@ fn timers_and_tasks_need_nothing_of_the_host() {
     let runtime = tokio::runtime::Builder::new_current_thread().enable_time().build().unwrap();
     runtime.block_on(async {
         let backend = moody("own runtime").await;
-        for key in ["timer", "task"] {
+        for key in ["timer", "task", "tcp", "block", "thread"] {
             let found = backend.get(key).await.unwrap().expect("it is always there");
             assert_eq!(found.value, key);
         }

@@ -143,7 +143,9 @@ impl Instance {
         made.is_running = true;
         drop(made);
         let _running = Running(self);
-        self.make_on(link)
+        self.make_on(link)?;
+        self.supervisor.say_up(self);
+        Ok(())
     }
 
     /// The process that it is in. If it could not be made there, the first caller after a pause

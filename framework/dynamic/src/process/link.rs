@@ -24,6 +24,10 @@ mod said;
 /// How long a runner that was told to end may take for it.
 const ENDING: Duration = Duration::from_secs(5);
 
+/// A runner takes in what it is told whatever its plugin does. One that takes in nothing for so
+/// long never will.
+const STALLED: Duration = Duration::from_secs(5);
+
 /// What is done with the answer to a question.
 type Waiter = Box<dyn FnOnce(Result<Reply>) + Send>;
 
@@ -201,6 +205,8 @@ impl Link {
     }
 
     fn write(&self, stream: &UnixStream) {
+        // Without it a runner that stands still would keep this thread, and never be ended.
+        drop(stream.set_write_timeout(Some(STALLED)));
         while let Some(bytes) = self.outbox.take() {
             if Pipe(stream).write_all(&bytes).is_err() {
                 break;
@@ -231,7 +237,8 @@ impl Link {
                     }
                 }
                 Ok(Some(Tell::Log(log))) => said::say(&self.plugin, &log),
-                Ok(None) => break None,
+                // One that ends before it has read all resets the connection: its status says more.
+                Ok(None) | Err(FrameError::Io(_)) => break None,
                 Err(error) => break Some(error.to_string()),
             }
         };

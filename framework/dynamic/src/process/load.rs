@@ -14,15 +14,17 @@ use super::{find, source};
 use crate::loader::{self, Loader};
 use crate::refusal::Answer;
 
-/// A library in a process, by its SHA-256 and its runner. Its description stays for ever.
+/// A library in a process. Its description stays for ever.
 struct Isolated {
     ids: Vec<String>,
     descriptors: Vec<Descriptor>,
 }
 
-type ByBytes = HashMap<(String, PathBuf), Isolated>;
+/// By what is loaded, under which name and from where, and by the runner: the process is started
+/// again from there.
+type ByLoad = HashMap<(Load, PathBuf), Isolated>;
 
-static ISOLATED: LazyLock<Mutex<ByBytes>> = LazyLock::new(Mutex::default);
+static ISOLATED: LazyLock<Mutex<ByLoad>> = LazyLock::new(Mutex::default);
 
 /// Checks a library here, has a runner load it, and says what it has.
 ///
@@ -37,9 +39,11 @@ pub(crate) fn load(
     let runner = find::find(runner)?;
     // Held until it is there, so that nobody starts the same runner twice.
     let mut isolated = ISOLATED.lock().unwrap_or_else(PoisonError::into_inner);
-    let key = (examined.sha256, runner);
+    let LibraryRequest { name, path, .. } = request;
+    let (name, path) = (name.clone(), path.to_string_lossy().into_owned());
+    let key = (Load { name, path, sha256: examined.sha256 }, runner);
     if !isolated.contains_key(&key) {
-        let started = start(request, &key)?;
+        let started = start(&key)?;
         isolated.insert(key.clone(), started);
     }
     let found = &isolated[&key];
@@ -47,24 +51,18 @@ pub(crate) fn load(
     Ok(found.descriptors.clone())
 }
 
-fn start(request: &LibraryRequest, (sha256, runner): &(String, PathBuf)) -> Answer<Isolated> {
-    let LibraryRequest { name, path, .. } = request;
-    let load = Load {
-        name: name.clone(),
-        path: path.to_string_lossy().into_owned(),
-        sha256: sha256.clone(),
-    };
-    let supervisor = Supervisor::new(runner.clone(), load, SystemClock::shared());
+fn start((load, runner): &(Load, PathBuf)) -> Answer<Isolated> {
+    let supervisor = Supervisor::new(runner.clone(), load.clone(), SystemClock::shared());
     // It stays for ever, like the descriptors that refer to it.
     let supervisor: &'static Supervisor = Box::leak(Box::new(supervisor));
     let description = supervisor.describe()?;
     let components = &description.components;
     tracing::info!(
         target: TARGET,
-        plugin = name,
+        plugin = load.name,
         version = description.version,
-        path = %path.display(),
-        sha256,
+        path = load.path,
+        sha256 = load.sha256,
         components = components.len(),
         "{PLUGIN_LOADED}"
     );

@@ -164,9 +164,8 @@ impl Supervisor {
         let instances = self.lock().instances();
         let made = launched.map_err(|refusal| refusal.to_string()).and_then(|link| {
             for instance in &instances {
-                match instance.make_again(&link) {
-                    Ok(()) => self.say_up(instance),
-                    Err(error) => self.say_down(&[(Arc::clone(instance), error.to_string())]),
+                if let Err(error) = instance.make_again(&link) {
+                    self.say_down(&[(Arc::clone(instance), error.to_string())]);
                 }
             }
             if link.is_alive() { Ok(link) } else { Err("it ended while it was started".to_owned()) }
@@ -242,7 +241,8 @@ impl Supervisor {
         }
     }
 
-    fn say_up(&self, instance: &Instance) {
+    /// It was made again.
+    pub(super) fn say_up(&self, instance: &Instance) {
         let (plugin, component, cache) = (&*self.plugin, instance.kind(), instance.cache());
         tracing::info!(target: TARGET, plugin, component, cache, "{PLUGIN_UP}");
     }

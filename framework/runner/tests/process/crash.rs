@@ -2,6 +2,7 @@
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+use std::time::Duration;
 
 use larder_core::{Backend, BuildContext, ErrorKind};
 use rustix::process::Signal;
@@ -44,6 +45,20 @@ async fn a_wrong_pointer_costs_entries_and_not_the_program() {
 #[tokio::test]
 async fn a_plugin_that_ends_its_process_ends_no_other() {
     survives("leaving", "exit", "exit status: 7").await;
+}
+
+#[tokio::test]
+async fn an_end_with_questions_that_were_not_read_is_named() {
+    let library = poisonous("deaf");
+    let backend = open(&library).await;
+    signal("deaf", Signal::STOP);
+    let asking = Arc::clone(&backend);
+    let asked = tokio::spawn(async move { asking.get("key").await });
+    let given_up = tokio::time::timeout(Duration::from_secs(1), backend.get("key")).await;
+    assert!(given_up.is_err(), "it stands still");
+    signal("deaf", Signal::KILL);
+    let error = asked.await.unwrap().unwrap_err().to_string();
+    assert!(error.contains("SIGKILL"), "{error}");
 }
 
 #[tokio::test]

@@ -8,7 +8,7 @@ use rustix::process::Signal;
 use serde_json::json;
 
 use crate::support::poisonous;
-use crate::{comes_back, entry, processes, signal, value};
+use crate::{LIMIT, comes_back, entry, processes, signal, value};
 
 #[tokio::test]
 async fn a_process_that_stands_still_is_killed_and_started_again() {
@@ -45,4 +45,28 @@ async fn a_call_that_hangs_holds_up_nobody_else() {
     assert!(hung.await.unwrap_err().is_cancelled());
     assert_eq!(value(&backend, "kept").await.as_deref(), Some("there"));
     assert_eq!(processes("hanging"), before, "one hung call is no hung process");
+}
+
+#[tokio::test]
+async fn a_process_that_answers_later_than_its_callers_wait_is_not_hung() {
+    let library = poisonous("slow");
+    let backend = library.open(json!({}), &BuildContext::new("hang")).await;
+    backend.set("kept", entry("there")).await.unwrap();
+    for _ in 0..3 {
+        let found = tokio::time::timeout(Duration::from_secs(2), backend.get("never")).await;
+        assert!(found.is_err(), "it answers: {found:?}");
+    }
+    assert_eq!(value(&backend, "kept").await.as_deref(), Some("there"), "it was started again");
+}
+
+#[tokio::test]
+async fn a_process_that_takes_nothing_in_ends_with_its_last_instance() {
+    let library = poisonous("full");
+    let backend = library.open(json!({}), &BuildContext::new("hang")).await;
+    signal("full", Signal::STOP);
+    let more_than_fits = entry(&"x".repeat(4 << 20));
+    let set = backend.set("key", more_than_fits);
+    assert!(tokio::time::timeout(Duration::from_secs(1), set).await.is_err());
+    drop(backend);
+    larder_servers::until("it ends", LIMIT, async || processes("full").is_empty()).await;
 }

@@ -49,6 +49,25 @@ async fn instances_are_made_again_with_the_same_options() {
     large.set("two", entry("2")).await.unwrap();
 }
 
+#[tokio::test]
+async fn a_library_that_was_moved_is_started_again_from_where_it_is() {
+    let library = poisonous("moved");
+    drop(library.open(json!({}), &BuildContext::new("before")).await);
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().canonicalize().unwrap().join("plugin.so");
+    std::fs::copy(library.path(), &path).unwrap();
+    let request = support::isolated(LibraryRequest::new("moved", &path), support::RUNNER);
+    drop(library);
+    let backend = support::open(&request, json!({}), &BuildContext::new("after")).await;
+    larder_servers::until("only its own process is left", LIMIT, async || {
+        processes("moved").len() == 1
+    })
+    .await;
+    signal("moved", Signal::KILL);
+    larder_servers::until("the end is seen", LIMIT, async || backend.get("x").await.is_err()).await;
+    comes_back(&backend).await;
+}
+
 /// Names the library for a program that is killed.
 const HOST: &str = "LARDER_TEST_HOST";
 

@@ -42,6 +42,9 @@ fn a_library_that_is_refused_has_no_process() {
     request.name = "other".to_owned();
     let refusal = support::load(&request).unwrap_err();
     assert_eq!(refusal.fault, Fault::Name, "{refusal}");
+    support::load(&library.request()).unwrap();
+    let refusal = support::load(&request).unwrap_err();
+    assert_eq!(refusal.fault, Fault::Name, "also of one that is known: {refusal}");
     let request = library.request().provides(["backend:acme.other"]);
     let refusal = support::load(&request).unwrap_err();
     assert_eq!(refusal.fault, Fault::Provides, "{refusal}");

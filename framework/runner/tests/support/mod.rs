@@ -29,6 +29,8 @@ pub(crate) fn poisonous(name: &str) -> Compiled {
     for (from, to) in [
         (table, format!("{poison}\n{table}").as_str()),
         (".get = shelf_get,", ".get = poisoned_get,"),
+        ("(void)host, (void)error;", "the_host = host; (void)error;"),
+        ("LARDER_CAP_SYNC | ", ""),
         (".config_schema = schema,", ".config_schema = schema, .validate = validate,"),
         ("\"acme.c-shelf\"", &format!("\"acme.{name}\"")),
         ("\"c-shelf\"", &format!("\"{name}\"")),

@@ -4,6 +4,8 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
+static const larder_host *the_host;
+
 static int asks_for(const larder_key *key, const char *what) {
     return key->len == strlen(what) && memcmp(key->ptr, what, key->len) == 0;
 }
@@ -26,6 +28,10 @@ static int32_t poisoned_get(void *instance, const larder_call *call, const larde
     if (asks_for(key, "exit")) _exit(7);
     if (asks_for(key, "hang"))
         for (;;) pause();
+    if (asks_for(key, "never")) {
+        the_host->op_defer(call, 1);
+        return LARDER_PENDING;
+    }
     if (asks_for(key, "garbage")) scribble(garbage, sizeof garbage);
     if (asks_for(key, "oversized")) scribble("\xff\xff\xff\xff", 4);
     if (asks_for(key, "torn")) {

@@ -19,6 +19,7 @@ mod clusters;
 mod kinds;
 mod login;
 mod outages;
+mod replicas;
 mod sentinels;
 mod stragglers;
 #[cfg(feature = "tls")]

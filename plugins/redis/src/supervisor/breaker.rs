@@ -82,6 +82,11 @@ impl Breaker {
         self.state.load(Ordering::Acquire) == OPEN
     }
 
+    /// Whether it waits for a caller who tries.
+    pub(super) fn is_half_open(&self) -> bool {
+        self.state.load(Ordering::Acquire) == HALF_OPEN
+    }
+
     pub(super) fn is_closed(&self) -> bool {
         self.state.load(Ordering::Acquire) == CLOSED
     }

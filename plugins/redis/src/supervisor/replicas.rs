@@ -82,9 +82,16 @@ impl Endpoint {
         if known.told.is_none_or(|told| told.elapsed() >= BELIEVED) {
             return None;
         }
-        let is_well = |node: &&Arc<Self>| node.status().state == State::Healthy;
-        let well: Vec<_> = known.current.iter().filter(is_well).collect();
+        let well: Vec<_> = known.current.iter().filter(|node| node.may_be_read()).collect();
         well.get(fastrand::usize(..well.len().max(1))).map(|node| Arc::clone(node))
+    }
+
+    /// Whether a read makes sense here. One that has left others waiting, and has answered a
+    /// question since, is well again only when a read was answered; so it has to get one.
+    fn may_be_read(&self) -> bool {
+        let is_tried = || self.core.session().is_some_and(|known| known.breaker.is_half_open());
+        let state = self.core.status.borrow().state;
+        state == State::Healthy || state == State::Suspect && is_tried()
     }
 
     /// Takes over what the primary has said.

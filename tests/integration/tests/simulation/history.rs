@@ -185,7 +185,7 @@ impl History {
             let is_before = match value.source {
                 // Without a lease, or one that the change did not end, it may be stored at any time
                 // after.
-                Source::Load { is_leased } if !is_own && !(is_leased && ends_leases) => false,
+                Source::Load { is_leased } if !(is_own || is_leased && ends_leases) => false,
                 Source::Load { .. } => value.began < change.began,
                 Source::Set => value.ended.is_some_and(|ended| ended < change.began),
             };

@@ -9,7 +9,9 @@ use std::task::{Context, Poll, Wake, Waker};
 use std::thread::Thread;
 use std::time::{Duration, Instant};
 
+use larder_abi::call::level;
 use larder_abi::table::cap;
+use larder_abi::value::Slice;
 use larder_abi::{Status, UNLIMITED};
 use larder_core::{Backend, Clock, ErrorKind, ManualClock, SystemClock};
 use tracing::field::Field;
@@ -224,14 +226,16 @@ fn a_library_that_does_not_return_from_cancel_or_destroy_holds_nobody_up_and_is_
         let heard = Heard::default();
         let subscriber = tracing_subscriber::registry().with(heard.clone());
         tracing::subscriber::with_default(subscriber, || {
-            // The second one nobody can be told of while the library hangs.
-            for _ in 0..2 {
-                begin_and_wait_for_op(&backend, &toy);
+            if caps == 0 {
+                // The second one nobody can be told of while the library hangs.
+                for _ in 0..2 {
+                    begin_and_go_away(&backend, &toy);
+                }
+                await_heard(&heard, &["plugin.stuck", "\"cancel\"", cache, "tested.backend"]);
+                assert_eq!(toy.cancelled.lock().unwrap().len(), 1);
             }
-            await_heard(&heard, &["plugin.stuck", "\"cancel\"", cache, "tested.backend"]);
-            assert_eq!(toy.cancelled.lock().unwrap().len(), 1);
             drop(backend);
-            assert!(!toy.is_destroyed.load(Ordering::SeqCst), "a call to it still runs");
+            assert!(!toy.is_destroyed.load(Ordering::SeqCst), "it does not return");
 
             let (backend, other) = block_on(open(cache, caps, MINUTE, SystemClock::shared()));
             other.ends_never.store(true, Ordering::SeqCst);
@@ -250,16 +254,116 @@ fn a_library_that_does_not_return_from_cancel_or_destroy_holds_nobody_up_and_is_
 }
 
 /// A call that waits for its answer, and that its caller goes away from.
-fn begin_and_wait_for_op(backend: &ForeignBackend, toy: &Toy) {
+fn begin_and_go_away(backend: &ForeignBackend, toy: &Toy) {
     let before = toy.ops.lock().unwrap().len();
-    let mut get = pin!(backend.get("later"));
-    while toy.ops.lock().unwrap().len() == before {
-        begin(get.as_mut());
+    begin(pin!(backend.get("later")).as_mut());
+    assert_eq!(toy.ops.lock().unwrap().len(), before + 1, "it was made on this thread");
+}
+
+/// Every operation is answered by several threads, and some callers go away meanwhile.
+#[test]
+fn answers_from_many_threads_are_each_taken_once() {
+    const CALLERS: usize = 64;
+    const ANSWERERS: usize = 4;
+    let (backend, toy) = block_on(open("crowd", 0, MINUTE, SystemClock::shared()));
+    std::thread::scope(|scope| {
+        for number in 0..CALLERS {
+            let backend = &backend;
+            scope.spawn(move || {
+                let mut get = pin!(backend.get("later"));
+                if number % 2 == 0 {
+                    // It may be answered by now.
+                    drop(get.as_mut().poll(&mut Context::from_waker(Waker::noop())));
+                } else {
+                    let found = block_on(get).unwrap().expect("it is answered");
+                    assert_eq!(found.value, vec![7; 5000]);
+                }
+            });
+        }
+        for _ in 0..ANSWERERS {
+            scope.spawn(|| {
+                for number in 0..CALLERS {
+                    let op = || toy.ops.lock().unwrap().get(number).copied();
+                    let since = Instant::now();
+                    while op().is_none() {
+                        assert!(since.elapsed() < MINUTE, "call {number} does not come");
+                        std::thread::yield_now();
+                    }
+                    toy::complete(&toy, op().expect("it is there"), Status::OK);
+                }
+            });
+        }
+    });
+    let said = toy.said.lock().unwrap().clone();
+    let taken = said.iter().filter(|status| **status == Status::OK).count();
+    assert!((CALLERS / 2..=CALLERS).contains(&taken), "{taken} were taken");
+    assert_eq!(said.len(), CALLERS * ANSWERERS);
+    assert_eq!(toy.released.load(Ordering::SeqCst), said.len(), "each output has one owner");
+}
+
+#[test]
+fn a_runtime_that_ends_with_calls_under_way_leaves_none_behind() {
+    let runtime = tokio::runtime::Builder::new_multi_thread().worker_threads(1).build().unwrap();
+    let (backend, toy) = block_on(open("ends", 0, MINUTE, SystemClock::shared()));
+    let backend = Arc::new(backend);
+    for _ in 0..8 {
+        let backend = Arc::clone(&backend);
+        runtime.spawn(async move { backend.get("later").await });
+    }
+    let since = Instant::now();
+    while toy.ops.lock().unwrap().len() < 8 {
+        assert!(since.elapsed() < MINUTE, "the calls do not come");
         std::thread::yield_now();
     }
-    // The call is past the library, and waits.
-    while toy.called.load(Ordering::SeqCst) > toy.ops.lock().unwrap().len() {
+    drop(runtime);
+    let ops = toy.ops.lock().unwrap().clone();
+    for op in ops {
+        assert_eq!(toy::complete(&toy, op, Status::OK), Status::CLOSED);
+    }
+    assert!(block_on(backend.get("now")).unwrap().is_some(), "it works for others");
+}
+
+/// What a thread of the library can still do when its instance is gone: nothing.
+#[test]
+fn a_thread_that_outlives_its_instance_is_refused_and_a_value_that_does_stays() {
+    unsafe extern "C" fn nothing(_: *mut std::ffi::c_void) {}
+    let (backend, toy) = block_on(open("outlived", 0, MINUTE, SystemClock::shared()));
+    let kept = block_on(backend.get("now")).unwrap().expect("it is there");
+    begin_and_go_away(&backend, &toy);
+    drop(backend);
+    let since = Instant::now();
+    while !toy.is_destroyed.load(Ordering::SeqCst) {
+        assert!(since.elapsed() < MINUTE, "it is not destroyed");
         std::thread::yield_now();
     }
-    begin(get.as_mut());
+    let (number, op) = (*toy.number.lock().unwrap(), toy.ops.lock().unwrap()[0]);
+    let heard = Heard::default();
+    let subscriber = tracing_subscriber::registry().with(heard.clone());
+    tracing::subscriber::with_default(subscriber, || {
+        let (host, text) = (crate::host::table(), Slice::new(b"still here"));
+        let since = Instant::now();
+        // The number goes a moment after `destroy` has returned.
+        // SAFETY: as the header says of a number that is gone.
+        while unsafe { host.spawn_blocking.unwrap()(number, Some(nothing), std::ptr::null_mut()) }
+            != Status::CLOSED
+        {
+            assert!(since.elapsed() < MINUTE, "the number stays");
+            std::thread::yield_now();
+        }
+        let (said, no_call) = (&raw const text, std::ptr::null());
+        // SAFETY: as above.
+        unsafe { host.log.unwrap()(number, level::ERROR, said, said, std::ptr::null(), 0) };
+        // SAFETY: as above.
+        unsafe { host.panicked.unwrap()(number, said) };
+        // SAFETY: as above.
+        assert_eq!(unsafe { host.sink_lost_track.unwrap()(number) }, Status::CLOSED);
+        // SAFETY: as above.
+        assert_eq!(unsafe { host.op_defer.unwrap()(no_call, 1) }, 0);
+    });
+    assert_eq!(toy::complete(&toy, op, Status::OK), Status::CLOSED);
+    assert_eq!(*heard.0.lock().unwrap(), [""; 0], "nobody hears of one that is gone");
+    let released = toy.released.load(Ordering::SeqCst);
+    assert_eq!(kept.value, vec![7; 5000]);
+    drop(kept);
+    assert_eq!(toy.released.load(Ordering::SeqCst), released + 1, "released after destroy");
 }

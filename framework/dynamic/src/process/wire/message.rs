@@ -39,7 +39,7 @@ pub enum Question {
 }
 
 /// A library.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
 #[expect(clippy::exhaustive_structs, reason = "both sides come from one release")]
 pub struct Load {
     /// Its name.

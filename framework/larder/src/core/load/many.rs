@@ -98,14 +98,14 @@ impl<K: Key, V: CacheValue> Core<K, V> {
         };
         let mut seats: Vec<Seat<V>> = keys.iter().map(seat).collect();
         let end = request.end(keys.iter().map(|key| self.settings_for(key)));
-        let tags = &request.options.set.tags;
-        let tags = match self.local() {
-            // Captured before the load, so that what invalidates them meanwhile is noticed.
-            Some(_) => self.engine.local_tags(tags),
-            None => self.by(end, self.engine.capture_tags(tags)).await.flatten(),
-        };
+        let names = &request.options.set.tags;
         // Who waited for somebody who went away tries again.
         while seats.iter().any(|seat| seat.outcome.is_none()) {
+            let tags = match self.local() {
+                // Captured before the load, so that what invalidates them meanwhile is noticed.
+                Some(_) => self.engine.local_tags(names),
+                None => self.by(end, self.engine.capture_tags(names)).await.flatten(),
+            };
             let mut tasks = Vec::new();
             let mut waits = Vec::new();
             for (key, seat) in keys.iter().zip(&mut seats) {
@@ -171,7 +171,9 @@ impl<K: Key, V: CacheValue> Core<K, V> {
                 continue;
             }
             let mark = || Mark::new(self.engine.fence.ticket(place(key)));
-            let holds = |mark: &Mark| mark.holds(&*self.engine.clock);
+            // What this call began it waits for, even if a tag was invalidated before it began.
+            let is_ours = task.is_some();
+            let holds = |mark: &Mark| is_ours || mark.holds(&*self.engine.clock);
             match self.flights.join(key, holds, mark) {
                 Join::Follow(wait, mark) => return (task, (Some(mark), wait)),
                 Join::Lead(tiers) => {

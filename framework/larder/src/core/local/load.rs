@@ -54,13 +54,15 @@ type Lead<K, V, F> = Ticket<Flight<K, V>, F>;
 pub(in crate::core) type SharedLead<K, V> = Lead<K, V, Arc<Fence<Flight<K, V>>>>;
 
 impl<K: Key, V: CacheValue> Flight<K, V> {
-    /// The outcome of this load, for who wants the same key.
-    fn follow<Q>(&mut self, key: &Q) -> Option<Wait<Outcome<V>>>
+    /// The outcome of this load, for who wants the same key. If one of its tags was invalidated
+    /// only who began it takes that, with just these tags.
+    fn follow<Q>(&mut self, key: &Q, own: Option<&Arc<Tags>>) -> Option<Wait<Outcome<V>>>
     where
         K: Borrow<Q>,
         Q: KeyRef<K> + ?Sized,
     {
-        let holds = || self.tags.as_ref().is_none_or(|tags| tags.hold());
+        let is_own = |tags| own.is_some_and(|own| Arc::ptr_eq(own, tags));
+        let holds = || self.tags.as_ref().is_none_or(|tags| is_own(tags) || tags.hold());
         if !self.is_shared || self.key.borrow() != key || !holds() {
             return None;
         }
@@ -234,7 +236,7 @@ impl<K: Key, V: CacheValue> Core<K, V> {
         let is_shared = self.settings_for(key).single_flight;
         let hash = local.store.table.hash_of(key);
         let flight = || Flight { key: key.to_owned(), is_shared, tags, followers: None };
-        Fence::join(fence, hash, |flight| flight.follow(key).filter(|_| is_shared), flight)
+        Fence::join(fence, hash, |flight| flight.follow(key, None).filter(|_| is_shared), flight)
     }
 
     fn count_follower(&self, has_waited: &mut bool) {

@@ -129,12 +129,13 @@ fn filled(text: &str, slot: NewSlot, name: &Name) -> String {
     let mut text = text
         .replace("LIBRARY", &format!("{DLL_PREFIX}{}{DLL_SUFFIX}", name.ident()))
         .replace("SLOT", slot.as_str());
-    for other in [DEMO, rust(slot).name] {
-        let other = Name(other.to_owned());
+    let demo = Name(DEMO.to_owned());
+    // One after the other: the name of the plugin may have that of a template in it.
+    for (from, to) in [(&Name(rust(slot).name.to_owned()), &demo), (&demo, name)] {
         text = text
-            .replace(other.as_str(), name.as_str())
-            .replace(&other.ident(), &name.ident())
-            .replace(&other.kind(), &name.kind());
+            .replace(from.as_str(), to.as_str())
+            .replace(&from.ident(), &to.ident())
+            .replace(&from.kind(), &to.kind());
     }
     text
 }

@@ -88,8 +88,10 @@ impl<K: Key, V: CacheValue> Core<K, V> {
         tags: Option<Arc<Tags>>,
     ) -> Result<SharedLead<K, V>, Wait<Outcome<V>>> {
         let hash = local.store.table.hash_of(key);
+        let own = tags.clone();
         let flight = || Flight { key: key.clone(), is_shared: true, tags, followers: None };
-        Fence::join(Arc::clone(local.fence), hash, |flight| flight.follow(key), flight)
+        let follow = |flight: &mut Flight<K, V>| flight.follow(key, own.as_ref());
+        Fence::join(Arc::clone(local.fence), hash, follow, flight)
     }
 
     /// Stores what was loaded as one of many, and tells it to all who wait.
