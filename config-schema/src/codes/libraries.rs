@@ -93,8 +93,8 @@ Use a newer Larder, or an older build of the plugin.",
 A library is not pinned, so it is not loaded.
 
 A plugin has all the rights of the process. `sha256` says which bytes may run; `larder plugins pin`
-prints it. Or `signed_by` says whose signature it must have. While you work on a plugin, `trust = \"path\"` says that everybody who can write to the
-file may run code in this process.",
+prints it. Or `signed_by` says whose signature it must have. While you work on a plugin,
+`trust = \"path\"` says that everybody who can write to the file may run code in this process.",
     ),
     (
         "C0613",

@@ -11,10 +11,13 @@ use larder_core::library::{Fault, Isolation, LibraryLoader as _, LibraryRequest,
 
 use crate::support::{Made, Signer, loader, nothing, plugin, set_mode, write};
 
+/// From the request for a library to the one of an example.
+type Change<'a> = &'a dyn Fn(LibraryRequest) -> LibraryRequest;
+
 /// One library for each fault.
 fn examples() -> Vec<(Made, LibraryRequest)> {
     let mut examples = Vec::new();
-    let mut add = |made: Made, change: &dyn Fn(LibraryRequest) -> LibraryRequest| {
+    let mut add = |made: Made, change: Change<'_>| {
         let request = change(made.request());
         examples.push((made, request));
     };
@@ -74,7 +77,7 @@ fn examples() -> Vec<(Made, LibraryRequest)> {
 }
 
 /// What may be wrong with a signature.
-fn signatures(add: &mut dyn FnMut(Made, &dyn Fn(LibraryRequest) -> LibraryRequest)) {
+fn signatures(add: &mut dyn FnMut(Made, Change<'_>)) {
     let (signer, other) = (Signer::new(), Signer::new());
     let with = |name: &str| plugin(&format!("acme.say-{name}"), &[]);
     let signed = |request: LibraryRequest| request.signed_by([signer.key()]);
