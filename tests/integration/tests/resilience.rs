@@ -293,6 +293,19 @@ async fn the_hard_limit_is_an_error_or_stale_and_the_load_goes_on_behind_it() {
 }
 
 #[tokio::test]
+async fn a_load_that_fails_after_the_soft_limit_alone_counts_as_failed() {
+    for tiers in ALL {
+        let fixture = Fixture::new(tiers, RESILIENT).await;
+        let (caller, release) = fixture.begins(LoadOptions::new());
+        settle().await;
+        fixture.clock.advance(2 * SECOND);
+        release.send(Err("away")).unwrap();
+        assert_eq!(caller.await.unwrap().unwrap_err().kind(), ErrorKind::Load);
+        assert_eq!(fixture.users.stats().snapshot().load_failures, 1, "{tiers:?}");
+    }
+}
+
+#[tokio::test]
 async fn a_load_that_never_ends_gives_its_key_back_in_the_end() {
     for tiers in ALL {
         let fixture = Fixture::new(tiers, RESILIENT).await;

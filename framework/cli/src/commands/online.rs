@@ -36,6 +36,8 @@ pub(super) fn ask(resolved: &Resolved, checked: &mut Checked) -> Result<(), Fail
             problems.iter().map(|one| connection_problem(root, sources, name, one, severity)),
         );
     }
+    // A look-up of a name goes on after the attempt that wanted it, and holds nobody up.
+    runtime.shutdown_background();
     checked.add(&resolved.root, found);
     Ok(())
 }

@@ -120,7 +120,8 @@ impl<K: Key, V: CacheValue> Core<K, V> {
             self.run(run, start.kept.as_ref(), start.plan).instrument(self.load_span()).await;
         let took = begun.map(|begun| clock.now().since(begun)).unwrap_or_default();
         let is_late = terms.background && terms.is_late(took);
-        let outcome = self.judge(ended, terms.load_limit(), *purpose, is_late);
+        let is_reported = terms.is_reported(took);
+        let outcome = self.judge(ended, terms.load_limit(), *purpose, is_reported);
         if is_late {
             self.count_late(outcome.is_ok());
         }
@@ -163,7 +164,7 @@ impl<K: Key, V: CacheValue> Core<K, V> {
         ended: Option<Ended<V>>,
         limit: Option<Duration>,
         purpose: Purpose,
-        is_late: bool,
+        is_reported: bool,
     ) -> Result<Loaded<V>> {
         let failed =
             |kind, message| CacheError::new(kind, message).with("cache", &self.engine.name);
@@ -177,7 +178,7 @@ impl<K: Key, V: CacheValue> Core<K, V> {
                     .with("panic", panic_text(&*panic))),
                 None => Err(self.timed_out(limit)),
             };
-        outcome.inspect_err(|error| self.report_failure(error, purpose, is_late))
+        outcome.inspect_err(|error| self.report_failure(error, purpose, is_reported))
     }
 
     /// The error of a load that takes longer than this.
@@ -198,16 +199,16 @@ impl<K: Key, V: CacheValue> Core<K, V> {
             .hint("raise `resilience.hard_timeout` of the cache, or set `resilience.lease = false`")
     }
 
-    /// Counts and reports a load that failed. For one that nobody waits for any more the timeout
-    /// was counted.
+    /// Counts and reports a load that failed. It was counted already when a caller reported that it
+    /// takes too long.
     pub(in crate::core) fn report_failure(
         &self,
         error: &CacheError,
         purpose: Purpose,
-        is_late: bool,
+        is_reported: bool,
     ) {
         let (counters, cache) = (&self.engine.counters, &self.engine.name);
-        if !is_late {
+        if !is_reported {
             count(&counters.load_failures);
         }
         match purpose {

@@ -244,7 +244,8 @@ impl<K: Key, V: CacheValue> Core<K, V> {
             failed => {
                 let failed: Option<Ended<V>> =
                     failed.map(|ended| ended.map(|ended| ended.map(|_| Loaded::none())));
-                let judged = self.judge(failed, terms.load_limit(), Purpose::Miss, is_late);
+                let (longest, is_reported) = (terms.load_limit(), terms.is_reported(took));
+                let judged = self.judge(failed, longest, Purpose::Miss, is_reported);
                 Err(judged.err().unwrap_or_else(|| self.unfinished()))
             }
         };

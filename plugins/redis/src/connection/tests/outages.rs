@@ -35,6 +35,7 @@ async fn callers_of_a_dead_server_are_told_at_once_and_served_soon_after_its_ret
     let back = Instant::now();
     until_up(&connection).await;
     assert!(back.elapsed() < Duration::from_secs(3), "{:?}", back.elapsed());
+    until_count("killed", telemetry::CONNECTION_UP, 2).await;
     let names: Vec<_> = heard("killed").into_iter().map(|event| event.name).collect();
     let expected = [
         telemetry::CONNECTION_UP,
