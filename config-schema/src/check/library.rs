@@ -88,6 +88,7 @@ struct Section<'a> {
     library: &'a Node,
     provides: &'a Node,
     sha256: Option<&'a Node>,
+    signed_by: Option<&'a Node>,
     /// What says where it runs: the runner if it is named, else the isolation.
     isolation: Option<&'a Node>,
     request: LibraryRequest,
@@ -107,6 +108,7 @@ impl<'a> Section<'a> {
             (None, Some("path")) => Trust::Path,
             (None, _) => Trust::Undecided,
         };
+        let signed_by = item.node.find(&["signed_by".to_owned()]);
         let isolation = find("isolation");
         let runner = find("runner");
         let runs_in = match isolation.and_then(Node::as_str) {
@@ -118,9 +120,11 @@ impl<'a> Section<'a> {
             _ => Isolation::None,
         };
         let request = LibraryRequest::new(&item.key, path).trust(trust).provides(kinds?);
-        let request = request.isolation(runs_in);
+        let mut request = request.isolation(runs_in);
+        // One that cannot be read is not taken for one that is not there.
+        request.signed_by = signed_by.map(|node| keys(node).ok_or(())).transpose().ok()?;
         let isolation = runner.or(isolation);
-        Some(Self { item, library, provides, sha256, isolation, request })
+        Some(Self { item, library, provides, sha256, signed_by, isolation, request })
     }
 
     fn refusal(&self, sources: &Sources, refusal: &Refusal) -> Diagnostic {
@@ -129,6 +133,7 @@ impl<'a> Section<'a> {
             About::Name => &self.item.key_at,
             About::Provides => &self.provides.at,
             About::Sha256 => self.sha256.map_or(&self.library.at, |node| &node.at),
+            About::SignedBy => self.key(refusal.entry).map_or(&self.library.at, |node| &node.at),
             _ => &self.library.at,
         };
         let mut diagnostic = Diagnostic::error(refusal.fault.code(), refusal.message.as_str())
@@ -143,6 +148,15 @@ impl<'a> Section<'a> {
             diagnostic = diagnostic.fix(fix);
         }
         diagnostic
+    }
+
+    /// The key of this number, or all of them.
+    fn key(&self, entry: Option<usize>) -> Option<&'a Node> {
+        let all = self.signed_by?;
+        match (&all.value, entry) {
+            (Value::Array(keys), Some(entry)) => keys.get(entry),
+            _ => Some(all),
+        }
     }
 
     /// A line for the hash below that of the library, in its style.
@@ -177,6 +191,16 @@ pub(super) fn isolated(root: &Node) -> BTreeMap<String, Location> {
         (isolation.as_str() == Some("process")).then(|| (item.key.clone(), isolation.at.clone()))
     });
     isolated.collect()
+}
+
+/// The keys of `signed_by`; `None` if one cannot be read.
+fn keys(node: &Node) -> Option<Vec<String>> {
+    let nodes = match &node.value {
+        Value::Array(nodes) if !node.failed => nodes.as_slice(),
+        _ => std::slice::from_ref(node),
+    };
+    let keys = nodes.iter().map(|node| node.as_str().filter(|_| !node.failed).map(str::to_owned));
+    keys.collect()
 }
 
 /// The value for this operating system.

@@ -93,8 +93,8 @@ Use a newer Larder, or an older build of the plugin.",
 A library is not pinned, so it is not loaded.
 
 A plugin has all the rights of the process. `sha256` says which bytes may run; `larder plugins pin`
-prints it. While you work on a plugin, `trust = \"path\"` says that everybody who can write to the
-file may run code in this process.",
+prints it. Or `signed_by` says whose signature it must have. While you work on a plugin,
+`trust = \"path\"` says that everybody who can write to the file may run code in this process.",
     ),
     (
         "C0613",
@@ -191,5 +191,47 @@ A plugin of this kind cannot be used from a process of its own; only backends ca
 A policy is asked on every eviction, while the store waits for it: a trip to another process would
 cost more than any policy saves. The others are called where nothing may wait. Remove
 `isolation = \"process\"`, or use another plugin here.",
+    ),
+    (
+        "C0625",
+        "\
+A library must be signed, and there is no signature.
+
+`signed_by` lists the keys of those who may sign it. The signature is in a file beside the library
+that has its name and `.minisig` at the end. Put there the one that came with the library, or sign
+it: `minisign -Sm libacme.so`.",
+    ),
+    (
+        "C0626",
+        "\
+The signature of a library cannot be used: it is cut off, is no regular file, or is no signature of
+minisign.
+
+It has four lines, of which the third begins with `trusted comment:`. Signatures of the old kind
+(`minisign -Sl`) are not taken. Copy it again, or have the library signed anew.",
+    ),
+    (
+        "C0627",
+        "\
+A library is signed with a key that `signed_by` does not list.
+
+If you trust whoever has that key, add the key. The beginning of a key is in its signatures; the
+whole key comes from its owner.",
+    ),
+    (
+        "C0628",
+        "\
+The signature of a library was made for something else.
+
+It is that of another library or of another build, or the library or the signature was changed since
+it was signed. Get both again from whoever signed them.",
+    ),
+    (
+        "C0629",
+        "\
+An entry of `signed_by` is no public key of minisign, or there is none at all.
+
+A public key is the second line of the `.pub` file that `minisign -G` writes: 56 characters that
+begin with `RW`. The secret key has no place in a config.",
     ),
 ];

@@ -311,8 +311,12 @@ pub(crate) struct LibrarySection {
     /// SHA-256 of the library: one, or one per operating system. A library with another one is not
     /// loaded.
     sha256: Option<OnePerSystem>,
-    /// Why a library without `sha256` may be run: `path` says because of where it is, so everybody
-    /// who can write there can run code in this process. Else it is not loaded.
+    /// Public keys of minisign, one or several. A library that none of them signed is not loaded,
+    /// whatever `sha256` and `trust` say; one that is signed needs neither. The signature is in the
+    /// file of the same name with `.minisig` at its end.
+    signed_by: Option<OneOrMany>,
+    /// Why a library without `sha256` and `signed_by` may be run: `path` says because of where it
+    /// is, so everybody who can write there can run code in this process. Else it is not loaded.
     #[schemars(extend("enum" = ["path"]))]
     trust: Option<String>,
     /// What it registers, as `slot:kind`; nothing else, and nothing less.

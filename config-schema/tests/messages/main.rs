@@ -260,6 +260,52 @@ fn a_library_that_is_refused_is_shown_where_it_is_named() {
         check("15-abi", refusal(Fault::Abi, "built for plugin ABI 2.1"), "");
         check("15-name", refusal(Fault::Name, "not `acme-bolt`").help("rename it"), "");
         check("15-provides", refusal(Fault::Provides, "does not list all"), "");
+        let signed = "signed_by = [\"RWQf6LRCGA9i53mlYecO4IzT51TGPpvWucNSCh1CBM0QTaLn73Y7GFO3\", \
+                      \"hunter\"]\n";
+        let key = refusal(Fault::Key, "no public key of minisign").entry(1);
+        check("15-key-of-a-signer", key, signed);
+        check("15-signer", refusal(Fault::Signer, "the key that signed it is not here"), signed);
+        let one = refusal(Fault::Key, "no public key of minisign").entry(0);
+        check("15-key-of-one-signer", one, "signed_by = \"hunter\"\n");
+        check("15-not-signed", refusal(Fault::NotSigned, "not signed"), signed);
+    }
+}
+
+/// Keeps what it was asked for.
+#[derive(Debug, Default)]
+struct Listens(std::sync::Mutex<Vec<LibraryRequest>>);
+
+impl LibraryLoader for Listens {
+    fn load(&self, request: &LibraryRequest) -> Result<Vec<Descriptor>, Box<Refusal>> {
+        self.0.lock().expect("nobody panics with it").push(request.clone());
+        Ok(Vec::new())
+    }
+}
+
+#[test]
+fn the_keys_of_signers_are_asked_for_and_never_left_out() {
+    let asked = |signed_by: &str| {
+        let text = format!("{LIBRARY}trust = 'path'\n{signed_by}\n");
+        let resolved = Loader::new().text("caches.toml", Format::Toml, text).resolve();
+        let heard = Arc::new(Listens::default());
+        let environment =
+            CheckEnvironment::isolated().libraries(Arc::clone(&heard) as Arc<dyn LibraryLoader>);
+        let checked = check(&resolved, &without_libraries(), &environment);
+        let asked: Vec<_> =
+            heard.0.lock().unwrap().iter().map(|request| request.signed_by.clone()).collect();
+        (asked, checked.report.to_string())
+    };
+    assert_eq!(asked("").0, [None]);
+    assert_eq!(asked("signed_by = 'a'").0, [Some(vec!["a".to_owned()])]);
+    let both = Some(vec!["a".to_owned(), "b".to_owned()]);
+    assert_eq!(asked("signed_by = ['a', 'b']").0, [both]);
+    assert_eq!(asked("signed_by = []").0, [Some(vec![])]);
+    // A library is not loaded unsigned because the key cannot be read.
+    for unreadable in ["1", "[1]", "'${env:NOBODY_SETS_THIS}'", "['a', '${env:NOBODY_SETS_THIS}']"]
+    {
+        let (asked, report) = asked(&format!("signed_by = {unreadable}"));
+        assert_eq!(asked, [], "{unreadable}");
+        assert!(report.contains("error"), "{unreadable}: {report}");
     }
 }
 

@@ -18,6 +18,9 @@ pub struct LibraryRequest {
     pub path: PathBuf,
     /// Why its bytes may be run.
     pub trust: Trust,
+    /// Public keys of minisign, one of which must have signed it whatever else is said of trust;
+    /// `None` if no signature is asked for.
+    pub signed_by: Option<Vec<String>>,
     /// What it may register, as `slot:kind`; `None` for everything.
     pub provides: Option<Vec<String>>,
     /// Where its code runs.
@@ -28,13 +31,25 @@ impl LibraryRequest {
     /// A library by its name and its file, with nothing that says that it may be run.
     pub fn new(name: impl Into<String>, path: impl Into<PathBuf>) -> Self {
         let (trust, provides, isolation) = (Trust::Undecided, None, Isolation::None);
-        Self { name: name.into(), path: path.into(), trust, provides, isolation }
+        let (name, path) = (name.into(), path.into());
+        Self { name, path, trust, signed_by: None, provides, isolation }
     }
 
     /// Says why it may be run.
     #[must_use]
     pub fn trust(mut self, trust: Trust) -> Self {
         self.trust = trust;
+        self
+    }
+
+    /// Says whose signature it must have: that of one of these keys.
+    #[must_use]
+    pub fn signed_by<I, S>(mut self, keys: I) -> Self
+    where
+        I: IntoIterator<Item = S>,
+        S: Into<String>,
+    {
+        self.signed_by = Some(keys.into_iter().map(Into::into).collect());
         self
     }
 
@@ -109,6 +124,8 @@ pub struct Refusal {
     pub help: Option<String>,
     /// The SHA-256 of the file, if that is what the config should say.
     pub sha256: Option<String>,
+    /// Which entry of a list of the config it is about, from 0.
+    pub entry: Option<usize>,
 }
 
 impl Refusal {
@@ -121,6 +138,7 @@ impl Refusal {
             notes: Vec::new(),
             help: None,
             sha256: None,
+            entry: None,
         }
     }
 
@@ -142,6 +160,13 @@ impl Refusal {
     #[must_use]
     pub fn sha256(mut self, sha256: impl Into<String>) -> Self {
         self.sha256 = Some(sha256.into());
+        self
+    }
+
+    /// Says which entry of a list it is about.
+    #[must_use]
+    pub const fn entry(mut self, entry: usize) -> Self {
+        self.entry = Some(entry);
         self
     }
 }
@@ -170,6 +195,8 @@ pub enum About {
     Provides,
     /// `sha256`.
     Sha256,
+    /// `signed_by`, or an entry of it.
+    SignedBy,
 }
 
 macro_rules! faults {
@@ -219,6 +246,16 @@ faults! {
     NotAFile = "C0606", Library;
     /// It has another SHA-256.
     Pin = "C0601", Sha256;
+    /// A key that may sign it is no public key of minisign.
+    Key = "C0629", SignedBy;
+    /// It has no signature.
+    NotSigned = "C0625", Library;
+    /// Its signature is cut off, or no signature.
+    Signature = "C0626", Library;
+    /// It is signed with another key.
+    Signer = "C0627", SignedBy;
+    /// Its signature was made for other bytes.
+    Forged = "C0628", Library;
     /// It has no SHA-256 to compare with.
     NotPinned = "C0612", Library;
     /// It is no shared library of this kind of machine.

@@ -7,10 +7,20 @@ use sha2::{Digest as _, Sha256};
 use crate::refusal::{Answer, hex, refused};
 
 mod format;
+pub(crate) mod signature;
 mod stamp;
 mod symbols;
 
 pub(crate) use self::stamp::target_of;
+
+/// What was read where a library is.
+#[derive(Debug)]
+pub(crate) struct Read {
+    /// The bytes of the library.
+    pub(crate) library: Vec<u8>,
+    /// The text of its signature, or why it cannot be had; `None` if nobody asked for it.
+    pub(crate) signature: Option<Answer<String>>,
+}
 
 /// A library whose bytes passed all checks.
 #[derive(Debug)]
@@ -19,6 +29,8 @@ pub(crate) struct Checked {
     pub(crate) sha256: String,
     /// Its stamp.
     pub(crate) stamp: Stamp,
+    /// The key that signed it, if a signature was asked for.
+    pub(crate) signed_by: Option<String>,
 }
 
 /// The name in the stamp of a library.
@@ -29,15 +41,17 @@ pub(crate) fn name(request: &LibraryRequest, bytes: &[u8]) -> Answer<String> {
 }
 
 /// Goes through all checks of the bytes.
-pub(crate) fn bytes(request: &LibraryRequest, bytes: &[u8]) -> Answer<Checked> {
+pub(crate) fn bytes(request: &LibraryRequest, read: &Read) -> Answer<Checked> {
+    let bytes = &read.library[..];
     let sha256 = hex(&Sha256::digest(bytes));
     is_pinned(request, &sha256)?;
+    let signed_by = signature::signer(request, read)?;
     format::is_library(request, bytes)?;
     let (offset, stamp) = stamp::find(request, bytes)?;
     stamp::is_compatible(request, &stamp)?;
     symbols::are_exported(request, bytes, offset)?;
     is_trusted(request, &sha256)?;
-    Ok(Checked { sha256, stamp })
+    Ok(Checked { sha256, stamp, signed_by })
 }
 
 fn is_pinned(request: &LibraryRequest, found: &str) -> Answer {
@@ -56,7 +70,8 @@ fn is_pinned(request: &LibraryRequest, found: &str) -> Answer {
 }
 
 fn is_trusted(request: &LibraryRequest, found: &str) -> Answer {
-    if request.trust != Trust::Undecided {
+    // The signature says whose bytes these are, and has been verified.
+    if request.trust != Trust::Undecided || request.signed_by.is_some() {
         return Ok(());
     }
     let LibraryRequest { name, path, .. } = request;

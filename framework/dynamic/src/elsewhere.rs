@@ -17,13 +17,14 @@ pub(crate) mod trust {
 
     use larder_core::library::LibraryRequest;
 
+    use crate::check;
     use crate::refusal::Answer;
 
     pub(crate) fn by_name(path: &Path) -> PathBuf {
         path.to_owned()
     }
 
-    pub(crate) fn read(request: &LibraryRequest) -> Answer<Vec<u8>> {
+    pub(crate) fn read(request: &LibraryRequest) -> Answer<check::Read> {
         Err(super::unsupported(request))
     }
 }

@@ -7,7 +7,7 @@
 //! | step | module |
 //! |---|---|
 //! | open the file without following links, see who can change it, read it once | `trust` |
-//! | the format, the stamp and the hash, from the bytes | `check` |
+//! | the hash, the signature, the format and the stamp, from the bytes | `check` |
 //! | load these bytes, find the entry function, call it | `open` |
 //! | what the library says about itself, in the form in which the host uses it | [`library`] |
 //! | the chain of all these | `loader` |

@@ -45,6 +45,8 @@ pub struct Examined {
     pub size: u64,
     /// The stamp in its file.
     pub stamp: Stamp,
+    /// The key that signed it, if the request asks for a signature.
+    pub signed_by: Option<String>,
 }
 
 impl Examined {
@@ -82,8 +84,8 @@ impl Loader {
     /// The first check that the library did not pass.
     pub fn examine(&self, request: &LibraryRequest) -> Answer<Examined> {
         let (bytes, checked) = self.checked(request)?;
-        let Checked { sha256, stamp } = checked;
-        Ok(Examined { sha256, size: bytes.len() as u64, stamp })
+        let Checked { sha256, stamp, signed_by } = checked;
+        Ok(Examined { sha256, size: bytes.len() as u64, stamp, signed_by })
     }
 
     /// A request for a file whose name is in its stamp, trusted because of its path.
@@ -95,8 +97,8 @@ impl Loader {
         let name = path.file_name().unwrap_or_default().to_string_lossy();
         let nameless = LibraryRequest::new(name, path).trust(Trust::Path);
         self.is_allowed(&nameless)?;
-        let bytes = trust::read(&nameless)?;
-        let name = check::name(&nameless, &bytes)?;
+        let read = trust::read(&nameless)?;
+        let name = check::name(&nameless, &read.library)?;
         Ok(LibraryRequest::new(name, path).trust(Trust::Path))
     }
 
@@ -137,9 +139,9 @@ impl Loader {
 
     fn checked(&self, request: &LibraryRequest) -> Answer<(Vec<u8>, Checked)> {
         self.is_allowed(request)?;
-        let bytes = trust::read(request)?;
-        let checked = check::bytes(request, &bytes)?;
-        Ok((bytes, checked))
+        let read = trust::read(request)?;
+        let checked = check::bytes(request, &read)?;
+        Ok((read.library, checked))
     }
 
     fn is_allowed(&self, request: &LibraryRequest) -> Answer {

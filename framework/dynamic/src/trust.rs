@@ -17,7 +17,10 @@ use rustix::fs::{AtFlags, FileType, Mode, OFlags, Stat, fstat, open, openat, sta
 use rustix::io::Errno;
 use rustix::process::geteuid;
 
+use crate::check;
 use crate::refusal::{Answer, refused, shown_path};
+
+mod signature;
 
 /// No library is larger; reading it would only take memory.
 pub(crate) const MOST_BYTES: u64 = 256 * 1024 * 1024;
@@ -28,8 +31,9 @@ const OTHERS_WRITE: u32 = 0o022;
 /// Only its owner may rename or remove an entry of the folder.
 const STICKY: u32 = 0o1000;
 
-/// The bytes of the library, from a file that only root and the user of this process can change.
-pub(crate) fn read(request: &LibraryRequest) -> Answer<Vec<u8>> {
+/// The bytes of the library, from a file that only root and the user of this process can change,
+/// and its signature from beside it.
+pub(crate) fn read(request: &LibraryRequest) -> Answer<check::Read> {
     let walk = Walk { request };
     let mut parts = names(&request.path);
     let Some(file) = parts.pop() else {
@@ -46,7 +50,10 @@ pub(crate) fn read(request: &LibraryRequest) -> Answer<Vec<u8>> {
         walk.is_ours(&path, &walk.io(fstat(&folder))?, is_further_up)?;
     }
     path.push(file);
-    walk.bytes(&folder, file, &path)
+    let library = walk.bytes(&folder, file, &path)?;
+    let is_signed = request.signed_by.is_some();
+    let signature = is_signed.then(|| signature::read(request, &folder, file));
+    Ok(check::Read { library, signature })
 }
 
 /// The names on the way to a file. `..` is resolved by name, which is right without links.

@@ -4,6 +4,8 @@
 use std::os::unix::fs::PermissionsExt as _;
 use std::process::Command;
 
+use minisign::KeyPair;
+
 use crate::support::{Folder, Said, golden};
 
 const PROVIDES: &str = "provides = [\"backend:acme.cache\"]\n";
@@ -123,6 +125,44 @@ fn a_library_that_was_replaced_does_not_run() {
     let folder = folder(&[], &section(&format!("sha256 = \"{}\"\n", "0".repeat(64))));
     compare("libraries-pin", &folder, &["check"]);
     assert!(!ran(&folder));
+}
+
+#[test]
+fn who_signed_a_library_is_shown_and_a_stranger_is_refused_where_the_keys_are() {
+    let (signer, other) = (
+        KeyPair::generate_unencrypted_keypair().expect("a key"),
+        KeyPair::generate_unencrypted_keypair().expect("a key"),
+    );
+    let key = signer.pk.to_base64();
+    let folder = folder(&[], &section(&format!("signed_by = \"{key}\"\n")));
+    let sign = |KeyPair { pk, sk }: &KeyPair| {
+        let library = std::fs::read(folder.path().join("acme.so")).expect("it was compiled");
+        let signature = minisign::sign(Some(pk), sk, &library[..], None, None).expect("signed");
+        folder.write("acme.so.minisig", &signature.into_string());
+    };
+    sign(&other);
+    let said = folder.run(&["check"]);
+    for part in ["C0627", "caches.toml:4:", &key, &other.pk.to_base64()[..13]] {
+        assert!(said.stdout.contains(part), "no {part} in {}", said.stdout);
+    }
+    assert!(!ran(&folder));
+
+    sign(&signer);
+    let signed = format!("signed by {key}");
+    let said = folder.run(&["plugins", "verify"]);
+    assert!(said.code == 0 && said.stdout.contains(&signed), "{}{}", said.stdout, said.stderr);
+    let object = |arguments: &[&str]| {
+        let said = folder.run(arguments).stdout;
+        serde_json::from_str::<serde_json::Value>(&said).expect("it is JSON")
+    };
+    let verified = object(&["plugins", "verify", "--format", "json"]);
+    assert_eq!(verified[0]["signed_by"], key.as_str());
+    assert!(!ran(&folder), "to verify runs nothing");
+
+    let said = folder.run(&["plugins", "info", "acme.cache"]).stdout;
+    assert!(said.contains(&format!("signed  by {key}")), "{said}");
+    let described = object(&["plugins", "info", "acme.cache", "--format", "json"]);
+    assert_eq!(described["signed_by"], key.as_str());
 }
 
 #[test]

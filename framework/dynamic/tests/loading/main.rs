@@ -9,6 +9,7 @@ mod files;
 mod identity;
 mod messages;
 mod paths;
+mod signatures;
 mod stamp;
 mod support;
 mod symbols;

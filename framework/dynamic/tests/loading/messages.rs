@@ -9,12 +9,15 @@ use larder_abi::Stamp;
 use larder_abi::descriptor::STAMP_MAGIC;
 use larder_core::library::{Fault, Isolation, LibraryLoader as _, LibraryRequest, Refusal, Trust};
 
-use crate::support::{Made, loader, nothing, plugin, set_mode};
+use crate::support::{Made, Signer, loader, nothing, plugin, set_mode, write};
+
+/// From the request for a library to the one of an example.
+type Change<'a> = &'a dyn Fn(LibraryRequest) -> LibraryRequest;
 
 /// One library for each fault.
 fn examples() -> Vec<(Made, LibraryRequest)> {
     let mut examples = Vec::new();
-    let mut add = |made: Made, change: &dyn Fn(LibraryRequest) -> LibraryRequest| {
+    let mut add = |made: Made, change: Change<'_>| {
         let request = change(made.request());
         examples.push((made, request));
     };
@@ -39,6 +42,7 @@ fn examples() -> Vec<(Made, LibraryRequest)> {
     add(folder, &same);
     add(with("pin", &[]), &|request| request.trust(Trust::Pin("0".repeat(64))));
     add(with("unpinned", &[]), &|request| request.trust(Trust::Undecided));
+    signatures(&mut add);
     let text = nothing("acme.say-text");
     text.write(b"no library");
     add(text, &same);
@@ -72,6 +76,25 @@ fn examples() -> Vec<(Made, LibraryRequest)> {
     examples
 }
 
+/// What may be wrong with a signature.
+fn signatures(add: &mut dyn FnMut(Made, Change<'_>)) {
+    let (signer, other) = (Signer::new(), Signer::new());
+    let with = |name: &str| plugin(&format!("acme.say-{name}"), &[]);
+    let signed = |request: LibraryRequest| request.signed_by([signer.key()]);
+    add(with("key"), &|request| request.signed_by(["hunter2"]));
+    add(with("unsigned"), &signed);
+    let cut = with("cut");
+    write(&cut.at("acme.so.minisig"), b"untrusted comment: signature from minisign");
+    add(cut, &signed);
+    let stranger = with("stranger");
+    other.sign(&stranger);
+    add(stranger, &signed);
+    let swapped = with("swapped");
+    let signature = signer.signature(b"something else", "else.so");
+    write(&swapped.at("acme.so.minisig"), signature.as_bytes());
+    add(swapped, &signed);
+}
+
 /// The text as it is on every machine.
 fn without_this_machine(mut text: String, sha256: Option<&str>) -> String {
     let folders = std::env::temp_dir().canonicalize().unwrap().join(".tmp");
@@ -83,6 +106,10 @@ fn without_this_machine(mut text: String, sha256: Option<&str>) -> String {
     if let Some(sha256) = sha256 {
         text = text.replace(sha256, "[SHA256]");
     }
+    // Keys of minisign, and how they begin.
+    let is_key = |part: &str| part.starts_with("RW") && part.len() > 2;
+    let parts = text.split('`').map(|part| if is_key(part) { "[KEY]" } else { part });
+    let text = parts.collect::<Vec<_>>().join("`");
     text.replace(std::env::consts::ARCH, "[MACHINE]")
 }
 

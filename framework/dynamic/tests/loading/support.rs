@@ -8,6 +8,7 @@ use larder_abi::value::Slice;
 use larder_abi::{ABI_MAJOR, ABI_MINOR, Host};
 use larder_core::library::{Fault, LibraryRequest, Refusal, Trust};
 use larder_dynamic::{Library, Loader};
+use minisign::KeyPair;
 
 /// A library and whether its code ran.
 pub(crate) struct Made {
@@ -103,6 +104,32 @@ impl Made {
         let refusal = self.open().expect_err("it was loaded");
         assert_eq!(refusal.fault, fault, "{refusal}");
         refusal.to_string()
+    }
+}
+
+/// Somebody who signs libraries.
+pub(crate) struct Signer(KeyPair);
+
+impl Signer {
+    pub(crate) fn new() -> Self {
+        Self(KeyPair::generate_unencrypted_keypair().unwrap())
+    }
+
+    /// The key as a config has it.
+    pub(crate) fn key(&self) -> String {
+        self.0.pk.to_base64()
+    }
+
+    /// The signature of these bytes, which says that they are of this file.
+    pub(crate) fn signature(&self, bytes: &[u8], file: &str) -> String {
+        let (comment, KeyPair { pk, sk }) = (format!("file:{file}"), &self.0);
+        minisign::sign(Some(pk), sk, bytes, Some(&comment), None).unwrap().into_string()
+    }
+
+    /// Signs the library and puts the signature beside it.
+    pub(crate) fn sign(&self, made: &Made) {
+        let signature = self.signature(&made.bytes(), "acme.so");
+        write(&made.at("acme.so.minisig"), signature.as_bytes());
     }
 }
 

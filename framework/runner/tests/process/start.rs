@@ -2,9 +2,10 @@
 
 use std::path::PathBuf;
 
-use larder_core::library::{Fault, Isolation};
+use larder_core::library::{Fault, Isolation, Trust};
 use larder_core::plugin::Factory;
 use larder_core::{KeyPath, Slot};
+use minisign::KeyPair;
 use serde_json::json;
 
 use crate::support::{self, poisonous};
@@ -47,6 +48,20 @@ fn a_library_that_is_refused_has_no_process() {
     let request = library.request().provides(["backend:acme.other"]);
     let refusal = support::load(&request).unwrap_err();
     assert_eq!(refusal.fault, Fault::Provides, "{refusal}");
+}
+
+#[test]
+fn a_library_that_is_signed_runs_without_a_pin() {
+    let library = poisonous("signed");
+    let KeyPair { pk, sk } = KeyPair::generate_unencrypted_keypair().unwrap();
+    let request = library.request().trust(Trust::Undecided).signed_by([pk.to_base64()]);
+    assert_eq!(support::load(&request).unwrap_err().fault, Fault::NotSigned);
+    let bytes = std::fs::read(library.path()).unwrap();
+    let signature = minisign::sign(Some(&pk), &sk, &bytes[..], None, None).unwrap();
+    let beside = library.path().with_extension("so.minisig");
+    std::fs::write(beside, signature.into_string()).unwrap();
+    let descriptors = support::load(&request).unwrap_or_else(|refusal| panic!("{refusal}"));
+    assert_eq!(descriptors.len(), 1);
 }
 
 #[test]

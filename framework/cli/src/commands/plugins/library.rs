@@ -53,10 +53,11 @@ fn verdict(request: &LibraryRequest, found: &Found) -> String {
     let name = &request.name;
     match found {
         Ok(examined) => format!(
-            "{GOOD}ok{GOOD:#}    {name}: plugin ABI {}, for {}, {}{}{}",
+            "{GOOD}ok{GOOD:#}    {name}: plugin ABI {}, for {}, {}{}{}{}",
             abi(examined),
             examined.target(),
             trust(request),
+            examined.signed_by.iter().map(|key| format!(", signed by {key}")).collect::<String>(),
             if isolation(request).is_empty() { "" } else { ", " },
             isolation(request)
         ),
@@ -78,6 +79,7 @@ fn verified(request: &LibraryRequest, found: &Found) -> Value {
             "abi": abi(examined),
             "target": examined.target(),
             "trust": trust(request),
+            "signed_by": examined.signed_by,
             "is_isolated": !isolation(request).is_empty(),
         }),
         Err(refusal) => json!({
@@ -136,18 +138,22 @@ pub(in super::super) fn info(
     let request = find(subject, context)?;
     let loader = Loader::new();
     let failed = |refusal: Box<Refusal>| refused(&request, &refusal);
+    let signer = loader.examine(&request).map_err(failed)?.signed_by;
     let library = loader.open(&request).map_err(failed)?;
     let plugins = loader.load(&request).map_err(failed)?;
     let registry = Registry::empty().with_loaded(library.name, plugins);
     match answer.format {
-        Format::Human => human(&request, library, &registry, context)?,
-        Format::Json => context.output.json(&object(&request, library))?,
+        Format::Human => human((&request, signer), library, &registry, context)?,
+        Format::Json => context.output.json(&object((&request, signer), library))?,
     }
     Ok(Exit::Success)
 }
 
+/// A library that was asked for, and the key that signed it.
+type Asked<'a> = (&'a LibraryRequest, Option<String>);
+
 fn human(
-    request: &LibraryRequest,
+    (request, signer): Asked<'_>,
     library: &Library,
     registry: &Registry,
     context: &mut Context<'_>,
@@ -156,6 +162,7 @@ fn human(
     let facts = [
         ("file", request.path.display().to_string()),
         ("sha256", format!("{} ({})", library.sha256, trust(request))),
+        ("signed", signer.map(|key| format!("by {key}")).unwrap_or_default()),
         ("ABI", format!("{}.{}", stamp.abi_major, stamp.abi_minor)),
         ("for", library.target().to_owned()),
         ("panics", library.panics().to_owned()),
@@ -183,7 +190,7 @@ fn human(
     Ok(())
 }
 
-fn object(request: &LibraryRequest, library: &Library) -> Value {
+fn object((request, signer): Asked<'_>, library: &Library) -> Value {
     let components = library.components.iter().map(|component| {
         json!({
             "slot": component.table.slot().as_str(),
@@ -198,6 +205,7 @@ fn object(request: &LibraryRequest, library: &Library) -> Value {
         "path": request.path.display().to_string(),
         "sha256": library.sha256,
         "trust": trust(request),
+        "signed_by": signer,
         "is_isolated": !isolation(request).is_empty(),
         "abi": format!("{}.{}", library.stamp.abi_major, library.stamp.abi_minor),
         "target": library.target(),
