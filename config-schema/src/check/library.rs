@@ -102,7 +102,12 @@ impl<'a> Section<'a> {
         let provides = find("provides")?;
         let Value::Array(kinds) = &provides.value else { return None };
         let kinds: Option<Vec<&str>> = kinds.iter().map(Node::as_str).collect();
-        let sha256 = find("sha256").and_then(of_system);
+        // A pin that cannot be read is not taken for none, with which the library might be trusted.
+        let pinned = item.node.find(&["sha256".to_owned()]);
+        if pinned.is_some_and(|node| node.failed || of_this(node).is_some_and(|pin| pin.failed)) {
+            return None;
+        }
+        let sha256 = pinned.and_then(of_system);
         let trust = match (sha256, find("trust").and_then(Node::as_str)) {
             (Some(sha256), _) => Trust::Pin(sha256.as_str()?.to_owned()),
             (None, Some("path")) => Trust::Path,
@@ -207,8 +212,13 @@ fn keys(node: &Node) -> Option<Vec<String>> {
 fn of_system(node: &Node) -> Option<&Node> {
     match node.as_str() {
         Some(_) => Some(node),
-        None => node.find(&[std::env::consts::OS.to_owned()]).filter(|node| !node.failed),
+        None => of_this(node).filter(|node| !node.failed),
     }
+}
+
+/// What a table says of this operating system.
+fn of_this(table: &Node) -> Option<&Node> {
+    table.find(&[std::env::consts::OS.to_owned()])
 }
 
 fn unavailable(item: &Item) -> Diagnostic {

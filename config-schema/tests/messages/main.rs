@@ -307,6 +307,13 @@ fn the_keys_of_signers_are_asked_for_and_never_left_out() {
         assert_eq!(asked, [], "{unreadable}");
         assert!(report.contains("error"), "{unreadable}: {report}");
     }
+    // Nor without its pin.
+    let here = format!("{{ {} = '${{env:NOBODY_SETS_THIS}}' }}", std::env::consts::OS);
+    for unreadable in ["1", "'${env:NOBODY_SETS_THIS}'", here.as_str()] {
+        let (asked, report) = asked(&format!("trust = 'path'\nsha256 = {unreadable}"));
+        assert_eq!(asked, [], "{unreadable}");
+        assert!(report.contains("error"), "{unreadable}: {report}");
+    }
 }
 
 /// Brings one backend.

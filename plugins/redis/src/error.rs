@@ -24,6 +24,7 @@ pub(crate) enum Reason {
     /// Somebody has to change how the server, or the connection, is set up.
     Setup,
     /// Somebody has to change a certificate, or which ones are trusted.
+    #[cfg_attr(not(feature = "tls"), expect(dead_code, reason = "only TLS tells whom to trust"))]
     Trust,
 }
 
@@ -41,6 +42,7 @@ impl Failure {
         Self::new(Reason::Setup, message)
     }
 
+    #[cfg_attr(not(feature = "tls"), expect(dead_code, reason = "only TLS tells whom to trust"))]
     pub(crate) fn trust(message: impl Into<String>) -> Self {
         Self::new(Reason::Trust, message)
     }

@@ -96,6 +96,7 @@ impl Invalidator for ForeignInvalidator {
     }
 
     async fn stop(&self) -> Result<()> {
+        self.keeper.note_stop();
         let answer: Answer<()> = self.keeper.ask_now(Args::default(), stop).await;
         self.hub.close().await;
         answer.done("stop", &self.keeper.identity())

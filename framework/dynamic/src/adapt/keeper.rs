@@ -170,6 +170,11 @@ impl<V: Send + Sync> Keeper<V> {
         self.start_one(&instance).await
     }
 
+    /// Remembers that the background work has been stopped, so that no instance begins it again.
+    pub(crate) fn note_stop(&self) {
+        self.is_started.store(false, Ordering::Release);
+    }
+
     async fn start_one(self: &Arc<Self>, instance: &Arc<Instance>) -> Answer<()> {
         let Some(start) = self.manner.start else { return Answer::Done(()) };
         let due = self.due();

@@ -146,6 +146,7 @@ impl Replicator for ForeignReplicator {
     }
 
     async fn stop(&self, limit: Duration) -> Result<()> {
+        self.keeper.note_stop();
         let answer: Answer<()> = match self.keeper.current() {
             Ok(instance) => self.keeper.ask_at(&instance, limit, Args::default(), stop).await,
             Err(refused) => refused,

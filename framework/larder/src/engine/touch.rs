@@ -90,18 +90,19 @@ impl Engine {
         if !ticket.holds() {
             return Filling::NotStored;
         }
-        if !self.can_renew(key, &payloads).await {
+        let Some(left_out) = self.can_renew(key, &payloads).await else {
             return self.put_in_turn(key, payloads, meta, ticket, lease).await;
-        }
-        self.renew(key, lives, payloads.skip).await;
+        };
+        self.renew(key, lives, left_out).await;
         Filling::NotStored
     }
 
-    /// Whether all that a loaded entry lacks in the tiers that are to have it is a new life.
-    async fn can_renew(&self, key: &str, payloads: &Payloads) -> bool {
+    /// Whether all that a loaded entry lacks in the tiers that are to have it is a new life: the
+    /// tiers that do not get one, if so.
+    async fn can_renew(&self, key: &str, payloads: &Payloads) -> Option<TierSet> {
         let tiers = || self.tiers.iter().filter(|tier| !payloads.skip.has(tier.tier));
         if !tiers().all(|tier| tier.can(Capabilities::TOUCH)) {
-            return false;
+            return None;
         }
         let look = Look { skip: payloads.skip, ..Look::default() };
         let mut stale = None;
@@ -110,17 +111,18 @@ impl Engine {
             Err(MissCause::Expired) => stale,
             Err(_) => None,
         };
-        let Some(found) = found.filter(|found| self.has_value(key, found, payloads)) else {
-            return false;
-        };
+        let found = found.filter(|found| self.has_value(key, found, payloads))?;
         let version = found.entry.meta.stamp;
+        let mut left_out = payloads.skip;
         for tier in tiers() {
-            // One that cannot be reached keeps what it has, with the life that it has there.
-            if !self.has_version(tier, key, version).await.unwrap_or(true) {
-                return false;
+            match self.has_version(tier, key, version).await {
+                Ok(true) => {}
+                Ok(false) => return None,
+                // One that cannot be reached keeps what it has, with the life that it has there.
+                Err(_) => left_out = left_out.with(tier.tier),
             }
         }
-        true
+        Some(left_out)
     }
 
     /// Moves the ends of an entry for which a load found no other value.
