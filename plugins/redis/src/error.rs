@@ -24,7 +24,6 @@ pub(crate) enum Reason {
     /// Somebody has to change how the server, or the connection, is set up.
     Setup,
     /// Somebody has to change a certificate, or which ones are trusted.
-    #[cfg_attr(not(feature = "tls"), expect(dead_code, reason = "only TLS tells whom to trust"))]
     Trust,
 }
 
