@@ -24,6 +24,7 @@ use crate::replay::Replays;
 use crate::stats::TierStats;
 
 mod counters;
+mod reading;
 
 pub(crate) use counters::{TierCounters, count};
 
@@ -211,12 +212,17 @@ impl ByteTier {
         longest: Duration,
         call: impl Future<Output = Result<T>> + Send,
     ) -> Result<T> {
-        let outcome = limit(&*self.clock, longest, call).await.unwrap_or_else(|| {
-            count(&self.counters.timeouts);
-            Err(CacheError::new(ErrorKind::Timeout, "the backend did not answer in time")
-                .with("limit", larder_core::HumanDuration(longest)))
-        });
+        let outcome = limit(&*self.clock, longest, call).await;
+        let outcome = outcome.unwrap_or_else(|| Err(self.late(longest)));
         outcome.map_err(|error| self.failed(error, operation))
+    }
+
+    /// Counts a call that took too long.
+    #[cold]
+    fn late(&self, longest: Duration) -> CacheError {
+        count(&self.counters.timeouts);
+        CacheError::new(ErrorKind::Timeout, "the backend did not answer in time")
+            .with("limit", larder_core::HumanDuration(longest))
     }
 
     /// Counts, reports and names a failure.

@@ -6,7 +6,7 @@ use std::sync::Arc;
 use std::sync::atomic::Ordering;
 use std::time::Duration;
 
-use futures_util::future::join_all;
+use futures_util::future::{BoxFuture, join_all, ready};
 use larder_core::backend::{Backend, Deadlines, Health, Lease, ScanPage, ScanRequest};
 use larder_core::{
     BuildContext, Capabilities, Entry, EntryMeta, PluginConfig, Result, async_trait, key,
@@ -84,9 +84,17 @@ impl Backend for RedisBackend {
         Ok(())
     }
 
-    async fn get(&self, key: &str) -> Result<Option<Entry>> {
-        key::check_text(key)?;
-        self.space.get(key, Company::Alone).await
+    // Not an `async fn`, whose future would be one more around this one.
+    fn get<'a, 'k, 'f>(&'a self, key: &'k str) -> BoxFuture<'f, Result<Option<Entry>>>
+    where
+        Self: 'f,
+        'a: 'f,
+        'k: 'f,
+    {
+        match key::check_text(key) {
+            Ok(()) => Box::pin(self.space.get_alone(key)),
+            Err(error) => Box::pin(ready(Err(error))),
+        }
     }
 
     async fn set(&self, key: &str, entry: Entry) -> Result<()> {

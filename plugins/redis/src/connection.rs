@@ -10,7 +10,7 @@ use tokio::sync::Notify;
 use tokio::time::Instant;
 
 use crate::config::{Servers, Settings};
-use crate::supervisor::{Endpoint, Status};
+use crate::supervisor::{Boarded, Endpoint, Status};
 use crate::topology::cluster::Cluster;
 use crate::topology::sentinel::Sentinels;
 use crate::topology::{Source, single, slots};
@@ -203,6 +203,13 @@ impl RedisConnection {
                 endpoint.read(affinity, read, deadline).await
             }
         }
+    }
+
+    /// Takes a seat for a read among others who read at the same time, if there is one server that
+    /// is connected to and well.
+    pub(crate) fn board(&self, route: Route<'_>, read: &Read<'_>) -> Option<Boarded<'_>> {
+        let Topology::Single(endpoint) = &self.topology else { return None };
+        endpoint.board(self.affinity(route), read, self.deadline(Lane::Small))
     }
 
     /// How long commands may take.

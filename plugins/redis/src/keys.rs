@@ -37,13 +37,17 @@ impl Generation {
         self.0
     }
 
-    /// Writes it as text behind what is there.
-    fn write(self, out: &mut String) {
-        let digits: [u8; Self::LENGTH] = std::array::from_fn(|at| {
+    /// It as text.
+    fn digits(self) -> [u8; Self::LENGTH] {
+        std::array::from_fn(|at| {
             let digit = (self.0 >> (4 * (Self::LENGTH - 1 - at)) & 0xf) as u8;
             digit + if digit < 10 { b'0' } else { b'a' - 10 }
-        });
-        out.push_str(std::str::from_utf8(&digits).expect("digits are text"));
+        })
+    }
+
+    /// Whether this text is it.
+    pub(crate) fn is_read_from(self, text: &[u8]) -> bool {
+        text == self.digits()
     }
 
     /// Reads what [`Display`](fmt::Display) writes, and nothing else.
@@ -64,9 +68,7 @@ impl Generation {
 
 impl fmt::Display for Generation {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let mut text = String::with_capacity(Self::LENGTH);
-        self.write(&mut text);
-        f.pad(&text)
+        f.pad(std::str::from_utf8(&self.digits()).expect("digits are text"))
     }
 }
 
@@ -102,21 +104,17 @@ impl Keys {
 
     /// The name of an entry.
     pub(crate) fn entry(&self, generation: Generation, key: &str) -> String {
-        let mut name = String::new();
-        write_name(&mut name, &self.entries, generation, key);
-        name
+        name(&self.entries, generation, key)
     }
 
     /// Writes the name of an entry behind what is there.
-    pub(crate) fn write_entry(&self, out: &mut String, generation: Generation, key: &str) {
+    pub(crate) fn write_entry(&self, out: &mut Vec<u8>, generation: Generation, key: &str) {
         write_name(out, &self.entries, generation, key);
     }
 
     /// The name of a lease.
     pub(crate) fn lease(&self, generation: Generation, key: &str) -> String {
-        let mut name = String::new();
-        write_name(&mut name, &self.leases, generation, key);
-        name
+        name(&self.leases, generation, key)
     }
 
     /// The generation and the key of an entry; `None` for the names of others.
@@ -145,13 +143,31 @@ impl Keys {
     }
 }
 
-fn write_name(name: &mut String, kind: &str, generation: Generation, key: &str) {
+fn name(kind: &str, generation: Generation, key: &str) -> String {
+    let mut name = Vec::new();
+    write_name(&mut name, kind, generation, key);
+    String::from_utf8(name).expect("it is made of texts")
+}
+
+fn write_name(name: &mut Vec<u8>, kind: &str, generation: Generation, key: &str) {
     name.reserve(kind.len() + Generation::LENGTH + key.len() + ":{}".len());
-    name.push_str(kind);
-    generation.write(name);
-    name.push_str(":{");
-    escape(name, key);
-    name.push('}');
+    name.extend_from_slice(kind.as_bytes());
+    name.extend_from_slice(&generation.digits());
+    name.extend_from_slice(b":{");
+    // All bytes are looked at at once, which is cheaper than to stop at the first.
+    if key.bytes().fold(false, |any, byte| any | is_special(byte)) {
+        let mut escaped = String::with_capacity(key.len() + 2);
+        escape(&mut escaped, key);
+        name.extend_from_slice(escaped.as_bytes());
+    } else {
+        name.extend_from_slice(key.as_bytes());
+    }
+    name.push(b'}');
+}
+
+/// Whether a byte is escaped in names.
+const fn is_special(byte: u8) -> bool {
+    matches!(byte, b'%' | b'{' | b'}')
 }
 
 fn read_name(kind: &str, name: &[u8]) -> Option<(Generation, String)> {
@@ -163,8 +179,7 @@ fn read_name(kind: &str, name: &[u8]) -> Option<(Generation, String)> {
 
 /// The pattern of all names of a generation whose keys begin with `prefix`.
 fn pattern(kind: &str, generation: Generation, prefix: &str) -> String {
-    let mut name = String::new();
-    write_name(&mut name, kind, generation, prefix);
+    let mut name = name(kind, generation, prefix);
     // Without the brace at the end.
     name.pop();
     let mut pattern = glob_escaped(&name);
@@ -175,7 +190,6 @@ fn pattern(kind: &str, generation: Generation, prefix: &str) -> String {
 /// Appends a text in which no brace is left.
 fn escape(out: &mut String, text: &str) {
     let mut rest = text;
-    let is_special = |byte: u8| matches!(byte, b'%' | b'{' | b'}');
     while let Some(at) = rest.bytes().position(is_special) {
         out.push_str(&rest[..at]);
         out.push_str(match rest.as_bytes()[at] {
@@ -279,6 +293,10 @@ mod tests {
     #[test]
     fn only_what_a_generation_looks_like_is_one() {
         assert_eq!(Generation::read(b"0647d846204001"), Some(GENERATION));
+        assert!(GENERATION.is_read_from(b"0647d846204001"));
+        for other in [&b"0647d846204002"[..], b"647d846204001", b"0647D846204001", b""] {
+            assert!(!GENERATION.is_read_from(other));
+        }
         for text in ["", "647d846204001", "00000000000000", "ffffffffffffff", "0647D846204001"] {
             assert_eq!(Generation::read(text.as_bytes()), None, "{text}");
         }

@@ -30,6 +30,7 @@ mod error;
 mod health;
 mod keys;
 mod lease;
+mod quick;
 mod read;
 mod scan;
 mod scripts;

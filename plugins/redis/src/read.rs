@@ -76,7 +76,7 @@ impl Space {
         if self.connection.is_cluster() || self.may_be_old(key) {
             return Box::pin(self.read_apart(generation, key, weight, is_alone)).await;
         }
-        let name = |out: &mut String| self.keys.write_entry(out, generation, key);
+        let name = |out: &mut Vec<u8>| self.keys.write_entry(out, generation, key);
         let read = Read { name: &name, head: Some(&self.keys.control), weight, is_alone };
         self.connection.read(Route::Key(&self.keys.control), &read).await
     }
@@ -90,8 +90,8 @@ impl Space {
         is_alone: bool,
     ) -> Result<Option<Landed>> {
         let (name, control) = (self.keys.entry(generation, key), &*self.keys.control);
-        let write_name = |out: &mut String| out.push_str(&name);
-        let write_control = |out: &mut String| out.push_str(control);
+        let write_name = |out: &mut Vec<u8>| out.extend_from_slice(name.as_bytes());
+        let write_control = |out: &mut Vec<u8>| out.extend_from_slice(control.as_bytes());
         let entry = Read { name: &write_name, head: None, weight, is_alone };
         let head = Read { name: &write_control, weight: LEAST_WEIGHT, ..entry };
         let route = match self.may_be_old(key) {

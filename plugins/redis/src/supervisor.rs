@@ -23,17 +23,19 @@ use tokio::time::{Instant, timeout, timeout_at};
 use crate::config::{Address, Settings};
 use crate::connection::greeting::{Expect, Facts};
 use crate::connection::line::{Landed, Read};
-use crate::connection::link::{Lost, Missed, Task};
+use crate::connection::link::{Link, Lost, Missed, Task};
 use crate::connection::{Lane, State};
 use crate::error::{self, Failure, Reason};
 use crate::topology::Source;
 
+mod boarded;
 mod breaker;
 mod life;
 mod replicas;
 mod report;
 mod session;
 
+pub(crate) use boarded::Boarded;
 use breaker::Permit;
 use replicas::Replicas;
 use session::Session;
@@ -170,13 +172,24 @@ impl Endpoint {
                 Ok(landed)
             }
             Err(Missed { lost, counts }) => {
-                if lost == Lost::Broken && self.is_abandoned() {
-                    core.leave(&session);
-                }
                 let permit = (counts || permit.is_trial()).then_some(permit);
-                Err(self.lost(lost, link.fault(), permit))
+                Err(self.missed(&session, &link, lost, permit))
             }
         }
+    }
+
+    /// What becomes of a read that has no answer.
+    fn missed(
+        &self,
+        session: &Arc<Session>,
+        link: &Link,
+        lost: Lost,
+        permit: Option<Permit<'_>>,
+    ) -> CacheError {
+        if lost == Lost::Broken && self.is_abandoned() {
+            self.core.leave(session);
+        }
+        self.lost(lost, link.fault(), permit)
     }
 
     /// Counts and names a failure. Without a permit it is counted by somebody else.

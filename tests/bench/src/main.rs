@@ -1,12 +1,13 @@
 //! `larder-bench [peers [--case NAME] [--threads N,…]] [overhead] [config]
-//! [file [--entries N] [--dir DIR]] [plugins] [redis] [--json]`: Larder next to its peers, as
-//! ratios; see `docs/benchmarks.md`.
+//! [file [--entries N] [--dir DIR]] [plugins] [redis [--part NAME]] [--json]`: Larder next to its
+//! peers, as ratios; see `docs/benchmarks.md`.
 
 use std::error::Error;
 use std::process::ExitCode;
 use std::{env, io};
 
 use crate::peers::{Case, Threads};
+use crate::redis::Part;
 use crate::report::{Format, Report};
 
 mod config;
@@ -33,7 +34,7 @@ struct Request {
     overhead: bool,
     peers: Vec<Case>,
     plugins: bool,
-    redis: bool,
+    redis: Vec<Part>,
     threads: Threads,
     format: Format,
 }
@@ -48,7 +49,7 @@ fn main() -> Result<ExitCode, Failure> {
         let cases = Case::ALL.map(Case::name).join(", ");
         eprintln!(
             "usage: larder-bench [peers [--case NAME] [--threads N,…]] [overhead] [config] \
-             [file [--entries N] [--dir DIR]] [plugins] [redis] [--json]"
+             [file [--entries N] [--dir DIR]] [plugins] [redis [--part NAME]] [--json]"
         );
         eprintln!("cases of `peers`: {cases}");
         eprintln!("`--threads` is for the cases cloudflare, hit and scale");
@@ -70,8 +71,8 @@ fn main() -> Result<ExitCode, Failure> {
     if request.plugins {
         plugins::run(&mut report)?;
     }
-    if request.redis {
-        redis::run(&mut report)?;
+    for part in request.redis {
+        part.run(&mut report)?;
     }
     Ok(ExitCode::SUCCESS)
 }
@@ -81,7 +82,7 @@ fn main() -> Result<ExitCode, Failure> {
 /// known, and for what belongs to a subject that is not named.
 fn parse(mut arguments: impl Iterator<Item = String>) -> Option<Request> {
     let (mut config, mut overhead, mut peers, mut redis) = (false, false, false, false);
-    let mut plugins = false;
+    let (mut plugins, mut parts) = (false, Vec::new());
     let (mut file, mut file_options) = (false, file::Options::default());
     let mut cases = Vec::new();
     let mut threads = Threads::default();
@@ -95,6 +96,7 @@ fn parse(mut arguments: impl Iterator<Item = String>) -> Option<Request> {
             "plugins" => plugins = true,
             "redis" => redis = true,
             "--case" => cases.push(Case::named(&arguments.next()?)?),
+            "--part" => parts.push(Part::named(&arguments.next()?)?),
             "--threads" => threads = Threads(Some(counts(&arguments.next()?)?)),
             "--entries" => file_options.entries = arguments.next()?.parse().ok()?,
             "--dir" => file_options.dir = Some(arguments.next()?.into()),
@@ -108,6 +110,12 @@ fn parse(mut arguments: impl Iterator<Item = String>) -> Option<Request> {
     if !file && file_options != file::Options::default() {
         return None;
     }
+    if !redis && !parts.is_empty() {
+        return None;
+    }
+    if redis && parts.is_empty() {
+        parts = Part::REPORTING.to_vec();
+    }
     if !config && !file && !overhead && !peers && !plugins && !redis {
         (config, overhead, peers) = (true, true, true);
     }
@@ -115,7 +123,7 @@ fn parse(mut arguments: impl Iterator<Item = String>) -> Option<Request> {
         cases = Case::ALL.to_vec();
     }
     let file = file.then_some(file_options);
-    Some(Request { config, file, overhead, peers: cases, plugins, redis, threads, format })
+    Some(Request { config, file, overhead, peers: cases, plugins, redis: parts, threads, format })
 }
 
 /// Reads numbers with commas in between; none of them may be zero.
@@ -158,10 +166,16 @@ mod tests {
 
     #[test]
     fn redis_is_measured_only_when_it_is_named() {
-        assert!(!parsed("").unwrap().redis);
+        assert!(parsed("").unwrap().redis.is_empty());
         let request = parsed("redis").unwrap();
-        assert!(request.redis && !request.config && !request.overhead);
+        assert_eq!(request.redis, Part::REPORTING);
+        assert!(!request.config && !request.overhead);
         assert!(request.peers.is_empty() && request.file.is_none());
+    }
+
+    #[test]
+    fn a_named_part_of_redis_is_measured_alone() {
+        assert_eq!(parsed("redis --part gets").unwrap().redis, [Part::Gets]);
     }
 
     #[test]
@@ -184,6 +198,8 @@ mod tests {
             "peers --threads 2,x",
             "overhead --threads 2",
             "config --entries 10",
+            "redis --part hits",
+            "config --part gets",
             "file --entries many",
         ] {
             assert!(parsed(line).is_none(), "{line}");

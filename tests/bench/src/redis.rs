@@ -17,13 +17,49 @@ use crate::report::{Report, Row, Unit};
 mod outage;
 mod tags;
 
-/// Measures everything about Redis, over a server of its own.
-pub(crate) fn run<W: Write>(report: &mut Report<W>) -> Result<(), Failure> {
-    let sides = Sides::start()?;
-    sides.throughput(report)?;
-    sides.latency(report)?;
-    tags::run(report)?;
-    outage::run(report)
+/// What there is to measure about Redis.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Part {
+    /// Gets of many tasks.
+    Gets,
+    /// Gets of many tasks through Larder and nothing else, for a profiler. Reports nothing.
+    GetsOfLarder,
+    /// The same through the crate alone.
+    GetsOfCrate,
+    /// Gets of one task.
+    Alone,
+    Tags,
+    Outage,
+}
+
+impl Part {
+    /// All that report something.
+    pub(crate) const REPORTING: [Self; 4] = [Self::Gets, Self::Alone, Self::Tags, Self::Outage];
+
+    /// The part of this name.
+    pub(crate) fn named(name: &str) -> Option<Self> {
+        Some(match name {
+            "gets" => Self::Gets,
+            "gets-of-larder" => Self::GetsOfLarder,
+            "gets-of-crate" => Self::GetsOfCrate,
+            "alone" => Self::Alone,
+            "tags" => Self::Tags,
+            "outage" => Self::Outage,
+            _ => return None,
+        })
+    }
+
+    /// Measures it, over a server of its own.
+    pub(crate) fn run<W: Write>(self, report: &mut Report<W>) -> Result<(), Failure> {
+        match self {
+            Self::Gets => Sides::start()?.throughput(report),
+            Self::GetsOfLarder => Sides::start().map(|sides| drop(sides.ours_each(TASKS, GETS))),
+            Self::GetsOfCrate => Sides::start().map(|sides| drop(sides.plain_each(TASKS, GETS))),
+            Self::Alone => Sides::start()?.latency(report),
+            Self::Tags => tags::run(report),
+            Self::Outage => outage::run(report),
+        }
+    }
 }
 
 /// The two clients, with a runtime that both use.

@@ -79,7 +79,7 @@ impl Counters {
     /// Writes down how many hits and misses there were, if a new second has begun.
     pub(crate) fn observe(&self, totals: impl FnOnce() -> (u64, u64)) {
         if self.window.is_due() {
-            self.window.observe(self.clock.now(), totals);
+            self.window.observe(self.clock.now_coarse(), totals);
         }
     }
 

@@ -28,8 +28,7 @@ mod write;
 
 pub(super) use driver::Driver;
 use flight::Flight;
-use flight::Seat;
-pub(crate) use flight::{Landed, Read, WHOLE_FLIGHT};
+pub(crate) use flight::{Landed, Read, Seat, WHOLE_FLIGHT};
 
 /// How many flights are under way at a time: one at the server, one on its way.
 const MOST_FLIGHTS: usize = 2;

@@ -15,7 +15,7 @@ use tokio::sync::{Notify, watch};
 use tokio::task::{AbortHandle, JoinHandle};
 use tokio::time::{Instant, timeout, timeout_at};
 
-use super::line::{Landed, Line, Read};
+use super::line::{Landed, Line, Read, Seat};
 use super::stream::{Stream, Traffic};
 use crate::config::{Address, TlsOptions};
 use crate::error::Failure;
@@ -227,17 +227,34 @@ impl Link {
         read: &Read<'_>,
         deadline: Instant,
     ) -> Result<(Option<Landed>, bool), Missed> {
-        let Socket::Line(line) = &self.wire.socket else { return Ok((None, false)) };
-        let seat = line.read(read, deadline).map_err(|lost| Missed { lost, counts: false })?;
+        let seat = self.board(read, deadline).map_err(|lost| Missed { lost, counts: false })?;
+        let Some(seat) = seat else { return Ok((None, false)) };
         let counts = seat.leads;
         match seat.await {
             Ok(landed) => Ok((landed, counts)),
             Err(lost) => {
-                if lost == Lost::Late {
-                    self.wire.nudge.notify_one();
-                }
+                self.note_lost(lost);
                 Err(Missed { lost, counts })
             }
+        }
+    }
+
+    /// Takes a seat for a read; `None` where there are no seats.
+    ///
+    /// # Errors
+    ///
+    /// Those of [`Line::read`].
+    pub(crate) fn board(&self, read: &Read<'_>, deadline: Instant) -> Result<Option<Seat>, Lost> {
+        match &self.wire.socket {
+            Socket::Line(line) => line.read(read, deadline).map(Some),
+            Socket::Crate(_) => Ok(None),
+        }
+    }
+
+    /// Has the watchdog look when an answer did not come in time.
+    pub(crate) fn note_lost(&self, lost: Lost) {
+        if lost == Lost::Late {
+            self.wire.nudge.notify_one();
         }
     }
 

@@ -177,9 +177,10 @@ pub(super) fn write_command(out: &mut Vec<u8>, words: usize) {
 }
 
 /// Appends a word of a command.
-pub(super) fn write_word(out: &mut Vec<u8>, word: &str) {
+pub(super) fn write_word(out: &mut Vec<u8>, word: impl AsRef<[u8]>) {
+    let word = word.as_ref();
     write_line(out, b'$', word.len());
-    out.extend_from_slice(word.as_bytes());
+    out.extend_from_slice(word);
     out.extend_from_slice(b"\r\n");
 }
 

@@ -72,8 +72,7 @@ impl Space {
 
     /// Whether a generation was the current one, and none that is later is known.
     pub(crate) fn is_latest(&self, generation: Generation, control: Option<&[u8]>) -> bool {
-        let current = control.and_then(Generation::read);
-        current == Some(generation) && generation >= self.known()
+        control.is_some_and(|text| generation.is_read_from(text)) && generation >= self.known()
     }
 
     pub(crate) fn ask_control(&self) -> Cmd {

@@ -70,6 +70,11 @@ impl Breaker {
         }
     }
 
+    /// The right that a call had which was let through while all were.
+    pub(super) const fn of_any(&self) -> Permit<'_> {
+        Permit { breaker: self, is_trial: false }
+    }
+
     /// The server has answered: one caller may try.
     pub(super) fn half_open(&self) {
         let swap =

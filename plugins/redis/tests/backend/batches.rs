@@ -34,6 +34,22 @@ async fn gets_at_the_same_time_go_together() {
 }
 
 #[tokio::test]
+async fn a_get_asks_nothing_before_it_is_polled() {
+    let site = Site::new();
+    let users = site.open_still("users:").await;
+    users.set("42", entry("value")).await.unwrap();
+    assert!(users.get("42").await.unwrap().is_some());
+    let before = calls(&site, "mget");
+    // A tier that is left alone lets go of the call that it does not make.
+    drop(users.get("42"));
+    let later = users.get("42");
+    assert_eq!(users.health().await.unwrap().counts["batched_keys"], 1);
+    users.set("42", entry("another")).await.unwrap();
+    assert_eq!(later.await.unwrap(), Some(entry("another")));
+    assert_eq!(calls(&site, "mget") - before, 1);
+}
+
+#[tokio::test]
 async fn many_keys_go_in_few_commands() {
     let site = Site::new();
     let users = site.open_still("users:").await;

@@ -5,14 +5,14 @@ use std::borrow::Borrow;
 use std::ops::ControlFlow::{self, Break, Continue};
 
 use larder_core::backend::Loan;
-use larder_core::{CacheError, ErrorKind};
+use larder_core::{CacheError, CacheKey, ErrorKind};
 
 use super::Answer;
 use crate::core::{CacheValue, Core, Key, KeyRef, place, place_of};
 use crate::engine::{Look, Read};
 use crate::fence::Ticket;
 use crate::stats::MissCause;
-use crate::tier::count;
+use crate::tier::{ByteTier, count};
 
 /// A look-up that has to wait: the ticket that it has, and what the first tier said since.
 pub(super) struct Begun {
@@ -38,14 +38,58 @@ impl<K: Key, V: CacheValue> Core<K, V> {
         // Nothing can be stored anywhere if this is the only tier.
         let has_others = self.store.is_some() || self.engine.tiers.len() > 1;
         let ticket = has_others.then(|| self.engine.fence.ticket(place_of(&text)));
-        let is_asked = !self.engine.tiers.first().is_some_and(|tier| look.skip.has(tier.tier));
-        // To keep an entry awake takes a call.
-        let is_lasting = self.settings_for(key).idle_ttl.duration().is_none();
-        let tier = self.engine.tiers.first().filter(|_| is_asked && is_lasting);
-        let Some(outcome) = tier.and_then(|tier| tier.read_now(&text)) else {
+        let Some(outcome) = self.first_of(key, look).and_then(|tier| tier.read_now(&text)) else {
             return Continue(Begun { ticket, read: None });
         };
-        let loan = match self.engine.settled(&text, outcome) {
+        self.settle(key, cause, outcome, ticket, look)
+    }
+
+    /// The same, if the answer of that tier is all that has to be waited for.
+    async fn fetch_soon<Q>(
+        &self,
+        key: &Q,
+        cause: MissCause,
+        ticket: Option<Ticket>,
+        look: Look,
+    ) -> ControlFlow<Answer<V>, Begun>
+    where
+        K: Borrow<Q>,
+        Q: KeyRef<K> + ?Sized,
+    {
+        let text = key.text();
+        let Some(reading) = self.first_of(key, look).and_then(|tier| tier.read(&text)) else {
+            return Continue(Begun { ticket, read: None });
+        };
+        let outcome = reading.await.map(|entry| entry.map(Loan::from));
+        self.settle(key, cause, outcome, ticket, look)
+    }
+
+    /// The first byte tier, if it is asked and an entry of it may be served without another call.
+    fn first_of<Q>(&self, key: &Q, look: Look) -> Option<&ByteTier>
+    where
+        Q: CacheKey + ?Sized,
+    {
+        let tier = self.engine.tiers.first()?;
+        // To keep an entry awake takes a call.
+        let is_lasting = self.settings_for(key).idle_ttl.duration().is_none();
+        (is_lasting && !look.skip.has(tier.tier)).then_some(tier)
+    }
+
+    /// What becomes of the answer of the first byte tier: that of the look-up, if nothing else has
+    /// to be waited for.
+    fn settle<Q>(
+        &self,
+        key: &Q,
+        cause: MissCause,
+        outcome: larder_core::Result<Option<Loan>>,
+        ticket: Option<Ticket>,
+        look: Look,
+    ) -> ControlFlow<Answer<V>, Begun>
+    where
+        K: Borrow<Q>,
+        Q: KeyRef<K> + ?Sized,
+    {
+        let loan = match self.engine.settled(&key.text(), outcome) {
             Break(Ok(loan)) => loan,
             Break(Err(MissCause::Cold)) => return Break(Err(cause)),
             Break(Err(other)) => return Break(Err(other)),
@@ -76,7 +120,8 @@ impl<K: Key, V: CacheValue> Core<K, V> {
         }
     }
 
-    /// Goes on with what was begun.
+    /// Goes on with what was begun. Most look-ups end with the answer of the first tier, and take
+    /// no room for what others need.
     pub(super) async fn fetch_from<Q>(
         &self,
         key: &Q,
@@ -84,6 +129,25 @@ impl<K: Key, V: CacheValue> Core<K, V> {
         begun: Begun,
         look: Look,
     ) -> Answer<V>
+    where
+        K: Borrow<Q>,
+        Q: KeyRef<K> + ?Sized,
+    {
+        // Who has a stale value at hand waits for less long.
+        let begun = match begun {
+            Begun { ticket, read: None } if !look.is_soon => {
+                match self.fetch_soon(key, cause, ticket, look).await {
+                    Break(answer) => return answer,
+                    Continue(begun) => begun,
+                }
+            }
+            begun => begun,
+        };
+        Box::pin(self.fetch_on(key, cause, begun, look)).await
+    }
+
+    /// The same, in all tiers.
+    async fn fetch_on<Q>(&self, key: &Q, cause: MissCause, begun: Begun, look: Look) -> Answer<V>
     where
         K: Borrow<Q>,
         Q: KeyRef<K> + ?Sized,

@@ -15,7 +15,7 @@ use crate::connection::resp;
 const MOST_READS: usize = 128;
 
 /// Writes a name behind what is there.
-pub(crate) type Name<'a> = &'a (dyn Fn(&mut String) + Sync);
+pub(crate) type Name<'a> = &'a (dyn Fn(&mut Vec<u8>) + Sync);
 
 /// What somebody wants to read.
 #[derive(Clone, Copy)]
@@ -50,7 +50,7 @@ pub(super) struct Flight {
 
 #[derive(Debug)]
 struct Inner {
-    names: String,
+    names: Vec<u8>,
     keys: Vec<Key>,
     heads: Vec<(Arc<str>, usize)>,
     is_one_command: bool,
@@ -81,7 +81,7 @@ enum KeyState {
 
 impl Flight {
     pub(super) fn new(read: &Read<'_>) -> Self {
-        let (names, keys) = (String::with_capacity(256), Vec::with_capacity(2));
+        let (names, keys) = (Vec::with_capacity(256), Vec::with_capacity(2));
         let is_one_command = read.head.is_some();
         let inner = Inner { names, keys, heads: Vec::new(), is_one_command, weight: 0 };
         Self { inner: Mutex::new(inner) }
@@ -211,7 +211,7 @@ impl Inner {
         if let Some((_, at)) = self.heads.iter().find(is_it) {
             return *at;
         }
-        self.names.push_str(head);
+        self.names.extend_from_slice(head.as_bytes());
         let at = self.push(KeyState::Head(None));
         self.heads.push((Arc::clone(head), at));
         at
@@ -236,11 +236,14 @@ pub(crate) struct Seat {
     is_over: bool,
 }
 
-impl Future for Seat {
+impl Seat {
+    /// Waits for the answer and makes something of it: of the value, and of what was read for all.
     /// Nothing where the server said something that has to be asked for in another way.
-    type Output = Result<Option<Landed>, Lost>;
-
-    fn poll(mut self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<Self::Output> {
+    pub(crate) fn poll_with<R>(
+        &mut self,
+        context: &mut Context<'_>,
+        make: impl FnOnce(Option<Bytes>, Option<&Bytes>) -> R,
+    ) -> Poll<Result<Option<R>, Lost>> {
         let mut inner = self.flight.lock();
         let output = match &mut inner.keys[self.at].state {
             KeyState::Waiting(waker, _) => {
@@ -253,10 +256,10 @@ impl Future for Seat {
             KeyState::Landed(value) => {
                 let value = value.take();
                 let head = match self.head.map(|head| &inner.keys[head].state) {
-                    Some(KeyState::Head(head)) => head.clone(),
+                    Some(KeyState::Head(head)) => head.as_ref(),
                     _ => None,
                 };
-                Ok(Some(Landed { value, head, leads: self.leads }))
+                Ok(Some(make(value, head)))
             }
             KeyState::Lost(lost) => Err(*lost),
             KeyState::Odd | KeyState::Gone | KeyState::Head(_) => Ok(None),
@@ -264,6 +267,16 @@ impl Future for Seat {
         drop(inner);
         self.is_over = true;
         Poll::Ready(output)
+    }
+}
+
+impl Future for Seat {
+    /// Nothing where the server said something that has to be asked for in another way.
+    type Output = Result<Option<Landed>, Lost>;
+
+    fn poll(mut self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<Self::Output> {
+        let leads = self.leads;
+        self.poll_with(context, |value, head| Landed { value, head: head.cloned(), leads })
     }
 }
 

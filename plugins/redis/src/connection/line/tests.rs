@@ -68,7 +68,7 @@ fn far_away() -> Instant {
 }
 
 fn seat_until(line: &Line, head: Option<&Arc<str>>, key: &str, deadline: Instant) -> Seat {
-    let name = |out: &mut String| out.push_str(key);
+    let name = |out: &mut Vec<u8>| out.extend_from_slice(key.as_bytes());
     line.read(&Read { name: &name, head, weight: 1, is_alone: true }, deadline).unwrap()
 }
 
@@ -131,7 +131,7 @@ async fn caches_share_a_flight_and_each_has_its_own_head() {
 async fn a_flight_takes_no_more_than_it_may() {
     let (line, mut far, _running, head, _seats) = two_flights().await;
     let heavy = |key: &'static str, weight| {
-        let name = move |out: &mut String| out.push_str(key);
+        let name = move |out: &mut Vec<u8>| out.extend_from_slice(key.as_bytes());
         let read = Read { name: &name, head: Some(&head), weight, is_alone: true };
         line.read(&read, far_away()).unwrap()
     };
@@ -197,7 +197,7 @@ async fn everybody_is_told_when_his_own_time_is_over() {
 #[tokio::test]
 async fn more_than_can_be_kept_fail_at_once() {
     let (line, _far, _running, head, _seats) = two_flights().await;
-    let name = |out: &mut String| out.push('x');
+    let name = |out: &mut Vec<u8>| out.push(b'x');
     let read = Read { name: &name, head: Some(&head), weight: 1, is_alone: true };
     let waiting: Vec<_> = (0..MOST_GATHERED).map(|_| line.read(&read, far_away())).collect();
     assert!(waiting.iter().all(Result::is_ok));

@@ -8,7 +8,7 @@ use super::*;
 
 /// Reads at a replica, or at the primary. Whether the answer comes in time is another matter.
 async fn read(connection: &RedisConnection) {
-    let name = |out: &mut String| out.push('k');
+    let name = |out: &mut Vec<u8>| out.push(b'k');
     let read = Read { name: &name, head: None, weight: 1, is_alone: true };
     connection.read(Route::Replica("k"), &read).await.ok();
 }
