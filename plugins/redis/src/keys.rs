@@ -25,6 +25,16 @@ use larder_core::Stamp;
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub(crate) struct Generation(u64);
 
+/// The digits of each byte: they are looked up with every get.
+const PAIRS: [[u8; 2]; 256] = {
+    let (digits, mut pairs, mut byte) = (b"0123456789abcdef", [[0; 2]; 256], 0);
+    while byte < pairs.len() {
+        pairs[byte] = [digits[byte >> 4], digits[byte & 15]];
+        byte += 1;
+    }
+    pairs
+};
+
 impl Generation {
     /// How long it is as text.
     pub(crate) const LENGTH: usize = 14;
@@ -39,10 +49,12 @@ impl Generation {
 
     /// It as text.
     fn digits(self) -> [u8; Self::LENGTH] {
-        std::array::from_fn(|at| {
-            let digit = (self.0 >> (4 * (Self::LENGTH - 1 - at)) & 0xf) as u8;
-            digit + if digit < 10 { b'0' } else { b'a' - 10 }
-        })
+        let [_, bytes @ ..] = self.0.to_be_bytes();
+        let mut digits = [0; Self::LENGTH];
+        for (pair, byte) in digits.as_chunks_mut().0.iter_mut().zip(bytes) {
+            *pair = PAIRS[usize::from(byte)];
+        }
+        digits
     }
 
     /// Whether this text is it.

@@ -74,6 +74,10 @@ struct Head {
 impl Head {
     fn read(bytes: &[u8], start: usize) -> Result<Option<Self>, Broken> {
         let bytes = bytes.get(start..).unwrap_or_default();
+        if let Some((body, length)) = string(bytes) {
+            let end = start + length;
+            return Ok(Some(Self { kind: b'$', is_null: false, end, body, elements: 0 }));
+        }
         let line = &bytes[..bytes.len().min(LONGEST_LINE)];
         let Some(length) = line.iter().position(|byte| *byte == b'\n') else {
             return if bytes.len() < LONGEST_LINE { Ok(None) } else { Err(Broken) };
@@ -96,6 +100,22 @@ impl Head {
         }
         Ok(Some(head))
     }
+}
+
+/// How long a string is, with the end of the line behind it, and the line that says so. Most lines
+/// are such, and mostly short. `None` is any other line, and one that is not all there.
+fn string(bytes: &[u8]) -> Option<(usize, usize)> {
+    let [b'$', rest @ ..] = bytes else { return None };
+    let mut length = 0;
+    for (at, byte) in rest.iter().enumerate().take(8) {
+        let digit = byte.wrapping_sub(b'0');
+        if digit > 9 {
+            let is_end = at > 0 && rest[at..].starts_with(b"\r\n");
+            return is_end.then_some((length + b"\r\n".len(), 1 + at + b"\r\n".len()));
+        }
+        length = length * 10 + usize::from(digit);
+    }
+    None
 }
 
 fn number(digits: &[u8]) -> Result<usize, Broken> {
