@@ -257,6 +257,22 @@ pub trait Backend: Send + Sync + fmt::Debug + 'static {
         Ok(self.get(key).await?.map(|entry| entry.meta))
     }
 
+    /// How often the backend has come back since it was built: its server can be reached again, or
+    /// answers again. A backend that finds this out by itself counts it here.
+    ///
+    /// A cache leaves a tier that fails alone for longer and longer, and looks here instead whenever
+    /// it would call it. When this number has grown, the next call is made at once, as the trial
+    /// that decides whether the tier is used again.
+    ///
+    /// # Behaviour
+    ///
+    /// * It grows when a call may succeed that failed before, and not earlier. It never gets
+    ///   smaller.
+    /// * It returns as soon as a look at a counter does: nobody limits its time.
+    fn comebacks(&self) -> u64 {
+        0
+    }
+
     /// What the backend knows about itself. Cheap enough to be called every few seconds.
     ///
     /// # Errors

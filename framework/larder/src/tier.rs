@@ -17,7 +17,7 @@ use larder_core::{
     telemetry,
 };
 
-use crate::breaker::{Breaker, Change, End, Pass, Phase};
+use crate::breaker::{Breaker, Change, End, Pass, Phase, Situation};
 use crate::format::{Format, Place};
 use crate::recovery::{self, Added, Recovery, Work};
 use crate::replay::Replays;
@@ -95,8 +95,8 @@ impl Drop for Watch<'_> {
             (Pass::Free, End::Unknown) => {}
             (Pass::Free, End::Answered) => breaker.answered(self.tier.clock.now_coarse()),
             (pass, end) => {
-                let now = self.tier.clock.now();
-                self.tier.tell(breaker.end(pass, end, now, fastrand::f64()));
+                let at = self.tier.situation();
+                self.tier.tell(breaker.end(pass, end, at, fastrand::f64()));
             }
         }
     }
@@ -197,7 +197,7 @@ impl ByteTier {
             None => Pass::Free,
             Some(breaker) if breaker.is_closed() => Pass::Free,
             Some(breaker) => {
-                let (pass, change) = breaker.pass(self.clock.now(), may_probe);
+                let (pass, change) = breaker.pass(self.situation(), may_probe);
                 self.tell(change);
                 pass
             }
@@ -311,7 +311,17 @@ impl ByteTier {
         self.breaker.as_ref().map(Breaker::phase)
     }
 
-    /// When the tier may be asked again; `None` when it may be now.
+    /// What the breaker has to know. Not asked for while all is well.
+    fn situation(&self) -> Situation {
+        Situation { now: self.clock.now(), comebacks: self.backend.comebacks() }
+    }
+
+    /// Whether the backend has come back, and nobody has tried yet whether it answers.
+    pub(crate) fn is_back(&self) -> bool {
+        self.breaker.as_ref().is_some_and(|breaker| breaker.is_outdated(self.situation()))
+    }
+
+    /// When the pause of the breaker is over; `None` when it is not open.
     pub(crate) fn open_until(&self) -> Option<Moment> {
         match self.phase() {
             Some(Phase::Open { until }) => Some(until),
