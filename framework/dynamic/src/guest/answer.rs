@@ -180,7 +180,7 @@ impl Drop for Debt {
 /// # Safety
 ///
 /// `this` must be an instance of this type.
-pub(crate) unsafe fn cancel<T: ?Sized>(this: *mut c_void, token: u64) {
+pub(crate) unsafe extern "C" fn cancel<T: ?Sized>(this: *mut c_void, token: u64) {
     // SAFETY: the caller says so.
     let guest = unsafe { guest::<T>(this) };
     let stopped = guard(|| {

@@ -33,7 +33,7 @@ pub(super) const fn table<X: Exported>() -> BackendVt {
         struct_size: size_of::<BackendVt>() as u32,
         flags: 0,
         create: Some(make::<X>),
-        destroy: Some(end),
+        destroy: Some(destroy::<Plugin>),
         get: Some(get),
         set: Some(set),
         remove: Some(remove),
@@ -53,7 +53,7 @@ pub(super) const fn table<X: Exported>() -> BackendVt {
         start: Some(start),
         flush: Some(flush),
         close: Some(close),
-        cancel: Some(stop),
+        cancel: Some(cancel::<Plugin>),
     }
 }
 
@@ -67,16 +67,6 @@ unsafe extern "C" fn make<X: Exported>(args: *const Create, this: *mut S, error:
             runtime().block_on(factory.build(order.options.clone(), &order.context))
         })
     }
-}
-
-unsafe extern "C" fn end(this: S) {
-    // SAFETY: the host keeps the rules of the header.
-    unsafe { destroy::<Plugin>(this) };
-}
-
-unsafe extern "C" fn stop(this: S, token: u64) {
-    // SAFETY: the host keeps the rules of the header.
-    unsafe { cancel::<Plugin>(this, token) };
 }
 
 /// A copy of a key.

@@ -150,7 +150,7 @@ pub(crate) unsafe fn guest<'a, T: ?Sized>(this: *mut c_void) -> &'a Arc<Guest<T>
 /// # Safety
 ///
 /// As [`guest`], and nobody may use the instance afterwards.
-pub(crate) unsafe fn destroy<T: ?Sized>(this: *mut c_void) {
+pub(crate) unsafe extern "C" fn destroy<T: ?Sized>(this: *mut c_void) {
     // SAFETY: the caller says so.
     let guest = unsafe { Box::from_raw(this.cast::<Arc<Guest<T>>>()) };
     let number = guest.number;

@@ -34,12 +34,12 @@ pub(super) const fn table<X: Exported>() -> ReplicatorVt {
         struct_size: size_of::<ReplicatorVt>() as u32,
         flags: 0,
         create: Some(make::<X>),
-        destroy: Some(end),
+        destroy: Some(destroy::<Plugin>),
         start: Some(start),
         send: Some(send),
         status: Some(status),
         stop: Some(stop),
-        cancel: Some(stop_call),
+        cancel: Some(cancel::<Plugin>),
     }
 }
 
@@ -55,16 +55,6 @@ unsafe extern "C" fn make<X: Exported>(args: *const Create, this: *mut S, error:
             Ok(Arc::new(WithSink { sink: Remote(order.args.sink), plugin }))
         })
     }
-}
-
-unsafe extern "C" fn end(this: S) {
-    // SAFETY: the host keeps the rules of the header.
-    unsafe { destroy::<Plugin>(this) };
-}
-
-unsafe extern "C" fn stop_call(this: S, token: u64) {
-    // SAFETY: the host keeps the rules of the header.
-    unsafe { cancel::<Plugin>(this, token) };
 }
 
 unsafe extern "C" fn start(this: S, call: C, error: E) -> Status {

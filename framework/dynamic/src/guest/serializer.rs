@@ -28,7 +28,7 @@ pub(super) const fn table<X: Exported>() -> CodecVt {
         number: 0,
         reserved: 0,
         create: Some(make::<X>),
-        destroy: Some(end),
+        destroy: Some(destroy::<Plugin>),
         encode: Some(encode),
         decode: Some(decode),
     }
@@ -57,11 +57,6 @@ unsafe extern "C" fn make<X: Exported>(
                 .hint("`format` must return `format_of(KIND)` in a library"))
         })
     }
-}
-
-unsafe extern "C" fn end(this: S) {
-    // SAFETY: the host keeps the rules of the header.
-    unsafe { destroy::<Plugin>(this) };
 }
 
 unsafe extern "C" fn encode(

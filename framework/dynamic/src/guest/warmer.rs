@@ -38,11 +38,11 @@ pub(super) const fn table<X: Exported>() -> WarmerVt {
         struct_size: size_of::<WarmerVt>() as u32,
         flags: 0,
         create: Some(make::<X>),
-        destroy: Some(end),
+        destroy: Some(destroy::<Plugin>),
         begin: Some(begin),
         next: Some(next),
         end: Some(end_run),
-        cancel: Some(stop_call),
+        cancel: Some(cancel::<Plugin>),
     }
 }
 
@@ -56,16 +56,6 @@ unsafe extern "C" fn make<X: Exported>(args: *const Create, this: *mut S, error:
             runtime().block_on(factory.build(order.options.clone(), &order.context))
         })
     }
-}
-
-unsafe extern "C" fn end(this: S) {
-    // SAFETY: the host keeps the rules of the header.
-    unsafe { destroy::<Plugin>(this) };
-}
-
-unsafe extern "C" fn stop_call(this: S, token: u64) {
-    // SAFETY: the host keeps the rules of the header.
-    unsafe { cancel::<Plugin>(this, token) };
 }
 
 /// A run, from begin to end.

@@ -26,7 +26,7 @@ pub(super) const fn table<X: Exported>(role: Role) -> CodecVt {
         number: 0,
         reserved: 0,
         create: Some(make::<X>),
-        destroy: Some(end),
+        destroy: Some(destroy::<Plugin>),
         encode: Some(encode),
         decode: Some(decode),
     }
@@ -46,11 +46,6 @@ unsafe extern "C" fn make<X: Exported>(
             runtime().block_on(factory.build(order.options.clone(), &order.context))
         })
     }
-}
-
-unsafe extern "C" fn end(this: S) {
-    // SAFETY: the host keeps the rules of the header.
-    unsafe { destroy::<Plugin>(this) };
 }
 
 unsafe extern "C" fn encode(
