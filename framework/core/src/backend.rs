@@ -182,6 +182,9 @@ pub trait Backend: Send + Sync + fmt::Debug + 'static {
     ///
     /// * A key that is there from the first page to the last is returned at least once.
     /// * A key that was never there is never returned.
+    /// * With [`leased`](ScanRequest::leased) both hold for keys that somebody has the lease of,
+    ///   which needs [`Capabilities::LEASE_SCAN`] as well. A deletion by pattern deletes them to
+    ///   end what is being loaded.
     ///
     /// # Errors
     ///

@@ -19,6 +19,7 @@ use tokio::runtime::Handle;
 use tokio::sync::Mutex;
 
 use crate::breaker::{End, Pass};
+use crate::engine::requests_for;
 use crate::recovery::{Item, LONGEST_LANDING, Work};
 use crate::tags::RESERVED;
 use crate::tier::{ByteTier, Lane, is_outage, limit};
@@ -228,7 +229,8 @@ impl ByteTier {
             }
         }
         let meta = self.call(Lane::Direct, "meta", self.backend.meta(key)).await?;
-        if meta.is_some_and(|meta| meta.stamp <= stamp) {
+        // Where there is nothing the lease of a load may have to be ended.
+        if meta.is_none_or(|meta| meta.stamp <= stamp) {
             self.call(Lane::Direct, "delete", self.backend.delete(key)).await?;
         }
         Ok(())
@@ -248,8 +250,18 @@ impl ByteTier {
     }
 
     async fn remove_matching_older(&self, glob: &str, stamp: Stamp) -> Result<()> {
-        let prefix = glob.split(['*', '?']).next().unwrap_or_default();
-        let mut request = ScanRequest::all().prefix(prefix);
+        for request in requests_for(self, glob) {
+            self.remove_listed_older(request, glob, stamp).await?;
+        }
+        Ok(())
+    }
+
+    async fn remove_listed_older(
+        &self,
+        mut request: ScanRequest,
+        glob: &str,
+        stamp: Stamp,
+    ) -> Result<()> {
         loop {
             let scan = self.backend.scan(request.clone());
             let page = self.call(Lane::Direct, "scan", scan).await?;
