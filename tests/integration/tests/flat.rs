@@ -2,11 +2,7 @@
 //! meanwhile. Alone in its process, whose memory it measures; longer with `LARDER_SOAK`.
 
 #![cfg(target_os = "linux")]
-#![expect(
-    clippy::print_stdout,
-    clippy::unwrap_used,
-    reason = "a test may panic and print, its helpers too"
-)]
+#![expect(clippy::unwrap_used, reason = "a test may panic, its helpers too")]
 
 use std::env;
 use std::future::pending;
@@ -68,14 +64,14 @@ impl Outage {
             self.calls += 1;
             let key = format!("key {}", self.calls);
             self.users.delete(&key).await.unwrap();
-            if self.calls % 10 == 0 {
+            if self.calls.is_multiple_of(10) {
                 self.users.set_with(&key, key.clone(), &tagged(&key)).await.unwrap();
                 self.users.get_many([&*key, "key 1"]).await.unwrap();
                 let away = || async { Err::<String, _>("away") };
                 self.users.get_or_load(&format!("{key} of nobody"), away).await.unwrap_err();
                 self.users.invalidate_tag(&key).await.unwrap();
             }
-            if self.calls % 1000 == 0 {
+            if self.calls.is_multiple_of(1000) {
                 self.give_up().await;
                 // What a puppet notes is none of the cache's business.
                 self.puppet.calls.lock().unwrap().clear();
