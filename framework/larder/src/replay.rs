@@ -36,6 +36,9 @@ const LAST: Duration = Duration::from_secs(2);
 /// How long the task waits while somebody else asks the tier.
 const WHILE_PROBED: Duration = Duration::from_millis(100);
 
+/// How often the task looks whether a backend that is left alone has come back.
+const LOOK: Duration = Duration::from_millis(100);
+
 /// Who delivers for a tier.
 #[derive(Debug)]
 pub(crate) struct Replays {
@@ -119,8 +122,12 @@ impl ByteTier {
     fn until_next(&self) -> Option<Duration> {
         let due = self.recovery.next_due()?;
         let now = self.clock.now();
-        let due = self.open_until().map_or(due, |open| open.max(due));
-        Some(due.since(now).max(Duration::from_millis(1)))
+        let least = Duration::from_millis(1);
+        Some(match self.open_until() {
+            Some(_) if self.is_back() => least,
+            Some(open) => open.since(now).clamp(least, LOOK),
+            None => due.since(now).max(least),
+        })
     }
 
     /// One pass over what is due; over everything when the tier is asked again after it was left

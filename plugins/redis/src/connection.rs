@@ -212,6 +212,11 @@ impl RedisConnection {
         endpoint.board(self.affinity(route), read, self.deadline(Lane::Small))
     }
 
+    /// How often a server could be used again, or for the first time.
+    pub(crate) fn comebacks(&self) -> u64 {
+        self.settings.tally.comebacks()
+    }
+
     /// How long commands may take.
     pub(crate) fn timeout(&self) -> Duration {
         self.settings.timeout
