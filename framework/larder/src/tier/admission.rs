@@ -14,7 +14,7 @@ pub(crate) struct Watch<'a> {
 }
 
 impl<'a> Watch<'a> {
-    /// Of a call that was made as any other, and has ended.
+    /// Of a call that is made as any other, and how it ended, if it has.
     pub(super) const fn free(tier: &'a ByteTier, end: End) -> Self {
         Self { tier, pass: Pass::Free, end }
     }

@@ -9,13 +9,14 @@ use larder_core::{Entry, Result};
 use tokio::runtime::Handle;
 
 use super::{ByteTier, Watch};
-use crate::breaker::{Breaker, End, Pass};
+use crate::breaker::{Breaker, End};
 
 /// A read under way. It is limited, counted and reported as any [`call`](ByteTier::call), in one
 /// future instead of several, which is most of what such a call costs in this process.
 pub(crate) struct Reading<'a> {
     call: BoxFuture<'a, Result<Option<Entry>>>,
     timer: Timer,
+    tier: &'a ByteTier,
     watch: Watch<'a>,
 }
 
@@ -36,7 +37,8 @@ impl ByteTier {
         (is_closed && self.recovery.is_empty()).then(|| Reading {
             call: self.backend.get(key),
             timer: Timer::Unset,
-            watch: Watch { tier: self, pass: Pass::Free, end: End::Unknown },
+            tier: self,
+            watch: Watch::free(self, End::Unknown),
         })
     }
 }
@@ -46,7 +48,7 @@ impl Future for Reading<'_> {
 
     fn poll(mut self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<Self::Output> {
         let this = &mut *self;
-        let tier = this.watch.tier;
+        let tier = this.tier;
         let outcome = match this.call.as_mut().poll(context) {
             Poll::Ready(outcome) => outcome,
             Poll::Pending => {

@@ -26,7 +26,7 @@ const DARK: Duration = Duration::from_secs(3);
 pub(super) fn run<W: Write>(report: &mut Report<W>) -> Result<(), Failure> {
     let server = Redis::start();
     let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build()?;
-    let caches = runtime.block_on(manager(&server.url(), BELOW_MEMORY))?;
+    let caches = runtime.block_on(manager(&server.url(), BELOW_MEMORY, LIMIT))?;
     let cache = caches.cache::<String, String>("users")?;
     runtime.block_on(async {
         for number in 0..ENTRIES {

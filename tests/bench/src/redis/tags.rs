@@ -7,7 +7,7 @@ use std::time::Instant;
 use larder::{Blocking, SetOptions};
 use larder_servers::Redis;
 
-use super::{BELOW_MEMORY, key, manager, spread, value};
+use super::{BELOW_MEMORY, LIMIT, key, manager, spread, value};
 use crate::Failure;
 use crate::harness::{Round, Rounds, nanos_each};
 use crate::report::{Report, Row, Unit};
@@ -21,7 +21,7 @@ pub(super) fn run<W: Write>(report: &mut Report<W>) -> Result<(), Failure> {
     let server = Redis::start();
     let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build()?;
     let lines = format!("{BELOW_MEMORY}\ninvalidation = {{ tags = true }}");
-    let caches = runtime.block_on(manager(&server.url(), &lines))?;
+    let caches = runtime.block_on(manager(&server.url(), &lines, LIMIT))?;
     let cache = caches.cache::<String, String>("users")?;
     let options = SetOptions::new().tags(["a", "b"]);
     runtime.block_on(async {
