@@ -1,5 +1,5 @@
-//! Reads of a tier that answers at once: they take no future, no timer and no memory, and keep every
-//! rule that those keep which have to wait.
+//! Reads that the first tier settles alone. Where it answers at once they take no future, no timer
+//! and no memory, and they keep every rule that those keep which have to wait.
 
 #![expect(clippy::unwrap_used, reason = "a test may panic, its helpers too")]
 
@@ -121,6 +121,26 @@ async fn an_entry_past_its_end_is_not_served_at_once() {
     setup.clock.advance(Duration::from_millis(1));
     let found = setup.cache.lookup("a").await.unwrap();
     assert!(matches!(found, larder::Lookup::Miss(MissCause::Expired)), "{found:?}");
+}
+
+#[tokio::test]
+async fn a_tier_that_has_to_be_waited_for_is_asked_once_whatever_it_says() {
+    let setup = setup("waited for once", "backend = PUPPET\nttl = \"1m\"").await;
+    setup.puppet.is_quick.store(false, Ordering::SeqCst);
+    assert_eq!(setup.cache.get("a").await.unwrap(), None);
+    assert_eq!(setup.slow_gets(), 1);
+    setup.cache.set("a", 7).await.unwrap();
+    for entry in setup.puppet.entries.lock().unwrap().values_mut() {
+        entry.meta.hard_deadline = None;
+    }
+    assert_eq!(setup.cache.get("a").await.unwrap(), Some(7));
+    assert_eq!(setup.slow_gets(), 2);
+    setup.clock.advance(Duration::from_secs(60));
+    let found = setup.cache.lookup("a").await.unwrap();
+    assert!(matches!(found, larder::Lookup::Miss(MissCause::Expired)), "{found:?}");
+    assert_eq!(setup.slow_gets(), 3);
+    let stats = setup.cache.stats().snapshot();
+    assert_eq!((stats.hits, stats.tiers[0].hits, stats.misses), (1, 1, 2));
 }
 
 #[tokio::test]

@@ -1,5 +1,6 @@
-//! Look-ups that nothing has to be waited for: a hit of a tier that answers at once takes no future
-//! besides that of the caller, no timer, no lock and no memory.
+//! Look-ups that the first byte tier settles alone. Where it answers at once, a hit takes no future
+//! besides that of the caller, no timer, no lock and no memory; where it has to be waited for, the
+//! futures of nothing but that.
 
 use std::borrow::Borrow;
 use std::ops::ControlFlow::{self, Break, Continue};
@@ -60,8 +61,10 @@ impl<K: Key, V: CacheValue> Core<K, V> {
         let Some(reading) = self.first_of(key, look).and_then(|tier| tier.read(&text)) else {
             return Continue(Begun { ticket, read: None });
         };
+        // Even if nothing can be stored, so that no tier is waited for twice if more has to be done.
+        let ticket = ticket.unwrap_or_else(|| self.engine.fence.ticket(place_of(&text)));
         let outcome = reading.await.map(|entry| entry.map(Loan::from));
-        self.settle(key, cause, outcome, ticket, look)
+        self.settle(key, cause, outcome, Some(ticket), look)
     }
 
     /// The first byte tier, if it is asked and an entry of it may be served without another call.
