@@ -61,7 +61,8 @@ impl<K: Key, V: CacheValue> Core<K, V> {
         let Some(reading) = self.first_of(key, look).and_then(|tier| tier.read(&text)) else {
             return Continue(Begun { ticket, read: None });
         };
-        // Even if nothing can be stored, so that no tier is waited for twice if more has to be done.
+        // Even if nothing can be stored, so that no tier is waited for twice when more is to be
+        // done.
         let ticket = ticket.unwrap_or_else(|| self.engine.fence.ticket(place_of(&text)));
         let outcome = reading.await.map(|entry| entry.map(Loan::from));
         self.settle(key, cause, outcome, Some(ticket), look)
