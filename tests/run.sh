@@ -207,6 +207,18 @@ compile_for_other_systems() {
     done
 }
 
+# A program that is linked statically can load no library, and has to say so.
+test_static_programs() {
+    local target
+    target=$(uname -m)-unknown-linux-musl
+    if command -v rustup >/dev/null && rustup target add "$target" >/dev/null 2>&1; then
+        cargo test --locked -p larder-dynamic --test loading --target "$target" \
+            --target-dir target/other -- linked_statically
+    else
+        echo "no standard library for $target: rustup target add $target"
+    fi
+}
+
 build_documentation() {
     RUSTDOCFLAGS="${RUSTDOCFLAGS:-} -D warnings" cargo doc --workspace --no-deps --locked
 }
@@ -254,6 +266,9 @@ fi
 if cargo deny --version >/dev/null 2>&1; then
     # Advisories need the network and change by the day, so they are no part of a test.
     section "licences and sources" cargo deny --locked check bans licenses sources
+fi
+if [ -n "${LARDER_SOAK:-}" ]; then
+    section "programs that are linked statically" test_static_programs
 fi
 section "quick start, twice" run_quick_start
 

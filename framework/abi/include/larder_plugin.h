@@ -569,7 +569,9 @@ typedef struct larder_plugin {
     larder_slice build_json; /* {"compiler": "...", ...}, for `larder plugins info` */
     const larder_component *const *components;
     size_t n_components;
-    /* Stops every thread of the plugin, at the end of the process; may be NULL. */
+    /* Stops every thread of the plugin; may be NULL. Called once, when the process ends by itself:
+     * not if it is killed. Instances that nobody destroyed are still there, and threads of the host
+     * may call them meanwhile. Nobody waits longer than until the deadline. */
     int32_t (*shutdown)(int64_t deadline_us);
     const void *(*query)(const larder_slice *name); /* as larder_host.query; may be NULL */
 } larder_plugin;

@@ -55,7 +55,8 @@ pub struct Plugin {
     pub components: *const *const Component,
     /// How many.
     pub n_components: usize,
-    /// Stops every thread of it.
+    /// Stops every thread of it, when the process ends by itself. Instances may still be there, and
+    /// calls under way.
     pub shutdown: Option<unsafe extern "C" fn(i64) -> Status>,
     /// Interfaces that are tried out.
     pub query: Option<unsafe extern "C" fn(*const Slice) -> *const c_void>,

@@ -7,6 +7,7 @@ use sha2::{Digest as _, Sha256};
 use crate::refusal::{Answer, hex, refused};
 
 mod format;
+mod sections;
 pub(crate) mod signature;
 mod stamp;
 mod symbols;

@@ -29,6 +29,13 @@ pub(crate) mod trust {
     }
 }
 
+/// In place of what tells libraries of the end.
+pub(crate) mod ending {
+    use crate::library::Library;
+
+    pub(crate) const fn register(_: &Library) {}
+}
+
 /// In place of the loader of the system.
 pub(crate) mod open {
     use larder_abi::EntryV1;

@@ -12,6 +12,7 @@
 //! | what the library says about itself, in the form in which the host uses it | [`library`] |
 //! | the chain of all these | `loader` |
 //! | what libraries may call | [`host`] |
+//! | at the end of the process they are told | `ending` |
 //! | their components as plugins of the framework | [`adapt`] |
 //! | the other side: plugins in Rust as libraries | [`guest`] |
 //! | libraries in processes of their own | `process` |
@@ -26,6 +27,8 @@ mod change;
 mod check;
 #[cfg(not(unix))]
 mod elsewhere;
+#[cfg(unix)]
+mod ending;
 mod guard;
 pub mod guest;
 pub mod host;
@@ -42,7 +45,7 @@ mod testing;
 mod trust;
 
 #[cfg(not(unix))]
-use elsewhere::{open, trust};
+use elsewhere::{ending, open, trust};
 
 pub use larder_abi::HEADER;
 pub use library::{Component, Library, Table};

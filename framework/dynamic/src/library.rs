@@ -41,7 +41,7 @@ pub struct Library {
     pub stamp: Stamp,
     /// Its components, in its order. Those of unknown kinds are left out.
     pub components: Vec<Component>,
-    /// Stops every thread of it.
+    /// Stops every thread of it, when the process ends.
     pub shutdown: Option<unsafe extern "C" fn(i64) -> Status>,
     /// Interfaces that are tried out.
     pub query: Option<unsafe extern "C" fn(*const Slice) -> *const core::ffi::c_void>,

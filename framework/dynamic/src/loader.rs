@@ -12,7 +12,7 @@ use crate::check::{self, Checked};
 use crate::library::describe::describe;
 use crate::library::{Component, Library};
 use crate::refusal::{Answer, refused};
-use crate::{open, trust};
+use crate::{ending, open, trust};
 
 /// Checks libraries and loads them.
 ///
@@ -195,6 +195,7 @@ impl Loaded {
         }
         // It stays for ever, like the code that it points to.
         let library: &'static Library = Box::leak(Box::new(library));
+        ending::register(library);
         for component in &library.components {
             self.components.insert(component.id(), library);
         }

@@ -8,6 +8,7 @@ use larder_core::library::{Fault, LibraryRequest, Refusal};
 use object::Architecture;
 use object::read::{File, FileKind, Object as _, ObjectKind, ObjectSegment as _};
 
+use super::sections;
 use crate::refusal::{Answer, refused};
 
 /// What this system loads.
@@ -78,7 +79,7 @@ fn is_big_endian(kind: FileKind, bytes: &[u8]) -> bool {
     matches!(kind, FileKind::Elf32 | FileKind::Elf64) && bytes.get(ORDER) == Some(&BIG)
 }
 
-/// Whether all that is mapped is inside of the file.
+/// Whether all that is mapped is inside of the file, and where the file says it twice, the same.
 fn is_whole(request: &LibraryRequest, file: &File<'_>, length: u64) -> Answer {
     let mut segments = 0_usize;
     for segment in file.segments() {
@@ -90,7 +91,13 @@ fn is_whole(request: &LibraryRequest, file: &File<'_>, length: u64) -> Answer {
         }
         segments += 1;
     }
-    if segments == 0 { Err(truncated(request, "it has no segments")) } else { Ok(()) }
+    if segments == 0 {
+        return Err(truncated(request, "it has no segments"));
+    }
+    match sections::contradiction(file) {
+        Some(why) => Err(truncated(request, &why)),
+        None => Ok(()),
+    }
 }
 
 fn truncated(request: &LibraryRequest, why: &str) -> Box<Refusal> {

@@ -6,6 +6,7 @@
 mod descriptor;
 mod events;
 mod files;
+mod flips;
 mod identity;
 mod messages;
 mod paths;

@@ -53,3 +53,23 @@ fn a_library_below_that_is_not_there_is_named() {
     let text = made.refused(Fault::Link);
     assert!(text.contains("libgone.so") && text.contains("install it"), "{text}");
 }
+
+#[test]
+fn a_library_that_wants_thread_local_memory_of_the_start_is_told_what_to_build_without() {
+    let made = nothing("acme.initial-exec");
+    let source = concat!(env!("CARGO_MANIFEST_DIR"), "/tests/loading/plugin.c");
+    let text = "__thread char much[1 << 20]; char *use(void) { return much; }";
+    std::fs::write(made.at("use.c"), text).unwrap();
+    let more = made.at("use.c");
+    made.compile(source, "acme.so", &["-ftls-model=initial-exec", more.to_str().unwrap()]);
+    let text = made.refused(Fault::Link);
+    assert!(text.contains("static TLS") && text.contains("initial-exec"), "{text}");
+}
+
+/// Built and run by the long version of `tests/run.sh`, where the target can be had.
+#[cfg(all(target_env = "musl", target_feature = "crt-static"))]
+#[test]
+fn a_program_that_is_linked_statically_loads_nothing_and_says_so() {
+    let text = plugin("acme.static", &[]).refused(Fault::Unsupported);
+    assert!(text.contains("linked statically") && text.contains("-crt-static"), "{text}");
+}

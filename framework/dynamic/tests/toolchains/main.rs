@@ -20,26 +20,37 @@ use serde_json::json;
 const CHILD: &str = "LARDER_TEST_CHILD";
 
 /// A way to compile.
-#[derive(Clone, Copy)]
+#[derive(Clone)]
 struct Way {
-    name: &'static str,
+    name: String,
     needs_nightly: bool,
-    flags: &'static [&'static str],
+    flags: Vec<String>,
 }
 
-const WAYS: [Way; 3] = [
-    Way {
-        name: "fast",
-        needs_nightly: false,
-        flags: &["-Copt-level=3", "-Ctarget-cpu=native", "-Cstrip=symbols"],
-    },
-    Way { name: "allocator", needs_nightly: false, flags: &["--cfg=own_allocator"] },
-    Way {
-        name: "random",
-        needs_nightly: true,
-        flags: &["-Zrandomize-layout", "-Zlayout-seed=7", "--cfg=own_allocator"],
-    },
-];
+impl Way {
+    fn new(name: &str, flags: &[&str]) -> Self {
+        let flags = flags.iter().copied().map(str::to_owned).collect();
+        Self { name: name.to_owned(), needs_nightly: false, flags }
+    }
+
+    /// With fields of structs in an order that follows from the seed.
+    fn random(seed: u32, level: u32) -> Self {
+        let (seed_flag, level_flag) =
+            (format!("-Zlayout-seed={seed}"), format!("-Copt-level={level}"));
+        let flags = ["-Zrandomize-layout", &seed_flag, &level_flag, "--cfg=own_allocator"];
+        let name = format!("random-{seed}-{level}");
+        Self { needs_nightly: true, ..Self::new(&name, &flags) }
+    }
+}
+
+/// Ways to compile, the oddest last. With `LARDER_SOAK` there are more of these.
+fn ways() -> Vec<Way> {
+    let fast = ["-Copt-level=3", "-Ctarget-cpu=native", "-Cstrip=symbols"];
+    let mut ways = vec![Way::new("fast", &fast), Way::new("allocator", &["--cfg=own_allocator"])];
+    let seeds = if std::env::var_os("LARDER_SOAK").is_some() { 1..=5 } else { 1..=1 };
+    ways.extend(seeds.flat_map(|seed| [Way::random(seed, 0), Way::random(seed, 3)]));
+    ways
+}
 
 /// Compiles a crate without cargo.
 fn rustc(needs_nightly: bool) -> Command {
@@ -64,7 +75,7 @@ struct Made {
 }
 
 impl Made {
-    fn new(way: Way) -> Self {
+    fn new(way: &Way) -> Self {
         let folder = tempfile::tempdir().expect("a directory can be made");
         let made = Self { folder, name: format!("acme.{}", way.name) };
         let root = Path::new(env!("CARGO_MANIFEST_DIR"));
@@ -76,11 +87,11 @@ impl Made {
         made
     }
 
-    fn compile(&self, way: Way, source: &Path, kind: &[&str]) {
+    fn compile(&self, way: &Way, source: &Path, kind: &[&str]) {
         let output = rustc(way.needs_nightly)
             .args(["--edition=2024", "--cap-lints=allow"])
             .args(kind)
-            .args(way.flags)
+            .args(&way.flags)
             .arg("-L")
             .arg(self.folder.path())
             .arg("--out-dir")
@@ -115,8 +126,8 @@ static MADE: LazyLock<Vec<Made>> = LazyLock::new(|| {
     if !has_nightly {
         eprintln!("no nightly toolchain, so no other compiler: rustup toolchain install nightly");
     }
-    let ways = WAYS.into_iter().filter(|way| has_nightly || !way.needs_nightly);
-    ways.map(Made::new).collect()
+    let ways = ways();
+    ways.iter().filter(|way| has_nightly || !way.needs_nightly).map(Made::new).collect()
 });
 
 /// What is done to a backend here is ready at once.
@@ -197,8 +208,7 @@ fn a_panic_ends_the_process_where_the_plugin_was_compiled_so_and_its_stamp_says_
     if std::env::var_os(CHILD).is_some() {
         return use_up("acme.abort");
     }
-    let abort = Way { name: "abort", needs_nightly: false, flags: &["-Cpanic=abort"] };
-    let made = Made::new(abort);
+    let made = Made::new(&Way::new("abort", &["-Cpanic=abort"]));
     let test = "a_panic_ends_the_process_where_the_plugin_was_compiled_so_and_its_stamp_says_it";
     assert_used_up(&child(test, &made.path()), "end the process");
 }
