@@ -19,13 +19,19 @@ use larder_core::{
 };
 use serde_json::{Value, json};
 
-static SHELF: LazyLock<support::Compiled> = LazyLock::new(|| support::poisonous("kept"));
+/// Its bytes: a directory of a static would never be removed.
+static SHELF: LazyLock<Vec<u8>> =
+    LazyLock::new(|| std::fs::read(support::poisonous("kept").path()).unwrap());
 
 async fn shelf(place: Place) -> Result<Arc<dyn Backend>> {
-    Ok(SHELF.open(json!({"capacity": 100_000}), &place.context()).await)
+    std::fs::create_dir_all(place.dir()).unwrap();
+    let library = place.dir().canonicalize().unwrap().join("plugin.so");
+    if !library.exists() {
+        std::fs::write(&library, &*SHELF).unwrap();
+    }
+    let request = support::isolated(LibraryRequest::new("kept", library), support::RUNNER);
+    Ok(support::open(&request, json!({"capacity": 100_000}), &place.context()).await)
 }
-
-static CODEC: LazyLock<support::Compiled> = LazyLock::new(|| support::codec("coded"));
 
 /// Waits with or without a runtime on this thread.
 fn waited<T: Send>(future: impl Future<Output = Result<T>> + Send) -> T {
@@ -41,28 +47,34 @@ fn serializer_of(factory: Factory, options: Value) -> Arc<dyn Serializer> {
     waited(factory.build(options, &BuildContext::new("conformance")))
 }
 
+/// A wrapper, and the file that its process is started from.
 #[derive(Debug)]
-struct Wrapped(Arc<dyn Wrapper>);
+struct Wrapped {
+    wrapper: Arc<dyn Wrapper>,
+    _library: support::Compiled,
+}
 
 impl Wrapper for Wrapped {
     fn number(&self) -> u16 {
-        self.0.number()
+        self.wrapper.number()
     }
 
     fn wrap(&self, bytes: &[u8], context: &WrapContext<'_>) -> Result<Vec<u8>> {
-        self.0.wrap(bytes, context)
+        self.wrapper.wrap(bytes, context)
     }
 
     fn undo(&self, bytes: &[u8], context: &WrapContext<'_>) -> Result<Vec<u8>> {
-        self.0.undo(bytes, context)
+        self.wrapper.undo(bytes, context)
     }
 }
 
 fn wrapped() -> Wrapped {
-    let Factory::Wrapper(_, factory) = support::factory(&CODEC.request(), Slot::Wrapper) else {
+    let library = support::codec("coded");
+    let Factory::Wrapper(_, factory) = support::factory(&library.request(), Slot::Wrapper) else {
         panic!("a wrapper")
     };
-    Wrapped(waited(factory.build(json!({}), &BuildContext::new("conformance"))))
+    let wrapper = waited(factory.build(json!({}), &BuildContext::new("conformance")));
+    Wrapped { wrapper, _library: library }
 }
 
 /// The library of the examples in Rust, which is built for this test and is beside it. With its

@@ -14,6 +14,7 @@ use serde_json::Value;
 pub(crate) const RUNNER: &str = env!("CARGO_BIN_EXE_larder-runner");
 
 /// A library that was compiled for a test.
+#[derive(Debug)]
 pub(crate) struct Compiled {
     folder: tempfile::TempDir,
     name: String,
@@ -59,7 +60,7 @@ impl Compiled {
         &self.name
     }
 
-    fn of(name: &str, source: &str) -> Self {
+    pub(crate) fn of(name: &str, source: &str) -> Self {
         let compiled = Self { folder: tempfile::tempdir().unwrap(), name: name.to_owned() };
         std::fs::write(compiled.source(), source).unwrap();
         compiled.build();
