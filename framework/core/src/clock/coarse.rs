@@ -13,7 +13,7 @@ pub(super) fn now() -> Option<Moment> {
 
 /// The time on the wall.
 pub(super) fn wall() -> Option<Timestamp> {
-    system::wall().map(|since| Timestamp::default().after(since))
+    system::wall()
 }
 
 /// The monotonic time since whenever the system began to count.
@@ -27,16 +27,18 @@ mod system {
 
     use rustix::time::{ClockId, clock_gettime};
 
-    pub(super) fn wall() -> Option<Duration> {
-        read(ClockId::RealtimeCoarse)
+    use super::Timestamp;
+
+    /// In 64 bits, as this is part of every call to a library.
+    pub(super) fn wall() -> Option<Timestamp> {
+        let now = clock_gettime(ClockId::RealtimeCoarse);
+        let seconds = u64::try_from(now.tv_sec).ok()?;
+        let micros = u64::try_from(now.tv_nsec).ok()? / 1_000;
+        Some(Timestamp::from_micros(seconds.saturating_mul(1_000_000).saturating_add(micros)))
     }
 
     pub(super) fn monotonic() -> Option<Duration> {
-        read(ClockId::MonotonicCoarse)
-    }
-
-    fn read(clock: ClockId) -> Option<Duration> {
-        clock_gettime(clock).try_into().ok()
+        clock_gettime(ClockId::MonotonicCoarse).try_into().ok()
     }
 }
 
@@ -44,7 +46,9 @@ mod system {
 mod system {
     use std::time::Duration;
 
-    pub(super) fn wall() -> Option<Duration> {
+    use super::Timestamp;
+
+    pub(super) fn wall() -> Option<Timestamp> {
         None
     }
 
