@@ -2,7 +2,6 @@
 
 use std::collections::BTreeMap;
 use std::fmt;
-use std::sync::Arc;
 use std::time::Duration;
 
 use async_trait::async_trait;
@@ -11,11 +10,12 @@ use crate::capabilities::Capabilities;
 use crate::clock::Timestamp;
 use crate::entry::{Entry, EntryMeta};
 use crate::error::{CacheError, ErrorKind, Result};
-use crate::policy::{Capacity, PolicyFactory};
 
+mod in_process;
 mod loan;
 mod scan;
 
+pub use in_process::{InProcess, OnFull};
 pub use loan::Loan;
 pub use scan::{ScanPage, ScanRequest};
 
@@ -182,6 +182,9 @@ pub trait Backend: Send + Sync + fmt::Debug + 'static {
     ///
     /// * A key that is there from the first page to the last is returned at least once.
     /// * A key that was never there is never returned.
+    /// * With [`leased`](ScanRequest::leased) both hold for keys that somebody has the lease of,
+    ///   which needs [`Capabilities::LEASE_SCAN`] as well. A deletion by pattern deletes them to
+    ///   end what is being loaded.
     ///
     /// # Errors
     ///
@@ -257,6 +260,22 @@ pub trait Backend: Send + Sync + fmt::Debug + 'static {
         Ok(self.get(key).await?.map(|entry| entry.meta))
     }
 
+    /// How often the backend has come back since it was built: its server can be reached again, or
+    /// answers again. A backend that finds this out by itself counts it here.
+    ///
+    /// A cache leaves a tier that fails alone for longer and longer, and looks here whenever it
+    /// would call it otherwise. When this number has grown, the next call is made at once, as the
+    /// trial that decides whether the tier is used again.
+    ///
+    /// # Behaviour
+    ///
+    /// * It grows when a call may succeed that failed before, and not earlier. It never gets
+    ///   smaller.
+    /// * It returns as soon as a look at a counter does: nobody limits its time.
+    fn comebacks(&self) -> u64 {
+        0
+    }
+
     /// What the backend knows about itself. Cheap enough to be called every few seconds.
     ///
     /// # Errors
@@ -288,65 +307,6 @@ pub trait Backend: Send + Sync + fmt::Debug + 'static {
 
 fn unsupported(operation: &'static str) -> CacheError {
     CacheError::new(ErrorKind::Unsupported, "the backend cannot do this").during(operation)
-}
-
-/// What to do with a new entry when there is no room.
-#[derive(
-    Clone,
-    Copy,
-    Debug,
-    Default,
-    PartialEq,
-    Eq,
-    Hash,
-    serde::Deserialize,
-    serde::Serialize,
-    schemars::JsonSchema,
-)]
-#[serde(rename_all = "kebab-case")]
-#[expect(clippy::exhaustive_enums, reason = "there is no third way")]
-pub enum OnFull {
-    /// Other entries make room, as the policy says.
-    #[default]
-    Evict,
-    /// The new entry is refused with [`ErrorKind::Capacity`].
-    Reject,
-}
-
-/// Settings of a typed in-process store; see [`Backend::in_process`].
-#[derive(Clone, Debug)]
-#[non_exhaustive]
-pub struct InProcess {
-    /// How much the whole store may hold.
-    pub capacity: Capacity,
-    /// What happens when it is full.
-    pub on_full: OnFull,
-    /// Which entry has to go.
-    pub policy: Arc<dyn PolicyFactory>,
-    /// Number of shards; `None` derives it from the number of cores.
-    pub shards: Option<usize>,
-}
-
-impl InProcess {
-    /// A store of this capacity that evicts by this policy.
-    #[must_use]
-    pub fn new(capacity: Capacity, policy: Arc<dyn PolicyFactory>) -> Self {
-        Self { capacity, on_full: OnFull::Evict, policy, shards: None }
-    }
-
-    /// Sets what happens when the store is full.
-    #[must_use]
-    pub const fn on_full(mut self, on_full: OnFull) -> Self {
-        self.on_full = on_full;
-        self
-    }
-
-    /// Sets the number of shards.
-    #[must_use]
-    pub const fn shards(mut self, shards: Option<usize>) -> Self {
-        self.shards = shards;
-        self
-    }
 }
 
 /// New deadlines of an entry.

@@ -37,6 +37,8 @@ bitflags! {
         const LOG = 1 << 12;
         /// Holds values of the application as they are, without a serializer.
         const TYPED = 1 << 13;
+        /// Lists the keys that are under a lease.
+        const LEASE_SCAN = 1 << 14;
     }
 }
 

@@ -1,10 +1,13 @@
 //! The breaker of a tier: a tier that fails is left alone, so that nobody waits for it.
 //!
 //! It opens when calls fail in a row, or when half of many do. While it is open no call is let
-//! through. When its pause is over it is half open: one call is let through, and how that ends
-//! decides whether the tier is used again or left alone for twice as long.
+//! through. When its pause is over, or the backend says that it has come back, it is half open: one
+//! call is let through, and how that ends decides whether the tier is used again or left alone for
+//! twice as long. A backend that comes back and goes away again and again thereby costs one call
+//! each time.
 //!
-//! Pure state: the time comes as an argument, and what is to be said of a change is returned.
+//! Pure state: what it has to know comes as an argument, and what is to be said of a change is
+//! returned.
 //!
 //! A tier that works is asked far more often than one that fails, so a call that is let through and
 //! answered takes no lock: it looks at one word, and counts itself in another.
@@ -45,6 +48,14 @@ pub(crate) enum End {
     Failed,
     /// The caller went away before either.
     Unknown,
+}
+
+/// What the breaker has to know of a moment.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Situation {
+    pub(crate) now: Moment,
+    /// See [`Backend::comebacks`](larder_core::Backend::comebacks).
+    pub(crate) comebacks: u64,
 }
 
 /// A change of the breaker, to be told.
@@ -89,6 +100,9 @@ struct State {
     phase: Phase,
     /// How often it opened since it was closed.
     opened: u32,
+    /// How often the backend had come back when it last began to fail. Once it has more often,
+    /// nobody knows whether it still does.
+    comebacks: u64,
     failed: Counts,
 }
 
@@ -99,7 +113,8 @@ struct Counts([AtomicU64; WINDOW]);
 
 impl Breaker {
     pub(crate) fn new(spec: BreakerSpec) -> Self {
-        let state = State { phase: Phase::Closed, opened: 0, failed: Counts::default() };
+        let failed = Counts::default();
+        let state = State { phase: Phase::Closed, opened: 0, comebacks: 0, failed };
         Self {
             spec,
             is_closed: AtomicBool::new(true),
@@ -115,11 +130,11 @@ impl Breaker {
     }
 
     /// Lets a call through or not. `may_probe` says whether this one may be the one that decides.
-    pub(crate) fn pass(&self, now: Moment, may_probe: bool) -> (Pass, Option<Change>) {
+    pub(crate) fn pass(&self, at: Situation, may_probe: bool) -> (Pass, Option<Change>) {
         let mut state = self.lock();
         let was_open = match state.phase {
             Phase::Closed => return (Pass::Free, None),
-            Phase::Open { until } if now >= until => true,
+            Phase::Open { until } if at.now >= until || state.has_come_back(at) => true,
             Phase::HalfOpen { is_probed: false } => false,
             Phase::Open { .. } | Phase::HalfOpen { .. } => return (Pass::Refused, None),
         };
@@ -127,6 +142,7 @@ impl Breaker {
             return (Pass::Refused, None);
         }
         state.phase = Phase::HalfOpen { is_probed: true };
+        state.comebacks = at.comebacks;
         (Pass::Probe, was_open.then_some(Change::HalfOpen))
     }
 
@@ -143,9 +159,9 @@ impl Breaker {
 
     /// A call that was let through has ended. `chance`, from 0 to 1, spreads the pauses of many
     /// processes, down to half of what they may be.
-    pub(crate) fn end(&self, pass: Pass, end: End, now: Moment, chance: f64) -> Option<Change> {
+    pub(crate) fn end(&self, pass: Pass, end: End, at: Situation, chance: f64) -> Option<Change> {
         if (pass, end) == (Pass::Free, End::Answered) {
-            self.answered(now);
+            self.answered(at.now);
             return None;
         }
         let mut state = self.lock();
@@ -164,14 +180,18 @@ impl Breaker {
                 self.is_closed.store(true, Ordering::Release);
                 Some(Change::Closed)
             }
-            (Pass::Probe, End::Failed) => Some(self.open(&mut state, now, chance)),
+            (Pass::Probe, End::Failed) => Some(self.open(&mut state, at.now, chance)),
             // It began before the breaker opened, and says nothing about the tier of today.
             (Pass::Free, End::Failed) if state.phase != Phase::Closed => None,
             (Pass::Free, End::Failed) => {
                 let in_a_row = self.failures_in_a_row.fetch_add(1, Ordering::Relaxed) + 1;
-                state.failed.add(now);
-                let has_to_open = in_a_row >= self.spec.failures || self.too_many_fail(&state, now);
-                has_to_open.then(|| self.open(&mut state, now, chance))
+                if in_a_row == 1 {
+                    state.comebacks = at.comebacks;
+                }
+                state.failed.add(at.now);
+                let has_to_open =
+                    in_a_row >= self.spec.failures || self.too_many_fail(&state, at.now);
+                has_to_open.then(|| self.open(&mut state, at.now, chance))
             }
         }
     }
@@ -187,6 +207,12 @@ impl Breaker {
         self.lock().phase
     }
 
+    /// Whether it is open although the backend has come back since.
+    pub(crate) fn is_outdated(&self, at: Situation) -> bool {
+        let state = self.lock();
+        matches!(state.phase, Phase::Open { .. }) && state.has_come_back(at)
+    }
+
     fn open(&self, state: &mut State, now: Moment, chance: f64) -> Change {
         let factor = 1_u32.checked_shl(state.opened).unwrap_or(u32::MAX);
         let longest = self.spec.open_for.saturating_mul(factor).min(self.spec.max_open_for);
@@ -199,6 +225,12 @@ impl Breaker {
 
     fn lock(&self) -> MutexGuard<'_, State> {
         self.state.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+impl State {
+    const fn has_come_back(&self, at: Situation) -> bool {
+        at.comebacks != self.comebacks
     }
 }
 
@@ -243,13 +275,13 @@ mod tests {
         Breaker::new(BreakerSpec::default())
     }
 
-    fn at(millis: u64) -> Moment {
-        Moment::from_nanos(millis * 1_000_000)
+    fn at(millis: u64) -> Situation {
+        Situation { now: Moment::from_nanos(millis * 1_000_000), comebacks: 0 }
     }
 
-    fn call(breaker: &Breaker, now: Moment, end: End) -> (Pass, Option<Change>) {
-        let (pass, _) = breaker.pass(now, true);
-        (pass, breaker.end(pass, end, now, 1.0))
+    fn call(breaker: &Breaker, at: Situation, end: End) -> (Pass, Option<Change>) {
+        let (pass, _) = breaker.pass(at, true);
+        (pass, breaker.end(pass, end, at, 1.0))
     }
 
     fn fail(breaker: &Breaker, times: usize) {
@@ -297,7 +329,7 @@ mod tests {
         fail(&breaker, 5);
         let mut now = at(0);
         for seconds in [1, 2, 4, 8, 16, 30, 30] {
-            now = now.after(Duration::from_secs(seconds));
+            now.now = now.now.after(Duration::from_secs(seconds));
             assert_eq!(breaker.pass(now, false), (Pass::Refused, None), "not this one");
             assert_eq!(breaker.pass(now, true), (Pass::Probe, Some(Change::HalfOpen)));
             assert_eq!(breaker.pass(now, true), (Pass::Refused, None), "one at a time");
@@ -305,7 +337,7 @@ mod tests {
             let change = breaker.end(Pass::Probe, End::Failed, now, 1.0);
             assert_eq!(change, Some(Change::Opened(next)));
         }
-        now = now.after(Duration::from_secs(30));
+        now.now = now.now.after(Duration::from_secs(30));
         assert_eq!(breaker.pass(now, true).0, Pass::Probe);
         assert_eq!(breaker.end(Pass::Probe, End::Unknown, now, 1.0), None);
         assert_eq!(breaker.pass(now, true), (Pass::Probe, None), "the other went away");
@@ -317,12 +349,44 @@ mod tests {
     }
 
     #[test]
+    fn a_backend_that_has_come_back_is_tried_once_for_each_time_that_it_has() {
+        let breaker = breaker();
+        let back = |comebacks| Situation { comebacks, ..at(1) };
+        (0..5).for_each(|_| assert_eq!(call(&breaker, back(7), End::Failed).0, Pass::Free));
+        assert_eq!(breaker.pass(back(7), true), (Pass::Refused, None), "as often as before");
+        assert!(!breaker.is_outdated(back(7)) && breaker.is_outdated(back(8)));
+        for comebacks in 8..20 {
+            let now = back(comebacks);
+            assert_eq!(breaker.pass(now, false), (Pass::Refused, None), "not this one");
+            assert_eq!(breaker.pass(now, true), (Pass::Probe, Some(Change::HalfOpen)));
+            assert_eq!(breaker.pass(now, true), (Pass::Refused, None), "one at a time");
+            let change = breaker.end(Pass::Probe, End::Failed, now, 1.0);
+            assert!(matches!(change, Some(Change::Opened(_))));
+            assert_eq!(breaker.pass(now, true), (Pass::Refused, None), "it has been tried");
+        }
+        assert_eq!(breaker.pass(back(20), true).0, Pass::Probe);
+        assert_eq!(breaker.end(Pass::Probe, End::Answered, back(21), 1.0), Some(Change::Closed));
+    }
+
+    #[test]
+    fn a_backend_that_came_back_while_it_was_found_to_fail_is_tried_at_once() {
+        let breaker = breaker();
+        let back = Situation { comebacks: 1, ..at(0) };
+        fail(&breaker, 1);
+        (0..4).for_each(|_| assert_eq!(call(&breaker, back, End::Failed).0, Pass::Free));
+        assert_eq!(breaker.pass(back, true).0, Pass::Probe, "who knows which of them it was");
+        let failed = breaker.end(Pass::Probe, End::Failed, back, 1.0);
+        assert_eq!(failed, Some(Change::Opened(Duration::from_secs(2))));
+        assert_eq!(breaker.pass(back, true).0, Pass::Refused);
+    }
+
+    #[test]
     fn a_call_of_before_it_opened_changes_nothing() {
         let breaker = breaker();
         let (late, _) = breaker.pass(at(0), true);
         fail(&breaker, 5);
         assert_eq!(breaker.end(late, End::Answered, at(0), 1.0), None);
-        assert_eq!(breaker.phase(), Phase::Open { until: at(1000) });
+        assert_eq!(breaker.phase(), Phase::Open { until: at(1000).now });
     }
 
     #[test]

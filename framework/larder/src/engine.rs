@@ -9,6 +9,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::time::Duration;
 
+use larder_core::backend::ScanRequest;
 use larder_core::{
     CacheError, Capabilities, Clock, ErrorKind, Result, Serializer, Stamp, StampClock, telemetry,
 };
@@ -37,6 +38,7 @@ pub(crate) use lease::{Answer as LeaseAnswer, Granted};
 pub(crate) use look::{Look, TierSet};
 pub(crate) use put::Filling;
 pub(crate) use read::{Found, Read};
+pub(crate) use remove::requests_for;
 pub(crate) use write::{Finally, Payloads};
 
 /// Writes of one key are kept in order down all tiers by a lock; two keys that share one of these
@@ -245,7 +247,8 @@ impl Engine {
     ) -> Result<Vec<String>> {
         let mut keys = Vec::new();
         for tier in &self.tiers {
-            keys.append(&mut self.scan_tier(tier, prefix, matches).await?);
+            let request = ScanRequest::all().prefix(prefix);
+            keys.append(&mut self.scan_tier(tier, request, matches).await?);
         }
         keys.sort_unstable();
         keys.dedup();
@@ -256,12 +259,11 @@ impl Engine {
     async fn scan_tier(
         &self,
         tier: &ByteTier,
-        prefix: &str,
+        mut request: ScanRequest,
         matches: &(dyn Fn(&str) -> bool + Sync),
     ) -> Result<Vec<String>> {
         self.check_scan(tier)?;
         let mut keys = Vec::new();
-        let mut request = larder_core::backend::ScanRequest::all().prefix(prefix);
         loop {
             let page = tier.bounded("scan", tier.backend.scan(request.clone())).await?;
             let is_wanted = |key: &String| !key.starts_with(crate::tags::RESERVED) && matches(key);

@@ -19,6 +19,7 @@ use tokio::runtime::Handle;
 use tokio::sync::Mutex;
 
 use crate::breaker::{End, Pass};
+use crate::engine::requests_for;
 use crate::recovery::{Item, LONGEST_LANDING, Work};
 use crate::tags::RESERVED;
 use crate::tier::{ByteTier, Lane, is_outage, limit};
@@ -34,6 +35,9 @@ const LAST: Duration = Duration::from_secs(2);
 
 /// How long the task waits while somebody else asks the tier.
 const WHILE_PROBED: Duration = Duration::from_millis(100);
+
+/// How often the task looks whether a backend that is left alone has come back.
+const LOOK: Duration = Duration::from_millis(100);
 
 /// Who delivers for a tier.
 #[derive(Debug)]
@@ -118,8 +122,12 @@ impl ByteTier {
     fn until_next(&self) -> Option<Duration> {
         let due = self.recovery.next_due()?;
         let now = self.clock.now();
-        let due = self.open_until().map_or(due, |open| open.max(due));
-        Some(due.since(now).max(Duration::from_millis(1)))
+        let least = Duration::from_millis(1);
+        Some(match self.open_until() {
+            Some(_) if self.is_back() => least,
+            Some(open) => open.since(now).clamp(least, LOOK),
+            None => due.since(now).max(least),
+        })
     }
 
     /// One pass over what is due; over everything when the tier is asked again after it was left
@@ -221,7 +229,8 @@ impl ByteTier {
             }
         }
         let meta = self.call(Lane::Direct, "meta", self.backend.meta(key)).await?;
-        if meta.is_some_and(|meta| meta.stamp <= stamp) {
+        // Where there is nothing the lease of a load may have to be ended.
+        if meta.is_none_or(|meta| meta.stamp <= stamp) {
             self.call(Lane::Direct, "delete", self.backend.delete(key)).await?;
         }
         Ok(())
@@ -241,8 +250,18 @@ impl ByteTier {
     }
 
     async fn remove_matching_older(&self, glob: &str, stamp: Stamp) -> Result<()> {
-        let prefix = glob.split(['*', '?']).next().unwrap_or_default();
-        let mut request = ScanRequest::all().prefix(prefix);
+        for request in requests_for(self, glob) {
+            self.remove_listed_older(request, glob, stamp).await?;
+        }
+        Ok(())
+    }
+
+    async fn remove_listed_older(
+        &self,
+        mut request: ScanRequest,
+        glob: &str,
+        stamp: Stamp,
+    ) -> Result<()> {
         loop {
             let scan = self.backend.scan(request.clone());
             let page = self.call(Lane::Direct, "scan", scan).await?;

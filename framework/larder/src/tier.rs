@@ -13,18 +13,19 @@ use std::time::Duration;
 use larder_config::model::TierSpec;
 use larder_core::backend::Loan;
 use larder_core::{
-    Backend, CacheError, Capabilities, Clock, ErrorKind, Life, Moment, Result, Stamp, Tier,
-    telemetry,
+    Backend, CacheError, Capabilities, Clock, ErrorKind, Life, Result, Stamp, Tier, telemetry,
 };
 
-use crate::breaker::{Breaker, Change, End, Pass, Phase};
+use crate::breaker::{Breaker, End, Phase};
 use crate::format::{Format, Place};
 use crate::recovery::{self, Added, Recovery, Work};
 use crate::replay::Replays;
 use crate::stats::TierStats;
 
+mod admission;
 mod counters;
 
+pub(crate) use admission::Watch;
 pub(crate) use counters::{TierCounters, count};
 
 /// Work on everything that a backend holds is waited for at least as long as this.
@@ -78,28 +79,6 @@ pub(crate) enum Lane {
     Usual,
     /// As usual, for a caller who has something else to go on with.
     Soon,
-}
-
-/// A call that was let through; tells the breaker how it ended, even if nobody waited for that.
-#[derive(Debug)]
-pub(crate) struct Watch<'a> {
-    tier: &'a ByteTier,
-    pub(crate) pass: Pass,
-    pub(crate) end: End,
-}
-
-impl Drop for Watch<'_> {
-    fn drop(&mut self) {
-        let Some(breaker) = &self.tier.breaker else { return };
-        match (self.pass, self.end) {
-            (Pass::Free, End::Unknown) => {}
-            (Pass::Free, End::Answered) => breaker.answered(self.tier.clock.now_coarse()),
-            (pass, end) => {
-                let now = self.tier.clock.now();
-                self.tier.tell(breaker.end(pass, end, now, fastrand::f64()));
-            }
-        }
-    }
 }
 
 impl ByteTier {
@@ -173,7 +152,7 @@ impl ByteTier {
         }
         let outcome = self.backend.get_now(key)?.map_err(|error| self.failed(error, "get"));
         let end = self.end_of(&outcome, false);
-        drop(Watch { tier: self, pass: Pass::Free, end });
+        drop(Watch::free(self, end));
         Some(outcome)
     }
 
@@ -189,20 +168,6 @@ impl ByteTier {
             Err(error) if is_outage(error) => End::Failed,
             _ => End::Answered,
         }
-    }
-
-    /// Lets a call through, unless the breaker says no.
-    pub(crate) fn admit(&self, may_probe: bool) -> Option<Watch<'_>> {
-        let pass = match &self.breaker {
-            None => Pass::Free,
-            Some(breaker) if breaker.is_closed() => Pass::Free,
-            Some(breaker) => {
-                let (pass, change) = breaker.pass(self.clock.now(), may_probe);
-                self.tell(change);
-                pass
-            }
-        };
-        (pass != Pass::Refused).then_some(Watch { tier: self, pass, end: End::Unknown })
     }
 
     async fn report<T>(
@@ -279,44 +244,9 @@ impl ByteTier {
         );
     }
 
-    fn tell(&self, change: Option<Change>) {
-        match change {
-            None => {}
-            Some(Change::Closed) => tracing::info!(
-                target: telemetry::TARGET,
-                cache = %self.cache, tier = %self.tier, "{}", telemetry::BREAKER_CLOSED
-            ),
-            Some(Change::HalfOpen) => tracing::info!(
-                target: telemetry::TARGET,
-                cache = %self.cache, tier = %self.tier, "{}", telemetry::BREAKER_HALF_OPEN
-            ),
-            Some(Change::Opened(pause)) => {
-                count(&self.counters.opened);
-                tracing::warn!(
-                    target: telemetry::TARGET,
-                    cache = %self.cache, tier = %self.tier, open_for = ?pause,
-                    "{}", telemetry::BREAKER_OPEN
-                );
-            }
-        }
-    }
-
     /// Whether the last call took too long: another one would keep its caller waiting as well.
     pub(crate) fn is_slow(&self) -> bool {
         self.is_slow.load(Ordering::Relaxed)
-    }
-
-    /// What the breaker does; `None` without one.
-    pub(crate) fn phase(&self) -> Option<Phase> {
-        self.breaker.as_ref().map(Breaker::phase)
-    }
-
-    /// When the tier may be asked again; `None` when it may be now.
-    pub(crate) fn open_until(&self) -> Option<Moment> {
-        match self.phase() {
-            Some(Phase::Open { until }) => Some(until),
-            _ => None,
-        }
     }
 
     /// The numbers of this moment.

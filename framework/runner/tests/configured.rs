@@ -44,6 +44,22 @@ async fn a_cache_goes_on_without_a_tier_that_crashed_until_it_is_back() {
 }
 
 #[tokio::test]
+async fn a_process_that_is_back_is_used_although_the_tier_is_left_alone_for_an_hour() {
+    let library = support::poisonous("back");
+    let config = "[caches.users.l1]\nbackend = \"acme.back\"\n\
+                  breaker = { failures = 1, open_for = \"1h\", max_open_for = \"1h\" }\n";
+    let manager = build(&library, "backend:acme.back", config).await.unwrap();
+    let users = manager.cache::<String, String>("users").unwrap();
+    assert_eq!(users.get("abort").await.unwrap(), None, "a miss, and no error");
+    assert_eq!(users.stats().snapshot().tiers[0].breaker_opened, 1);
+    larder_servers::until("the tier is used again", LIMIT, async || {
+        users.lookup("unknown").await.unwrap() == Lookup::Miss(MissCause::Cold)
+    })
+    .await;
+    manager.close().await.unwrap();
+}
+
+#[tokio::test]
 async fn a_typo_in_the_options_is_shown_where_it_stands() {
     let library = support::poisonous("typed");
     let config = "[caches.users.l2]\nbackend = { kind = \"acme.typed\", capacty = 12 }\n";

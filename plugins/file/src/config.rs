@@ -78,7 +78,10 @@ impl FileConfig {
 }
 
 /// A lease is a file that is removed while it is locked, which Windows does not do.
-const LEASE: Capabilities = if cfg!(unix) { Capabilities::LEASE } else { Capabilities::empty() };
+const LEASE: Capabilities = match cfg!(unix) {
+    true => Capabilities::LEASE.union(Capabilities::LEASE_SCAN),
+    false => Capabilities::empty(),
+};
 
 #[async_trait]
 impl PluginConfig for FileConfig {

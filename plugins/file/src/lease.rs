@@ -2,8 +2,8 @@
 //!
 //! A lease is a file named like the entry, locked by the process that has it and removed when the
 //! key is written or deleted. The kernel unlocks it when that process ends, so nobody waits for the
-//! dead. It holds the token, the end of the lease and the epoch of the cache, big endian: whoever
-//! clears the cache ends all leases by that.
+//! dead. It holds the token, the end of the lease and the epoch of the cache, big endian, and the
+//! key: whoever clears the cache ends all leases by the epoch.
 
 use std::collections::HashMap;
 use std::fs::{File, TryLockError};
@@ -12,7 +12,8 @@ use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
 use larder_core::backend::Lease;
-use larder_core::{Result, Timestamp, key};
+use larder_core::key::{self, MAX_KEY_BYTES};
+use larder_core::{Result, Timestamp};
 
 use crate::directory::Directory;
 use crate::error::failed;
@@ -31,7 +32,7 @@ struct Held {
     until: Timestamp,
 }
 
-/// How long the text of a lease is.
+/// How long the text of a lease is, without the key behind it.
 const LENGTH: usize = 20;
 
 /// What stands in the file of a lease.
@@ -105,7 +106,7 @@ impl Directory {
         }
         // Whoever had it may still hold the file open, but not this one.
         home.leases.remove_file(&name.to_string()).ok();
-        self.grant(&home, name, duration).map_err(at)
+        self.grant(&home, (name, key), duration).map_err(at)
     }
 
     /// Gives a lease back; whether it still held.
@@ -119,6 +120,25 @@ impl Directory {
             self.leases.end(&home, name);
         }
         Ok(still_held)
+    }
+
+    /// The keys under a lease that begin with a prefix. Leases of processes that are gone are left
+    /// to the sweep, and listed until then.
+    pub(crate) fn leased_keys(&self, prefix: &str) -> Result<Vec<String>> {
+        let home = self.home()?;
+        let mut names = Vec::new();
+        let listed = home.leases.names(&mut |name| {
+            names.extend(EntryName::parse(name));
+            true
+        });
+        listed.map_err(|error| failed("scan", home.leases.path(), error))?;
+        let key_of = |name: EntryName| {
+            let file = home.leases.file(&name.to_string(), Access::Read).ok()?;
+            Text::read(&file).remaining(&home, self.now())?;
+            // A directory may be that of several caches.
+            key_in(&file).filter(|key| self.name(&home, key) == name && key.starts_with(prefix))
+        };
+        Ok(names.into_iter().filter_map(key_of).collect())
     }
 
     /// Whether the lease of this token holds. Who acts on it has the lock of the shard.
@@ -147,13 +167,27 @@ impl Directory {
         Ok(Text::read(&file).remaining(home, self.now()))
     }
 
-    fn grant(&self, home: &Home, name: EntryName, duration: Duration) -> io::Result<Lease> {
+    fn grant(
+        &self,
+        home: &Home,
+        (name, key): (EntryName, &str),
+        duration: Duration,
+    ) -> io::Result<Lease> {
         let file = home.leases.file(&name.to_string(), Access::Create)?;
         file.try_lock().map_err(io::Error::from)?;
         let (token, until) = (fastrand::u64(..), self.now().after(duration));
         let text = Text { token, until, epoch: home.meta.epoch };
-        platform::write_at(&file, &text.to_bytes(), 0)?;
+        let text = [&text.to_bytes()[..], key.as_bytes()].concat();
+        platform::write_at(&file, &text, 0)?;
         self.leases.keep(name, Held { _file: file, until }, self.now());
         Ok(Lease::Granted { token })
     }
+}
+
+/// The key whose lease this is; `None` when it is not there, as in leases of earlier versions.
+fn key_in(file: &File) -> Option<String> {
+    let length = usize::try_from(file.metadata().ok()?.len()).ok()?.checked_sub(LENGTH)?;
+    let mut key = vec![0; Some(length).filter(|length| (1..=MAX_KEY_BYTES).contains(length))?];
+    platform::read_at(file, &mut key, LENGTH as u64).ok()?;
+    String::from_utf8(key).ok()
 }

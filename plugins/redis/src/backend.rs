@@ -178,6 +178,10 @@ impl Backend for RedisBackend {
         self.space.meta(key).await
     }
 
+    fn comebacks(&self) -> u64 {
+        self.space.comebacks()
+    }
+
     async fn health(&self) -> Result<Health> {
         self.space.health().await
     }

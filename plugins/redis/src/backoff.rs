@@ -10,20 +10,18 @@ const SHORTEST: Duration = Duration::from_millis(10);
 #[derive(Debug)]
 pub(crate) struct Backoff {
     first: Duration,
-    longest: Duration,
     failures: u32,
 }
 
 impl Backoff {
-    /// The first wait is at most `first`, each further one at most twice the one before, and none
-    /// more than `longest`.
-    pub(crate) const fn new(first: Duration, longest: Duration) -> Self {
-        Self { first, longest, failures: 0 }
+    /// The first wait is at most `first`, and each further one at most twice the one before.
+    pub(crate) const fn new(first: Duration) -> Self {
+        Self { first, failures: 0 }
     }
 
-    /// The wait before the next attempt.
-    pub(crate) fn next(&mut self) -> Duration {
-        let bound = self.first.saturating_mul(1 << self.failures.min(16)).min(self.longest);
+    /// The wait before the next attempt, which is not more than `longest`.
+    pub(crate) fn next(&mut self, longest: Duration) -> Duration {
+        let bound = self.first.saturating_mul(1 << self.failures.min(16)).min(longest);
         self.failures = self.failures.saturating_add(1);
         bound.mul_f64(fastrand::f64()).max(SHORTEST)
     }
@@ -46,19 +44,19 @@ mod tests {
     fn waits_grow_to_the_longest_and_differ() {
         let mut longest = Duration::ZERO;
         for _ in 0..200 {
-            let mut backoff = Backoff::new(FIRST, LONGEST);
+            let mut backoff = Backoff::new(FIRST);
             for failures in 0..40 {
-                let wait = backoff.next();
+                let wait = backoff.next(LONGEST);
                 let bound = FIRST * (1 << failures.min(16));
                 assert!(wait >= SHORTEST && wait <= bound.min(LONGEST), "{failures}: {wait:?}");
                 longest = longest.max(wait);
             }
         }
         assert!(longest > LONGEST / 2, "{longest:?}");
-        let mut one = Backoff { failures: 9, ..Backoff::new(FIRST, LONGEST) };
-        let waits: std::collections::BTreeSet<_> = (0..10).map(|_| one.next()).collect();
+        let mut one = Backoff { failures: 9, ..Backoff::new(FIRST) };
+        let waits: std::collections::BTreeSet<_> = (0..10).map(|_| one.next(LONGEST)).collect();
         assert!(waits.len() > 1);
         one.reset();
-        assert!(one.next() <= FIRST);
+        assert!(one.next(LONGEST) <= FIRST);
     }
 }

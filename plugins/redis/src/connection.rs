@@ -205,6 +205,11 @@ impl RedisConnection {
         }
     }
 
+    /// How often a server could be used again, or for the first time.
+    pub(crate) fn comebacks(&self) -> u64 {
+        self.settings.tally.comebacks()
+    }
+
     /// How long commands may take.
     pub(crate) fn timeout(&self) -> Duration {
         self.settings.timeout

@@ -23,6 +23,11 @@ const DRIFT: Duration = Duration::from_secs(2);
 const OLDEST: u64 = 7;
 
 impl Space {
+    /// How often a server could be used again.
+    pub(crate) fn comebacks(&self) -> u64 {
+        self.connection.comebacks()
+    }
+
     /// What the servers say. One round trip.
     pub(crate) async fn health(&self) -> Result<Health> {
         let servers = self.connection.layout().await?.servers.max(1);

@@ -121,21 +121,22 @@ impl Keys {
 
     /// The generation and the key of an entry; `None` for the names of others.
     pub(crate) fn read_entry(&self, name: &[u8]) -> Option<(Generation, String)> {
-        let rest = name.strip_prefix(self.entries.as_bytes())?;
-        let (generation, rest) = rest.split_at_checked(Generation::LENGTH)?;
-        let key = rest.strip_prefix(b":{")?.strip_suffix(b"}")?;
-        Some((Generation::read(generation)?, unescape(std::str::from_utf8(key).ok()?)?))
+        read_name(&self.entries, name)
+    }
+
+    /// The generation and the key of a lease; `None` for the names of others.
+    pub(crate) fn read_lease(&self, name: &[u8]) -> Option<(Generation, String)> {
+        read_name(&self.leases, name)
     }
 
     /// The pattern of all entries of a generation whose keys begin with `prefix`.
     pub(crate) fn pattern(&self, generation: Generation, prefix: &str) -> String {
-        let mut name = String::new();
-        write_name(&mut name, &self.entries, generation, prefix);
-        // Without the brace at the end.
-        name.pop();
-        let mut pattern = glob_escaped(&name);
-        pattern.push('*');
-        pattern
+        pattern(&self.entries, generation, prefix)
+    }
+
+    /// The pattern of all leases of a generation of keys that begin with `prefix`.
+    pub(crate) fn pattern_of_leases(&self, generation: Generation, prefix: &str) -> String {
+        pattern(&self.leases, generation, prefix)
     }
 
     /// The pattern of the entries of all generations, and perhaps of others.
@@ -151,6 +152,24 @@ fn write_name(name: &mut String, kind: &str, generation: Generation, key: &str) 
     name.push_str(":{");
     escape(name, key);
     name.push('}');
+}
+
+fn read_name(kind: &str, name: &[u8]) -> Option<(Generation, String)> {
+    let rest = name.strip_prefix(kind.as_bytes())?;
+    let (generation, rest) = rest.split_at_checked(Generation::LENGTH)?;
+    let key = rest.strip_prefix(b":{")?.strip_suffix(b"}")?;
+    Some((Generation::read(generation)?, unescape(std::str::from_utf8(key).ok()?)?))
+}
+
+/// The pattern of all names of a generation whose keys begin with `prefix`.
+fn pattern(kind: &str, generation: Generation, prefix: &str) -> String {
+    let mut name = String::new();
+    write_name(&mut name, kind, generation, prefix);
+    // Without the brace at the end.
+    name.pop();
+    let mut pattern = glob_escaped(&name);
+    pattern.push('*');
+    pattern
 }
 
 /// Appends a text in which no brace is left.
@@ -234,6 +253,8 @@ mod tests {
         let longer = Keys::new("a:b:").entry(GENERATION, "42");
         let lookalike = Keys::new("a:0647d846204001:").entry(GENERATION, "42");
         let own = keys.lease(GENERATION, "42");
+        assert_eq!(keys.read_lease(own.as_bytes()), Some((GENERATION, "42".to_owned())));
+        assert_eq!(keys.read_lease(keys.entry(GENERATION, "42").as_bytes()), None);
         for name in [&*longer, &lookalike, &own, "a:", "", "ldr1:e:a:0647D846204001:{42}"] {
             assert_eq!(keys.read_entry(name.as_bytes()), None, "{name}");
         }
@@ -251,6 +272,8 @@ mod tests {
         assert_eq!(keys.pattern_of_all(), "ldr1:e:s\\*p:*");
         let pattern = keys.pattern(GENERATION, "us[e]r{?\\");
         assert_eq!(pattern, "ldr1:e:s\\*p:0647d846204001:{us\\[e\\]r%7B\\?\\\\*");
+        let pattern = keys.pattern_of_leases(GENERATION, "user");
+        assert_eq!(pattern, "ldr1:l:s\\*p:0647d846204001:{user*");
     }
 
     #[test]

@@ -27,13 +27,19 @@ impl Space {
         };
         for _ in 0..ATTEMPTS {
             let generation = self.generation().await?;
-            let pattern = self.keys.pattern(generation, &request.prefix);
+            let pattern = match request.leased {
+                false => self.keys.pattern(generation, &request.prefix),
+                true => self.keys.pattern_of_leases(generation, &request.prefix),
+            };
             let page = self.page(place, &pattern, count).await?;
             // Asked for after the page, so that what a clear took away is not listed.
             let control = Route::Key(&self.keys.control);
             let control = self.send_one(Lane::Small, control, self.ask_control()).await?;
             if self.is_current(generation, answer::bytes(Some(control))?).await? {
-                let read = |name: &Vec<u8>| self.keys.read_entry(name).map(|(_, key)| key);
+                let read = |name: &Vec<u8>| match request.leased {
+                    false => self.keys.read_entry(name).map(|(_, key)| key),
+                    true => self.keys.read_lease(name).map(|(_, key)| key),
+                };
                 let keys = page.names.iter().filter_map(read).collect();
                 return Ok(ScanPage { keys, next: page.next.map(|place| place.to_string()) });
             }

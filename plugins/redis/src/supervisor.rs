@@ -13,12 +13,11 @@
 //! are told at once; attempts go on for ever.
 
 use std::sync::{Arc, Mutex, PoisonError, RwLock};
-use std::time::Duration;
 
 use larder_core::{CacheError, ErrorKind, Result};
 use redis::{Pipeline, Value};
 use tokio::sync::{Notify, watch};
-use tokio::time::{Instant, timeout, timeout_at};
+use tokio::time::{Instant, timeout_at};
 
 use crate::config::{Address, Settings};
 use crate::connection::greeting::{Expect, Facts};
@@ -270,15 +269,6 @@ impl Core {
         match &self.status.borrow().address {
             Some(address) => error.with("server", address),
             None => error,
-        }
-    }
-
-    /// Waits before the next attempt: not longer than `short` when somebody asks.
-    async fn pause(&self, wait: Duration, short: Duration) {
-        tokio::time::sleep(wait.min(short)).await;
-        if wait > short {
-            // Whether the time is over or somebody asks makes no difference.
-            timeout(wait - short, self.asked.notified()).await.ok();
         }
     }
 }

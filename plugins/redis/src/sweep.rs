@@ -79,7 +79,7 @@ impl Drop for Sweeper {
 
 /// Sweeps whenever there is something to sweep, until it is aborted.
 async fn live(space: Arc<Space>, holder: u64) {
-    let mut backoff = Backoff::new(FIRST_WAIT, LONGEST_WAIT);
+    let mut backoff = Backoff::new(FIRST_WAIT);
     loop {
         let outcome = space.sweep(holder).await;
         if outcome.is_ok() {
@@ -93,7 +93,7 @@ async fn live(space: Arc<Space>, holder: u64) {
                 select(pin!(space.has_garbage.notified()), time).await;
             }
             Ok(Outcome::Later) => space.clock.sleep(LEASE).await,
-            Err(_) => space.clock.sleep(backoff.next()).await,
+            Err(_) => space.clock.sleep(backoff.next(LONGEST_WAIT)).await,
         }
     }
 }

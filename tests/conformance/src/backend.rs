@@ -77,6 +77,7 @@ macro_rules! backend {
                 lives::touch_moves_the_deadlines_and_nothing_else
                 scans::a_scan_lists_every_key_that_stays
                 scans::a_scan_of_a_prefix_has_all_that_begin_with_it
+                scans::a_scan_of_leases_has_the_keys_that_somebody_loads
                 scans::an_empty_backend_lists_nothing
                 sharing::what_one_process_cleared_no_other_sees
                 sharing::what_one_process_stores_all_others_see

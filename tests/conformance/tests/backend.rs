@@ -59,6 +59,7 @@ fn every_fault_is_found() {
     finds!(TouchesStamps: lives::touch_moves_the_deadlines_and_nothing_else);
     finds!(SkipsAPage: scans::a_scan_lists_every_key_that_stays);
     finds!(SkipsAPage: scans::a_scan_of_a_prefix_has_all_that_begin_with_it);
+    finds!(HidesLeases: scans::a_scan_of_leases_has_the_keys_that_somebody_loads);
     finds!(ListsGhosts: scans::an_empty_backend_lists_nothing);
     finds!(Forgets: sharing::what_was_stored_is_there_after_a_restart);
     finds!(Forgets: sharing::what_one_process_stores_all_others_see);

@@ -4,7 +4,7 @@ use std::future::Future;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use larder::{Cache, CacheManager, Clock, Format, Result, SetOptions, SystemClock};
+use larder::{Cache, CacheManager, Clock, Format, Result, SetOptions, SystemClock, TierStats};
 
 use crate::{Config, Source, Value, listen};
 
@@ -115,8 +115,18 @@ impl Site {
     /// How many calls of the tier over Redis have failed.
     #[must_use]
     pub fn failures(&self) -> u64 {
+        self.tier().map_or(0, |tier| tier.failures)
+    }
+
+    /// Whether the breaker of the tier over Redis is open.
+    #[must_use]
+    pub fn is_left_alone(&self) -> bool {
+        self.tier().is_some_and(|tier| tier.breaker == "open")
+    }
+
+    fn tier(&self) -> Option<TierStats> {
         let tiers = self.cache.stats().snapshot().tiers;
-        tiers.iter().find(|tier| tier.backend == "redis").map_or(0, |tier| tier.failures)
+        tiers.into_iter().find(|tier| tier.backend == "redis")
     }
 }
 

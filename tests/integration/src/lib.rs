@@ -38,6 +38,8 @@ pub struct PuppetConfig {
 pub struct Strings {
     /// Every call fails with a connection error.
     pub fails: AtomicBool,
+    /// How often it says that it has come back.
+    pub comebacks: AtomicU64,
     /// Building it fails.
     pub fails_to_build: AtomicBool,
     /// Starting it fails.
@@ -314,6 +316,10 @@ impl Backend for Puppet {
         self.strings.begin("scan", "")?;
         self.strings.hang("scan").await;
         Ok(ScanPage { keys: self.strings.entries().keys().cloned().collect(), next: None })
+    }
+
+    fn comebacks(&self) -> u64 {
+        self.strings.comebacks.load(Ordering::SeqCst)
     }
 
     async fn close(&self) -> Result<()> {

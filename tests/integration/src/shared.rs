@@ -59,7 +59,10 @@ impl Shared {
 impl PluginConfig for SharedConfig {
     const KIND: &'static str = "test.shared";
     const SUMMARY: &'static str = "a puppet that grants leases";
-    const CAPABILITIES: Capabilities = PLAIN.union(Capabilities::SHARED).union(Capabilities::LEASE);
+    const CAPABILITIES: Capabilities = PLAIN
+        .union(Capabilities::SHARED)
+        .union(Capabilities::LEASE)
+        .union(Capabilities::LEASE_SCAN);
     type Plugin = Shared;
 
     async fn build(self, context: &BuildContext) -> Result<Shared> {
@@ -98,6 +101,10 @@ impl Backend for Shared {
     }
 
     async fn scan(&self, request: ScanRequest) -> Result<ScanPage> {
+        if request.leased {
+            let keys = self.leases().keys().cloned().collect();
+            return Ok(ScanPage { keys, next: None });
+        }
         self.puppet.scan(request).await
     }
 

@@ -59,6 +59,50 @@ async fn a_tier_that_fails_is_left_alone_until_it_answers_again() {
 }
 
 #[tokio::test]
+async fn a_tier_that_has_come_back_is_asked_before_its_pause_is_over() {
+    let clock = ManualClock::new();
+    let (users, puppet) = users(&clock, "come-back", "").await;
+    puppet.fails.store(true, SeqCst);
+    for _ in 0..20 {
+        down(&users, "a").await;
+    }
+    assert_eq!(puppet.gets.load(SeqCst), 5);
+    puppet.comebacks.fetch_add(1, SeqCst);
+    for _ in 0..20 {
+        down(&users, "a").await;
+    }
+    assert_eq!(puppet.gets.load(SeqCst), 6, "one call each time that it says so");
+    puppet.fails.store(false, SeqCst);
+    down(&users, "a").await;
+    puppet.comebacks.fetch_add(1, SeqCst);
+    assert_eq!(users.lookup("a").await.unwrap(), Lookup::Miss(MissCause::Cold));
+    assert_eq!(users.stats().snapshot().tiers[1].breaker, "closed");
+}
+
+#[tokio::test]
+async fn a_tier_that_has_come_back_is_told_before_its_pause_is_over_what_it_missed() {
+    let clock = ManualClock::new();
+    let more = "l2.breaker = { open_for = \"1h\", max_open_for = \"1h\" }\n";
+    let (users, puppet) = users(&clock, "told-back", more).await;
+    users.set("a", "old".into()).await.unwrap();
+    puppet.fails.store(true, SeqCst);
+    for _ in 0..5 {
+        users.set("a", "new".into()).await.unwrap();
+    }
+    let l2 = || users.stats().snapshot().tiers[1].clone();
+    assert_eq!((&*l2().breaker, l2().pending), ("open", 1));
+    puppet.fails.store(false, SeqCst);
+    puppet.comebacks.fetch_add(1, SeqCst);
+    until("the delivery", || {
+        clock.advance(Duration::from_millis(100));
+        l2().pending == 0
+    })
+    .await;
+    assert_eq!(l2().breaker, "closed");
+    assert!(!puppet.entries.lock().unwrap().contains_key("a"), "what it had was old");
+}
+
+#[tokio::test]
 async fn a_tier_that_hangs_costs_each_caller_its_limit_and_then_nothing() {
     let clock = ManualClock::new();
     let (users, puppet) = users(&clock, "hangs", "l2.timeout = \"300ms\"\n").await;

@@ -11,6 +11,10 @@ pub struct ScanRequest {
     pub prefix: String,
     /// How many keys a page should have; 0 leaves it to the backend.
     pub limit: usize,
+    /// Only keys that are under a [lease](super::Backend::lease), whether they have an entry or
+    /// not. A backend may return others as well. Asked only of those with
+    /// [`Capabilities::LEASE_SCAN`](crate::Capabilities::LEASE_SCAN).
+    pub leased: bool,
 }
 
 impl ScanRequest {
@@ -31,6 +35,13 @@ impl ScanRequest {
     #[must_use]
     pub const fn limit(mut self, limit: usize) -> Self {
         self.limit = limit;
+        self
+    }
+
+    /// Only keys that are under a lease.
+    #[must_use]
+    pub const fn leased(mut self) -> Self {
+        self.leased = true;
         self
     }
 

@@ -216,6 +216,10 @@ impl Backend for ProcessBackend {
         Ok(meta.filter(|meta| !self.is_over(meta)))
     }
 
+    fn comebacks(&self) -> u64 {
+        self.instance.comebacks()
+    }
+
     async fn health(&self) -> Result<Health> {
         let Reply::Health(seen) = self.instance.call("health", Call::Health).await? else {
             return Err(self.odd("health"));

@@ -25,6 +25,8 @@ pub(super) struct Instance {
     make: Make,
     clock: Arc<dyn Clock>,
     is_started: AtomicBool,
+    /// How often it could be called again after it could not.
+    comebacks: AtomicU64,
     made: Mutex<Made>,
 }
 
@@ -59,7 +61,8 @@ impl Instance {
         let pause = Pause::new(fastrand::Rng::new());
         let made = Mutex::new(Made { on: None, is_running: true, pause, error: None });
         let (clock, is_started) = (Arc::clone(&context.clock), AtomicBool::new(false));
-        let instance = Arc::new(Self { supervisor, make, clock, is_started, made });
+        let comebacks = AtomicU64::new(0);
+        let instance = Arc::new(Self { supervisor, make, clock, is_started, comebacks, made });
         supervisor.join(&instance);
         let maker = Arc::clone(&instance);
         let made = on_a_blocking_thread(move || maker.make_first()).await;
@@ -85,6 +88,21 @@ impl Instance {
 
     pub(super) fn clock(&self) -> &dyn Clock {
         &*self.clock
+    }
+
+    /// How often it could be called again. Who wants to know would call it, so another process is
+    /// begun if that is due.
+    pub(super) fn comebacks(self: &Arc<Self>) -> u64 {
+        // Why it cannot be called is told to those who call.
+        drop(self.link());
+        self.comebacks.load(Ordering::Acquire)
+    }
+
+    /// It can be called again if it is in the process of this link, which its supervisor hands out.
+    pub(super) fn note_link(&self, link: &Link) {
+        if self.made().on == Some(link.number) {
+            self.comebacks.fetch_add(1, Ordering::Release);
+        }
     }
 
     /// Says in an error whose it is.
@@ -165,7 +183,11 @@ impl Instance {
         if is_due {
             let maker = Arc::clone(self);
             // Without a thread the next caller tries.
-            drop(child::thread("make").spawn(move || maker.make_again(&link)));
+            drop(child::thread("make").spawn(move || {
+                maker.make_again(&link)?;
+                maker.note_link(&link);
+                Ok::<_, CacheError>(())
+            }));
         }
         Err(error)
     }

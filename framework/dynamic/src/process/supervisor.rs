@@ -181,7 +181,9 @@ impl Supervisor {
             Ok(link) if !state.is_used() => link.close(),
             Ok(link) => {
                 state.pause.works(self.clock.now());
-                state.link = Some(link);
+                state.link = Some(Arc::clone(&link));
+                drop(state);
+                instances.iter().for_each(|instance| instance.note_link(&link));
             }
             Err(why) => {
                 state.pause.failed(self.clock.now());

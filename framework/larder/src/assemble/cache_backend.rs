@@ -63,6 +63,10 @@ impl Backend for CacheBackend {
         Ok(ScanPage { keys, next: None })
     }
 
+    fn comebacks(&self) -> u64 {
+        self.engine.tiers.iter().map(|tier| tier.backend.comebacks()).sum()
+    }
+
     async fn close(&self) -> Result<()> {
         Ok(())
     }

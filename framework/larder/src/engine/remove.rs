@@ -3,8 +3,9 @@
 //! A tier that cannot be reached does not make a removal fail: what it has is not served any more,
 //! and is removed when it can be.
 
+use larder_core::backend::ScanRequest;
 use larder_core::key::glob_matches;
-use larder_core::{Result, Stamp};
+use larder_core::{Capabilities, Result, Stamp};
 use xxhash_rust::xxh3::xxh3_64;
 
 use super::{Engine, Finally};
@@ -114,7 +115,8 @@ impl Engine {
         outcome.map(|()| removed)
     }
 
-    /// Removes from all tiers what one of them has of a pattern.
+    /// Removes from all tiers what one of them has of a pattern. Leases go before entries: what is
+    /// stored under one of them meanwhile is an entry then.
     async fn sweep(
         &self,
         tier: &ByteTier,
@@ -122,19 +124,28 @@ impl Engine {
         (ban, stamp): (&Work, Stamp),
         removed: &mut Vec<String>,
     ) -> Result<()> {
-        let wild = |c: char| matches!(c, '*' | '?');
-        let prefix = pattern.split(wild).next().unwrap_or_default();
-        let keys = self.scan_tier(tier, prefix, &|key| glob_matches(pattern, key)).await?;
-        for key in keys {
-            let hash = xxh3_64(key.as_bytes());
-            let _turn = self.write_turn(hash).await;
-            // Who read it before it was removed must not copy it into a tier above.
-            let _finally = Finally(|| self.change(hash, || ()));
-            // A tier that is not reached has the whole pattern to be told, not one key of many.
-            if self.remove_as(&key, ban, stamp).await? {
-                removed.push(key);
+        for request in requests_for(tier, pattern) {
+            let keys = self.scan_tier(tier, request, &|key| glob_matches(pattern, key)).await?;
+            for key in keys {
+                let hash = xxh3_64(key.as_bytes());
+                let _turn = self.write_turn(hash).await;
+                // Who read it before it was removed must not copy it into a tier above.
+                let _finally = Finally(|| self.change(hash, || ()));
+                // A tier that is not reached has the whole pattern to be told, not one key of many.
+                if self.remove_as(&key, ban, stamp).await? {
+                    removed.push(key);
+                }
             }
         }
         Ok(())
     }
+}
+
+/// What a tier is asked for to find all that a pattern concerns: keys that somebody loads, which
+/// may have no entry yet, and entries.
+pub(crate) fn requests_for(tier: &ByteTier, pattern: &str) -> impl Iterator<Item = ScanRequest> {
+    let prefix = pattern.split(['*', '?']).next().unwrap_or_default();
+    let entries = ScanRequest::all().prefix(prefix);
+    let leases = tier.can(Capabilities::LEASE_SCAN).then(|| entries.clone().leased());
+    leases.into_iter().chain([entries])
 }

@@ -84,6 +84,7 @@ impl PluginConfig for RedisConfig {
         .union(Capabilities::SHARED)
         .union(Capabilities::PUT_IF_NEWER)
         .union(Capabilities::LEASE)
+        .union(Capabilities::LEASE_SCAN)
         .union(Capabilities::HEADER_READ);
     type Plugin = RedisBackend;
 

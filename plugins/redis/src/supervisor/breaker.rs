@@ -70,12 +70,9 @@ impl Breaker {
         }
     }
 
-    /// The server has answered: one caller may try.
-    pub(super) fn half_open(&self) {
-        let swap =
-            self.state.compare_exchange(OPEN, HALF_OPEN, Ordering::AcqRel, Ordering::Acquire);
-        // Otherwise it is not open, and there is nothing to do.
-        swap.ok();
+    /// The server has answered: one caller may try. Whether it was open.
+    pub(super) fn half_open(&self) -> bool {
+        self.state.compare_exchange(OPEN, HALF_OPEN, Ordering::AcqRel, Ordering::Acquire).is_ok()
     }
 
     pub(super) fn is_open(&self) -> bool {

@@ -18,11 +18,15 @@ use crate::error::{Failure, Reason};
 /// The first wait before another attempt to connect is at most this long.
 const FIRST_WAIT: Duration = Duration::from_millis(50);
 
-/// No wait is longer than this.
-const LONGEST_WAIT: Duration = Duration::from_secs(5);
+/// No wait is longer than this for a server that may be back at any time, so that it is used again
+/// within a second of its return, whether somebody asks meanwhile or not: caches leave alone what
+/// failed.
+const LONGEST_WAIT: Duration = Duration::from_millis(700);
 
-/// No wait is longer than this while somebody asks for the server, so that it is used again
-/// within a second of its return: after one wait, and one attempt that began too early.
+/// No wait is longer than this where somebody has to change something first.
+const LONGEST_FOR_PEOPLE: Duration = Duration::from_secs(5);
+
+/// No wait is longer than this while somebody asks for the server.
 const WHILE_ASKED: Duration = Duration::from_millis(400);
 
 /// How long to wait after the server refused the login. Each attempt may count against us.
@@ -50,7 +54,7 @@ enum End {
 
 /// Keeps a connection to the server until it is aborted.
 pub(super) async fn live(core: Arc<Core>) {
-    let mut backoff = Backoff::new(FIRST_WAIT, LONGEST_WAIT);
+    let mut backoff = Backoff::new(FIRST_WAIT);
     let mut was_up = false;
     let mut next: Option<Arc<Session>> = None;
     loop {
@@ -62,7 +66,8 @@ pub(super) async fn live(core: Arc<Core>) {
                     core.down(&failure);
                     match (failure.reason, credentials) {
                         (Reason::Login, Some(refused)) => core.wait_for_login(&refused).await,
-                        _ => core.pause(backoff.next(), WHILE_ASKED).await,
+                        (Reason::Away, _) => core.pause(backoff.next(LONGEST_WAIT)).await,
+                        _ => core.pause(backoff.next(LONGEST_FOR_PEOPLE)).await,
                     }
                     continue;
                 }
@@ -84,7 +89,7 @@ pub(super) async fn live(core: Arc<Core>) {
         if began.elapsed() >= SETTLED {
             backoff.reset();
         } else {
-            core.pause(backoff.next(), WHILE_ASKED).await;
+            core.pause(backoff.next(LONGEST_WAIT)).await;
         }
     }
 }
@@ -157,9 +162,11 @@ impl Core {
             if let Some(why) = session.renewal() {
                 return End::Lost(why);
             }
-            if is_any_open && link.answers().await {
-                breaker.half_open();
-                session.bulk_breaker.half_open();
+            if is_any_open
+                && link.answers().await
+                && (breaker.half_open() | session.bulk_breaker.half_open())
+            {
+                self.settings.tally.note_comeback();
             }
             let is_well = felt == Pulse::Alive && breaker.is_closed();
             self.enter(if is_well { State::Healthy } else { State::Suspect });
@@ -189,6 +196,15 @@ impl Core {
                 facts.clock_offset_micros = offset;
             }
         });
+    }
+
+    /// Waits before the next attempt: not longer than [`WHILE_ASKED`] when somebody asks.
+    async fn pause(&self, wait: Duration) {
+        tokio::time::sleep(wait.min(WHILE_ASKED)).await;
+        if wait > WHILE_ASKED {
+            // Whether the time is over or somebody asks makes no difference.
+            timeout(wait - WHILE_ASKED, self.asked.notified()).await.ok();
+        }
     }
 
     /// Waits until it makes sense to try again after the server refused the login: until there is

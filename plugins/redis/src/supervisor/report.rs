@@ -17,6 +17,7 @@ impl Core {
             status.facts = Some(facts.clone());
             (status.error, status.reason) = (None, None);
         });
+        self.settings.tally.note_comeback();
         tracing::info!(
             target: telemetry::TARGET,
             connection = self.settings.name, server = %address, version = facts.version,

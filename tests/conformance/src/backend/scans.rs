@@ -1,8 +1,9 @@
 //! Every key is listed.
 
 use std::collections::BTreeSet;
+use std::time::Duration;
 
-use larder_core::backend::ScanRequest;
+use larder_core::backend::{Lease, ScanRequest};
 use larder_core::{Backend, Capabilities, ErrorKind};
 
 use super::keys::HOSTILE;
@@ -74,6 +75,32 @@ pub async fn a_scan_of_a_prefix_has_all_that_begin_with_it(subject: &Subject) {
     subject.advance(LIFE);
     let listed = list(&*backend, ScanRequest::all()).await;
     assert!(!listed.iter().any(|key| key == "*"), "a deleted key is listed");
+}
+
+/// With an entry or without one, as long as the lease holds.
+pub async fn a_scan_of_leases_has_the_keys_that_somebody_loads(subject: &Subject) {
+    let backend = subject.open().await;
+    if !can_scan(&*backend).await || !backend.capabilities().contains(Capabilities::LEASE_SCAN) {
+        return;
+    }
+    backend.set("of nobody", entry(b"value")).await.must();
+    backend.set("again", entry(b"old")).await.must();
+    for key in HOSTILE.iter().chain(&["again"]) {
+        let lease = backend.lease(key, Duration::from_secs(10)).await.must();
+        assert!(matches!(lease, Lease::Granted { .. }), "{lease:?} where nobody has the lease");
+    }
+    for prefix in ["", "a", "user:", "user:*", "*", "{"] {
+        let request = ScanRequest::all().prefix(prefix).leased().limit(3);
+        let listed: BTreeSet<String> = list(&*backend, request).await.into_iter().collect();
+        for key in HOSTILE.iter().chain(&["again"]).filter(|key| key.starts_with(prefix)) {
+            assert!(listed.contains(*key), "{key:?} is not listed for {prefix:?}");
+        }
+    }
+    let leased: Vec<&str> = HOSTILE.to_vec();
+    backend.delete_many(&leased).await.must();
+    let listed = list(&*backend, ScanRequest::all().leased()).await;
+    assert!(listed.iter().all(|key| !HOSTILE.contains(&key.as_str())), "{listed:?}: they ended");
+    assert!(listed.iter().any(|key| key == "again"), "{listed:?}");
 }
 
 async fn list(backend: &dyn Backend, mut request: ScanRequest) -> Vec<String> {

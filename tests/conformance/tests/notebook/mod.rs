@@ -33,6 +33,7 @@ pub(crate) enum Fault {
     FillsLate,
     FoldsCase,
     Forgets,
+    HidesLeases,
     HidesTheStale,
     KeepsTheDead,
     KeepsTheFirst,
@@ -306,7 +307,12 @@ impl Backend for Notebook {
         let limit = if request.limit == 0 { 100 } else { request.limit };
         Ok(self.with(|page, _| {
             let after = request.cursor.clone().unwrap_or_default();
-            let listed = page.entries.keys().filter(|key| **key > after);
+            let (entries, leases) = match request.leased && !self.is(Fault::HidesLeases) {
+                false => (Some(page.entries.keys()), None),
+                true => (None, Some(page.leases.keys())),
+            };
+            let listed = entries.into_iter().flatten().chain(leases.into_iter().flatten());
+            let listed = listed.filter(|key| **key > after);
             let listed: Vec<String> = listed.take(limit).cloned().collect();
             let next = (listed.len() == limit).then(|| listed[limit - 1].clone());
             let mut keys = listed;

@@ -2,9 +2,9 @@
 
 use larder::SetOptions;
 use larder_faults::{Config, Site, Source};
-use larder_servers::{Redis, RedisOptions};
+use larder_servers::{Redis, RedisOptions, until};
 
-use crate::{entries, holds, keys, load_all, until_used};
+use crate::{SOON, entries, holds, keys, load_all, until_used};
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_killed_server_costs_no_caller_an_error_and_is_used_again_when_it_is_back() {
@@ -33,6 +33,35 @@ async fn a_killed_server_costs_no_caller_an_error_and_is_used_again_when_it_is_b
     other.load("before0").await;
     assert_eq!(source.reads(), reads + 1);
     assert!(holds(&redis, "before0"));
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_server_that_is_back_is_used_although_the_tier_is_left_alone_for_an_hour() {
+    let (redis, source) = (Redis::start(), Source::new());
+    let config = Config::redis(&redis.url())
+        .without_memory()
+        .tier("breaker = { failures = 5, open_for = \"1h\", max_open_for = \"1h\" }");
+    let site = Site::open(&config, &source).await;
+    for round in 0..2 {
+        redis.kill();
+        load_all(&site, keys("during", 20)).await;
+        assert!(site.is_left_alone(), "nobody asks the server");
+        redis.restart();
+        println!("round {round}: used again after {:?}", until_used(&site, &redis).await);
+        let reads = source.reads();
+        site.load("key").await;
+        until("an entry that is read back", SOON, async || site.get("key").await.is_some()).await;
+        assert_eq!(source.reads(), reads + 1);
+    }
+    // A server that goes on is back as well, on the connection that it had.
+    redis.stop();
+    until("a tier that is left alone", SOON, async || {
+        site.load("key").await;
+        site.is_left_alone()
+    })
+    .await;
+    redis.cont();
+    println!("used again after {:?}", until_used(&site, &redis).await);
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]

@@ -176,16 +176,16 @@ impl History {
     pub(crate) fn end_change(
         &mut self,
         change: Change,
-        (is_delivered, ends_leases): (bool, bool),
+        is_delivered: bool,
         matches: impl Fn(&Value) -> bool,
     ) {
         let undone = Undone { by: change.node, event: self.tick(), at: self.now };
         for value in self.values.iter_mut().filter(|value| matches(value)) {
             let is_own = value.node == change.node;
             let is_before = match value.source {
-                // Without a lease, or one that the change did not end, it may be stored at any time
-                // after.
-                Source::Load { is_leased } if !(is_own || is_leased && ends_leases) => false,
+                // Without a lease, or one that the change has yet to end, it may be stored at any
+                // time after.
+                Source::Load { is_leased } if !(is_own || is_leased && is_delivered) => false,
                 Source::Load { .. } => value.began < change.began,
                 Source::Set => value.ended.is_some_and(|ended| ended < change.began),
             };

@@ -268,7 +268,8 @@ impl PluginConfig for NetworkConfig {
         .union(Capabilities::TAGS)
         .union(Capabilities::SHARED)
         .union(Capabilities::PUT_IF_NEWER)
-        .union(Capabilities::LEASE);
+        .union(Capabilities::LEASE)
+        .union(Capabilities::LEASE_SCAN);
     type Plugin = Way;
 
     async fn build(self, _: &BuildContext) -> Result<Way> {
@@ -326,7 +327,11 @@ impl Backend for Way {
 
     async fn scan(&self, request: ScanRequest) -> Result<ScanPage> {
         let scan = |state: &mut State, _| {
-            let keys = state.entries.keys().filter(|key| key.starts_with(&request.prefix));
+            let keys: Vec<&String> = match request.leased {
+                false => state.entries.keys().collect(),
+                true => state.leases.keys().collect(),
+            };
+            let keys = keys.into_iter().filter(|key| key.starts_with(&request.prefix));
             ScanPage { keys: keys.cloned().collect(), next: None }
         };
         self.network.call(self.caller, scan).await

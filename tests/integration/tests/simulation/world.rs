@@ -233,7 +233,7 @@ async fn set(world: &World, cache: &Cache<String, u64>, (node, key): (usize, usi
     let outcome = cache.set_with(KEYS[key], value, &options).await;
     world.note(format_args!("{node}: has set {}={value}: {outcome:?}", KEYS[key]));
     if outcome.is_ok() {
-        running.acknowledge(true, |old| old.key == key);
+        running.acknowledge(|old| old.key == key);
     }
     drop(running);
     world.history().end(value);
@@ -295,8 +295,7 @@ async fn remove(world: &World, cache: &Cache<String, u64>, (node, key): (usize, 
     };
     world.note(format_args!("{node}: undid {what}: {outcome:?}"));
     if outcome.is_ok() {
-        // A load whose key has no entry yet is not seen by the sweep of a pattern.
-        running.acknowledge(what != "delete a:*", |old| match what {
+        running.acknowledge(|old| match what {
             "clear" => true,
             "delete a:*" => old.key < 2,
             what if what == name => old.key == key,
@@ -337,14 +336,12 @@ impl<'a> Running<'a> {
 
     /// The change succeeded. While a link is not up, or the shared tier has yet to be told of a
     /// change, that counts only if the cache promises to make up for it.
-    fn acknowledge(&self, ends_leases: bool, matches: impl Fn(&Value) -> bool) {
+    fn acknowledge(&self, matches: impl Fn(&Value) -> bool) {
         let was_quiet = self.quiet.is_some()
             && self.quiet == self.world.network.quiet()
             && is_in_order(self.cache);
         if was_quiet || self.world.layout.promises.recovery {
-            // What is delivered later says nothing to who loads.
-            let how = (was_quiet, was_quiet && ends_leases);
-            self.world.history().end_change(self.change, how, matches);
+            self.world.history().end_change(self.change, was_quiet, matches);
         }
     }
 }
