@@ -25,7 +25,6 @@
 //! reader that does not know a flag, codec or version refuses the entry, which makes it a miss:
 //! old programs never misread what newer ones wrote.
 
-use std::fmt;
 use std::ops::Range;
 use std::time::Duration;
 
@@ -35,6 +34,10 @@ use crate::backend::Deadlines;
 use crate::clock::Timestamp;
 use crate::entry::{Entry, EntryMeta, TagStamp, Wrappers};
 use crate::stamp::Stamp;
+
+mod error;
+
+pub use error::EnvelopeError;
 
 /// The length of the fixed part of the header.
 pub const HEADER_LEN: usize = 48;
@@ -56,99 +59,15 @@ const FLAG_NEGATIVE: u8 = 2;
 const TAG_LEN: usize = 16;
 const WRAPPER_LEN: usize = 2;
 
-/// Why bytes are not an entry, or an entry does not fit into bytes.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-#[non_exhaustive]
-pub enum EnvelopeError {
-    /// The checksum does not fit the bytes: they are torn or were changed.
-    Checksum {
-        /// What the header says.
-        expected: u32,
-        /// What the bytes have.
-        found: u32,
-    },
-    /// The value went through more wrappers than this version knows of.
-    Codec {
-        /// The number of the codec.
-        found: u8,
-    },
-    /// Flags are set that this version does not know.
-    Flags {
-        /// All flags of the entry.
-        found: u8,
-    },
-    /// The length of the header is impossible.
-    HeaderLength {
-        /// The length in bytes that the header gives for itself.
-        found: usize,
-    },
-    /// The bytes do not start like an entry: somebody else wrote them.
-    Magic {
-        /// How they start.
-        found: [u8; 2],
-    },
-    /// There are fewer bytes than the header needs.
-    TooShort {
-        /// How many are needed for the header, the tags and the wrappers.
-        needed: usize,
-        /// How many there are.
-        found: usize,
-    },
-    /// The entry has more tags than [`MAX_TAGS`].
-    TooManyTags {
-        /// How many it has.
-        found: usize,
-    },
-    /// The layout has a version this version of Larder does not know.
-    Version {
-        /// The version of the entry.
-        found: u8,
-    },
-    /// A wrapper has the number 0, which none has.
-    Wrapper,
-}
-
-impl fmt::Display for EnvelopeError {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match self {
-            Self::Checksum { expected, found } => write!(
-                f,
-                "the checksum of the entry is `{found:08x}`, but its header says `{expected:08x}`"
-            ),
-            Self::Codec { found } => write!(f, "the entry has the unknown codec `{found}`"),
-            Self::Flags { found } => {
-                write!(f, "the entry has unknown flags among `{found:#010b}`")
-            }
-            Self::HeaderLength { found } => {
-                write!(f, "the entry has the impossible header length `{found}`")
-            }
-            Self::Magic { found } => write!(
-                f,
-                "the bytes start with `{:02x} {:02x}`, which no entry does",
-                found[0], found[1]
-            ),
-            Self::TooShort { needed, found } => {
-                write!(f, "the entry has `{found}` bytes, but its header alone needs `{needed}`")
-            }
-            Self::TooManyTags { found } => {
-                write!(f, "the entry has `{found}` tags, but at most `{MAX_TAGS}` fit")
-            }
-            Self::Version { found } => {
-                write!(f, "the entry has the layout version `{found}`, but only `1` is known")
-            }
-            Self::Wrapper => f.write_str("the entry has a wrapper of number `0`, which none has"),
-        }
-    }
-}
-
-impl std::error::Error for EnvelopeError {}
-
 /// How many bytes [`encode`] appends for an entry.
 #[must_use]
 pub const fn encoded_len(entry: &Entry) -> usize {
-    let EntryMeta { tags, wrappers, .. } = &entry.meta;
-    let wrappers_len = wrappers.count() * WRAPPER_LEN;
-    HEADER_LEN + tags.len() * TAG_LEN + wrappers_len + entry.value.len()
+    HEADER_LEN + lists_len(&entry.meta) + entry.value.len()
+}
+
+/// How many bytes stand between header and value.
+const fn lists_len(meta: &EntryMeta) -> usize {
+    meta.tags.len() * TAG_LEN + meta.wrappers.count() * WRAPPER_LEN
 }
 
 /// Appends an entry to `out`.
@@ -160,12 +79,24 @@ pub const fn encoded_len(entry: &Entry) -> usize {
 ///
 /// [`EnvelopeError::TooManyTags`]; `out` is then as it was.
 pub fn encode(entry: &Entry, out: &mut Vec<u8>) -> Result<(), EnvelopeError> {
-    let meta = &entry.meta;
+    encode_parts(&entry.meta, &entry.value, out)
+}
+
+/// The same for an entry whose value lies elsewhere.
+///
+/// # Errors
+///
+/// Those of [`encode`].
+pub fn encode_parts(
+    meta: &EntryMeta,
+    value: &[u8],
+    out: &mut Vec<u8>,
+) -> Result<(), EnvelopeError> {
     if meta.tags.len() > MAX_TAGS {
         return Err(EnvelopeError::TooManyTags { found: meta.tags.len() });
     }
     let mut header = fixed_header(meta);
-    let mut lists = Vec::with_capacity(encoded_len(entry) - HEADER_LEN - entry.value.len());
+    let mut lists = Vec::with_capacity(lists_len(meta));
     for tag in &meta.tags {
         lists.extend_from_slice(&tag.tag.to_be_bytes());
         lists.extend_from_slice(&tag.version.to_be_bytes());
@@ -173,12 +104,12 @@ pub fn encode(entry: &Entry, out: &mut Vec<u8>) -> Result<(), EnvelopeError> {
     for number in meta.wrappers.numbers() {
         lists.extend_from_slice(&number.to_be_bytes());
     }
-    let crc = checksum(&header, &lists, &entry.value);
+    let crc = checksum(&header, &lists, value);
     header[44..48].copy_from_slice(&crc.to_be_bytes());
-    out.reserve(encoded_len(entry));
+    out.reserve(HEADER_LEN + lists.len() + value.len());
     out.extend_from_slice(&header);
     out.extend_from_slice(&lists);
-    out.extend_from_slice(&entry.value);
+    out.extend_from_slice(value);
     Ok(())
 }
 
@@ -335,7 +266,9 @@ fn check_header(fixed: &[u8; HEADER_LEN]) -> Result<usize, EnvelopeError> {
 }
 
 /// What stands between header and value.
-fn read_lists((tags, wrappers): (&[u8], &[u8])) -> Result<(Vec<TagStamp>, Wrappers), EnvelopeError> {
+fn read_lists(
+    (tags, wrappers): (&[u8], &[u8]),
+) -> Result<(Vec<TagStamp>, Wrappers), EnvelopeError> {
     let tags = tags.chunks_exact(TAG_LEN).map(|tag| TagStamp {
         tag: u64::from_be_bytes(array(tag, 0)),
         version: u64::from_be_bytes(array(tag, 8)),

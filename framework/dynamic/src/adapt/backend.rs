@@ -127,7 +127,7 @@ impl Backend for ForeignBackend {
         if !self.keeper.is_sync() {
             return None;
         }
-        Some(self.get_here(key))
+        self.get_here(key)
     }
 
     async fn get(&self, key: &str) -> Result<Option<Entry>> {
