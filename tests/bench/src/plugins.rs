@@ -13,8 +13,8 @@ use larder_core::backend::InProcess;
 use larder_core::library::{LibraryLoader, LibraryRequest, Trust};
 use larder_core::plugin::Factory;
 use larder_core::policy::Capacity;
-use larder_core::{Backend, BuildContext, Bytes, Descriptor, Entry, PolicyFactory, SystemClock};
 use larder_core::serde_json::{self, Value, json};
+use larder_core::{Backend, BuildContext, Bytes, Descriptor, Entry, PolicyFactory, SystemClock};
 use larder_dynamic::Loader;
 use larder_policies::SIEVE;
 use larder_store::{Insert, Store, StoreOptions};
@@ -99,10 +99,10 @@ fn in_rust<W: Write>(report: &mut Report<W>) -> Result<(), Failure> {
     let backend = adapter(loaded.first().ok_or("it has no component")?, &keys)?;
     let linked = filled(Arc::new(Shelf::default()), &keys)?;
     let mut rounds = Rounds::of(["adapter", "linked"]);
-    let (foreign, ours): (Ask<'_>, Ask<'_>) = (
-        &|key: &String| answers_at_once(&*backend, key),
-        &|key: &String| answers_at_once(&*linked, key),
-    );
+    let (foreign, ours): (Ask<'_>, Ask<'_>) =
+        (&|key: &String| answers_at_once(&*backend, key), &|key: &String| {
+            answers_at_once(&*linked, key)
+        });
     rounds.run(ROUNDS, &mut [asked(foreign, &keys), asked(ours, &keys)]);
     let case = "a hit in a table in Rust, adapter".to_owned();
     report.add(&Row::of_rounds(case, Unit::Nanos, &rounds))?;

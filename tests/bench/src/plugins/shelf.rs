@@ -1,38 +1,19 @@
-//! A table in memory as a backend in Rust: linked into the benchmark, and as a library.
+//! A table in memory as a backend in Rust: linked into the benchmark, and in a library.
 
 use std::collections::HashMap;
 use std::sync::{Mutex, MutexGuard, PoisonError};
 
 use async_trait::async_trait;
 use larder_core::backend::Loan;
-use larder_core::{Backend, BuildContext, Capabilities, Entry, PluginConfig, Result};
-use schemars::JsonSchema;
-use serde::Deserialize;
-
-/// It has no options.
-#[derive(Clone, Debug, Deserialize, JsonSchema)]
-#[serde(deny_unknown_fields)]
-pub struct ShelfConfig {}
+use larder_core::{Backend, Capabilities, Entry, Result};
 
 /// A table behind one lock, as the one in C.
 #[derive(Debug, Default)]
-pub struct Shelf(Mutex<HashMap<String, Entry>>);
+pub(crate) struct Shelf(Mutex<HashMap<String, Entry>>);
 
 impl Shelf {
     fn entries(&self) -> MutexGuard<'_, HashMap<String, Entry>> {
         self.0.lock().unwrap_or_else(PoisonError::into_inner)
-    }
-}
-
-#[async_trait]
-impl PluginConfig for ShelfConfig {
-    const KIND: &'static str = "bench.shelf";
-    const SUMMARY: &'static str = "a table in memory, written in Rust";
-
-    type Plugin = Shelf;
-
-    async fn build(self, _: &BuildContext) -> Result<Shelf> {
-        Ok(Shelf::default())
     }
 }
 

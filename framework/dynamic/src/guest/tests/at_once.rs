@@ -84,9 +84,7 @@ impl Backend for Table {
             living.map(|(key, _)| key.clone()).collect::<Vec<String>>()
         });
         keys.retain(|key| key.starts_with(&request.prefix));
-        let mut page = ScanPage::default();
-        page.keys = keys;
-        Ok(page)
+        Ok(ScanPage { keys, next: None })
     }
 }
 
@@ -113,7 +111,8 @@ async fn table_of(cache: &str) -> Arc<dyn Backend> {
 async fn a_table_in_rust_answers_reads_at_once() {
     let backend = table_of("at once").await;
     let read = |key| backend.get_now(key).expect("it answers at once");
-    for (key, value) in [("there", vec![7; 64]), ("not at hand", vec![7; 64]), ("long", vec![8; 9_000])]
+    for (key, value) in
+        [("there", vec![7; 64]), ("not at hand", vec![7; 64]), ("long", vec![8; 9_000])]
     {
         let loan = read(key).unwrap().expect("it was stored");
         assert_eq!(loan.value(), value);
