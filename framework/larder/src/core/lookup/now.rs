@@ -10,7 +10,7 @@ use larder_core::{CacheError, CacheKey, ErrorKind};
 
 use super::Answer;
 use crate::core::{CacheValue, Core, Key, KeyRef, place, place_of};
-use crate::engine::{Look, Read};
+use crate::engine::{Look, Read, Settled};
 use crate::fence::Ticket;
 use crate::stats::MissCause;
 use crate::tier::{ByteTier, count};
@@ -39,10 +39,17 @@ impl<K: Key, V: CacheValue> Core<K, V> {
         // Nothing can be stored anywhere if this is the only tier.
         let has_others = self.store.is_some() || self.engine.tiers.len() > 1;
         let ticket = has_others.then(|| self.engine.fence.ticket(place_of(&text)));
-        let Some(outcome) = self.first_of(key, look).and_then(|tier| tier.read_now(&text)) else {
+        let Some(tier) = self.first_of(key, look) else {
             return Continue(Begun { ticket, read: None });
         };
-        self.settle(key, cause, outcome, ticket, look)
+        let said = tier.read_now(&text);
+        let settled = said
+            .as_ref()
+            .and_then(|said| self.settle(key, cause, tier, said, (ticket.as_ref(), look)));
+        match settled {
+            Some(answer) => Break(answer),
+            None => Continue(Begun { ticket, read: said.map(Read::from) }),
+        }
     }
 
     /// The same, if the answer of that tier is all that has to be waited for.
@@ -58,17 +65,22 @@ impl<K: Key, V: CacheValue> Core<K, V> {
         Q: KeyRef<K> + ?Sized,
     {
         let text = key.text();
-        let Some(reading) = self.first_of(key, look).and_then(|tier| tier.read(&text)) else {
+        let reading = self.first_of(key, look).and_then(|tier| Some((tier, tier.read(&text)?)));
+        let Some((tier, reading)) = reading else {
             return Continue(Begun { ticket, read: None });
         };
         // Even if nothing can be stored, so that no tier is waited for twice when more is to be
         // done.
         let ticket = ticket.unwrap_or_else(|| self.engine.fence.ticket(place_of(&text)));
-        let outcome = reading.await.map(|entry| entry.map(Loan::from));
-        self.settle(key, cause, outcome, Some(ticket), look)
+        let said = reading.await.map(|entry| entry.map(Loan::from));
+        match self.settle(key, cause, tier, &said, (Some(&ticket), look)) {
+            Some(answer) => Break(answer),
+            None => Continue(Begun { ticket: Some(ticket), read: Some(said.into()) }),
+        }
     }
 
     /// The first byte tier, if it is asked and an entry of it may be served without another call.
+    #[inline]
     fn first_of<Q>(&self, key: &Q, look: Look) -> Option<&ByteTier>
     where
         Q: CacheKey + ?Sized,
@@ -76,37 +88,37 @@ impl<K: Key, V: CacheValue> Core<K, V> {
         let tier = self.engine.tiers.first()?;
         // To keep an entry awake takes a call.
         let is_lasting = self.settings_for(key).idle_ttl.duration().is_none();
-        (is_lasting && !look.skip.has(tier.tier)).then_some(tier)
+        (is_lasting && !look.skip.has(tier.tier)).then_some(&**tier)
     }
 
-    /// What becomes of the answer of the first byte tier: that of the look-up, if nothing else has
-    /// to be waited for.
+    /// The answer of the look-up, if nothing else has to be waited for than what the first tier
+    /// has said.
+    #[inline]
     fn settle<Q>(
         &self,
         key: &Q,
         cause: MissCause,
-        outcome: larder_core::Result<Option<Loan>>,
-        ticket: Option<Ticket>,
-        look: Look,
-    ) -> ControlFlow<Answer<V>, Begun>
+        tier: &ByteTier,
+        said: &larder_core::Result<Option<Loan>>,
+        (ticket, look): (Option<&Ticket>, Look),
+    ) -> Option<Answer<V>>
     where
         K: Borrow<Q>,
         Q: KeyRef<K> + ?Sized,
     {
-        let loan = match self.engine.settled(&key.text(), outcome) {
-            Break(Ok(loan)) => loan,
-            Break(Err(MissCause::Cold)) => return Break(Err(cause)),
-            Break(Err(other)) => return Break(Err(other)),
-            Continue(read) => return Continue(Begun { ticket, read: Some(read) }),
-        };
-        // One that makes no value has to be removed.
-        let Ok(answer) = self.decode_plain(&loan) else {
-            return Continue(Begun { ticket, read: Some(Ok(Some(loan)).into()) });
-        };
-        count(&self.engine.tiers[0].counters.hits);
-        let of = (&loan.meta, None, loan.value().len());
-        self.hand_up(key, of, &answer, ticket.as_ref(), look);
-        Break(Ok(answer))
+        match (self.engine.settles(&key.text(), said), said) {
+            (Settled::Hit, Ok(Some(loan))) => {
+                // One that makes no value has to be removed.
+                let answer = self.decode_plain(loan).ok()?;
+                count(&tier.counters.hits);
+                let of = (&loan.meta, None, loan.value().len());
+                self.hand_up(key, of, &answer, ticket, look);
+                Some(Ok(answer))
+            }
+            (Settled::Miss(MissCause::Cold), _) => Some(Err(cause)),
+            (Settled::Miss(other), _) => Some(Err(other)),
+            (Settled::Hit | Settled::Not, _) => None,
+        }
     }
 
     /// The value of an entry of the first byte tier that went through nothing but a serializer.
