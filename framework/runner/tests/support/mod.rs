@@ -29,7 +29,7 @@ pub(crate) fn poisonous(name: &str) -> Compiled {
     for (from, to) in [
         (table, format!("{poison}\n{table}").as_str()),
         (".get = shelf_get,", ".get = poisoned_get,"),
-        ("(void)host, (void)error;", "the_host = host; (void)error;"),
+        (".create = shelf_create,", ".create = poisoned_create,"),
         ("LARDER_CAP_SYNC | ", ""),
         (".config_schema = schema,", ".config_schema = schema, .validate = validate,"),
         ("\"acme.c-shelf\"", &format!("\"acme.{name}\"")),

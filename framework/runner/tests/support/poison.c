@@ -19,6 +19,11 @@ static void scribble(const char *bytes, size_t len) {
     }
 }
 
+static int32_t poisoned_create(const larder_create *args, void **out, larder_error *error) {
+    the_host = args->host;
+    return shelf_create(args, out, error);
+}
+
 static int32_t poisoned_get(void *instance, const larder_call *call, const larder_key *key,
                             larder_read *out, larder_error *error) {
     static const char torn[] = {16, 0, 0, 0, 1};

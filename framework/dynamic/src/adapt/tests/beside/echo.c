@@ -2,12 +2,8 @@
  *
  * Deliveries wait for the cache, so a thread of the plugin makes each. */
 #include <pthread.h>
-#include <stdlib.h>
-#include <string.h>
 
-#include "larder_plugin.h"
-
-LARDER_DEFINE_STAMP("c-echo", "tests", 0);
+#include "larder_plugin_easy.h"
 
 typedef struct instance {
     const larder_host *host;
@@ -29,34 +25,21 @@ typedef struct errand {
 
 static uint64_t warmed; /* by the last run whose end said so */
 
-static int64_t number_in(const larder_slice *json) {
-    int64_t number = 0;
-    for (size_t i = 0; i < json->len; i++)
-        if (json->ptr[i] >= '0' && json->ptr[i] <= '9') number = number * 10 + json->ptr[i] - '0';
-    return number;
-}
-
 static int32_t create(const larder_create *args, void **self, larder_error *error) {
-    (void)error;
     instance *made = calloc(1, sizeof *made);
-    if (!made) return LARDER_CAPACITY;
+    if (!made) return larder_no_memory(error);
     made->host = args->host;
     made->sink = args->sink;
-    made->count = number_in(&args->config_json);
+    made->count = (int64_t)larder_number(&args->config_json, "count", 0);
     *self = made;
     return LARDER_OK;
 }
 
 static void destroy(void *self) { free(self); }
 
-static int is(const larder_slice *text, const char *word) {
-    return text->len == strlen(word) && memcmp(text->ptr, word, text->len) == 0;
-}
-
 static larder_slice copied(const larder_slice *text) {
-    uint8_t *copy = malloc(text->len ? text->len : 1);
+    uint8_t *copy = larder_copy(text->ptr, text->len);
     larder_slice made = { copy, copy ? text->len : 0 };
-    if (copy) memcpy(copy, text->ptr, text->len);
     return made;
 }
 
@@ -107,16 +90,13 @@ static int32_t publish(void *self, const larder_call *call, const larder_invalid
                        larder_error *error) {
     instance *me = self;
     errand work = { me->host, me->sink, 0, 0, *event, NULL, 0 };
-    if (is(&event->target, "never")) {
+    if (larder_is(&event->target, "never")) {
         me->host->op_defer(call, 9);
         return LARDER_PENDING;
     }
-    if (is(&event->target, "panics")) return LARDER_PANICKED;
-    if (is(&event->target, "fails")) {
-        static const larder_slice why = LARDER_STR("not today");
-        if (error) error->message = (larder_bytes){ why.ptr, why.len, NULL, NULL };
-        return LARDER_INVALIDATION;
-    }
+    if (larder_is(&event->target, "panics")) return LARDER_PANICKED;
+    if (larder_is(&event->target, "fails"))
+        return larder_fail(error, LARDER_INVALIDATION, "not today", NULL);
     work.event.target = copied(&event->target);
     return later(work, call);
 }
@@ -225,8 +205,7 @@ static const larder_replicator_vt replicator_table = {
 };
 
 static int32_t schema(larder_slice *out) {
-    static const larder_slice text = LARDER_STR("{\"type\": \"object\"}");
-    *out = text;
+    *out = larder_text("{\"type\": \"object\"}");
     return LARDER_OK;
 }
 
@@ -238,20 +217,8 @@ static const larder_component parts[] = {
     COMPONENT(LARDER_KIND_WARMER, "c-echo.warmer", &warmer_table),
     COMPONENT(LARDER_KIND_REPLICATOR, "c-echo.replicator", &replicator_table),
 };
-static const larder_component *const list[] = { &parts[0], &parts[1], &parts[2] };
-
 static const void *query(const larder_slice *name) {
-    return is(name, "x-warmed") ? &warmed : NULL;
+    return larder_is(name, "x-warmed") ? &warmed : NULL;
 }
 
-static const larder_plugin plugin = {
-    .struct_size = sizeof(larder_plugin), .abi_major = LARDER_ABI_MAJOR,
-    .name = LARDER_STR("c-echo"), .version = LARDER_STR("1.0.0"), .components = list,
-    .n_components = 3, .query = query,
-};
-
-int32_t larder_entry_v1(const larder_host *host, const larder_plugin **out, larder_error *error) {
-    (void)host, (void)error;
-    *out = &plugin;
-    return LARDER_OK;
-}
+LARDER_DEFINE_PLUGIN_WITH("c-echo", "1.0.0", NULL, query, &parts[0], &parts[1], &parts[2]);
