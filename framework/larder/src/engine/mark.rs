@@ -1,5 +1,6 @@
 //! Tags and the markers that the last tier keeps of their versions.
 
+use std::collections::{BTreeSet, HashMap};
 use std::sync::Arc;
 
 use futures_util::future::join_all;
@@ -184,21 +185,65 @@ impl Engine {
         // Another process may have moved the versions, so the markers are read each time.
         let markers = tier.read_markers(look.lane(), &cells).await;
         let markers = markers.map_err(|_| MissCause::TierDown)?;
-        let mut tags = Vec::with_capacity(cells.len());
-        for ((stamp, cell), marker) in stamps.iter().zip(cells).zip(markers) {
-            let Some(version) = marker else {
-                // The tier lost it; without this nobody would make it again.
-                cell.note_unmarked();
-                return Err(MissCause::Tag);
-            };
-            cell.note_marked(version);
-            if cell.version() != stamp.version {
-                return Err(MissCause::Tag);
-            }
-            tags.push((cell, stamp.version));
-        }
-        Ok(Tags::restore(tags))
+        compare(stamps, cells.into_iter().zip(markers))
     }
+
+    /// What the last tier says of all tags of some entries, asked once.
+    pub(super) async fn markers_of(&self, entries: &[Option<Entry>]) -> Markers {
+        let stamps = entries.iter().flatten().flat_map(|entry| &entry.meta.tags);
+        let tags: BTreeSet<u64> = stamps.map(|stamp| stamp.tag).collect();
+        let (false, Some(tier)) = (tags.is_empty(), self.tiers.last()) else {
+            return Markers(Some(HashMap::new()));
+        };
+        let cells: Vec<_> = tags.iter().map(|tag| self.tags.cell_of(*tag)).collect();
+        let markers = tier.read_markers(Lane::Usual, &cells).await.ok();
+        Markers(
+            markers.map(|markers| tags.into_iter().zip(cells.into_iter().zip(markers)).collect()),
+        )
+    }
+}
+
+/// Tags of several entries, by their hash, with the versions that the last tier keeps of them;
+/// nothing if it could not be asked.
+#[derive(Debug)]
+pub(super) struct Markers(Option<HashMap<u64, Marked>>);
+
+/// A tag, and the version that the last tier keeps of it.
+type Marked = (Arc<TagCell>, Option<u64>);
+
+impl Markers {
+    /// The tags of one of the entries, if all of them still have the versions it was stored with.
+    pub(super) fn restore(&self, entry: &Entry) -> Result<Option<Arc<Tags>>, MissCause> {
+        let stamps = &entry.meta.tags;
+        let known = self.0.as_ref().ok_or(MissCause::TierDown);
+        if stamps.is_empty() {
+            return Ok(None);
+        }
+        let known = known?;
+        let marked = stamps.iter().filter_map(|stamp| known.get(&stamp.tag).cloned());
+        compare(stamps, marked)
+    }
+}
+
+/// The tags of an entry with these versions, if the last tier has the same.
+fn compare(
+    stamps: &[TagStamp],
+    marked: impl Iterator<Item = Marked>,
+) -> Result<Option<Arc<Tags>>, MissCause> {
+    let mut tags = Vec::with_capacity(stamps.len());
+    for (stamp, (cell, marker)) in stamps.iter().zip(marked) {
+        let Some(version) = marker else {
+            // The tier lost it; without this nobody would make it again.
+            cell.note_unmarked();
+            return Err(MissCause::Tag);
+        };
+        cell.note_marked(version);
+        if cell.version() != stamp.version {
+            return Err(MissCause::Tag);
+        }
+        tags.push((cell, stamp.version));
+    }
+    Ok(Tags::restore(tags))
 }
 
 impl ByteTier {
