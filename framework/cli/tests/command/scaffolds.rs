@@ -293,6 +293,8 @@ fn a_crate_is_built_and_tested_by_itself() {
         let said = run(cargo(&path).args(["test", "--offline"]).env("CARGO_TARGET_DIR", &target));
         let is_used = ["config", "program"].map(|who| format!("test a_{who}_uses_it ... ok"));
         assert!(is_used.iter().any(|test| said.contains(test)), "{said}");
+        // Tests leave the library where only they look.
+        run(cargo(&path).args(["build", "--offline"]).env("CARGO_TARGET_DIR", &target));
         let library = target.join(format!("debug/libour_{slot}.so"));
         let said = folder.run(&["plugins", "info", library.to_str().expect("a plain path")]);
         assert!(said.stdout.contains(&format!("{slot} `our.{slot}`")), "{}", said.stdout);
