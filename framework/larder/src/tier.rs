@@ -13,7 +13,8 @@ use std::time::Duration;
 use larder_config::model::TierSpec;
 use larder_core::backend::Loan;
 use larder_core::{
-    Backend, CacheError, Capabilities, Clock, ErrorKind, Life, Result, Stamp, Tier, telemetry,
+    Backend, CacheError, Capabilities, Clock, Entry, ErrorKind, Life, Result, Stamp, Tier,
+    telemetry,
 };
 
 use crate::breaker::{Breaker, End, Phase};
@@ -154,6 +155,30 @@ impl ByteTier {
         let end = self.end_of(&outcome, false);
         drop(Watch::free(self, end));
         Some(outcome)
+    }
+
+    /// What the backend has of many keys, each of which may fail by itself. Such failures are
+    /// reported once for all of them.
+    pub(crate) async fn get_each(&self, keys: &[&str]) -> Vec<Result<Option<Entry>>> {
+        const OPERATION: &str = "get_many";
+        let first =
+            |outcomes: &[Result<_>]| outcomes.iter().find_map(|one| one.as_ref().err().cloned());
+        let call = async {
+            let outcomes = self.backend.get_each(keys).await;
+            match first(&outcomes) {
+                Some(error) if outcomes.iter().all(Result::is_err) => Err(error),
+                _ => Ok(outcomes),
+            }
+        };
+        match self.bounded(OPERATION, call).await {
+            Ok(outcomes) => {
+                if let Some(error) = first(&outcomes) {
+                    self.failed(error, OPERATION);
+                }
+                outcomes
+            }
+            Err(error) => keys.iter().map(|_| Err(error.clone())).collect(),
+        }
     }
 
     /// What the end of a call says to the breaker; and takes notice of whether it took too long.

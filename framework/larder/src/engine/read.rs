@@ -92,20 +92,14 @@ impl Engine {
                 break;
             }
             let hidden: Vec<_> = batch.iter().map(|key| tier.recovery.hidden_up_to(key)).collect();
-            match tier.bounded("get_many", tier.backend.get_many(&batch)).await {
-                Ok(entries) => {
-                    for (at, (entry, hidden)) in
-                        missing.into_iter().zip(entries.into_iter().zip(hidden))
-                    {
-                        let read = Read { outcome: Ok(entry), hidden };
-                        let look = Look::default();
-                        match self.validate(index, keys[at], read, look, &mut None).await {
-                            Err(MissCause::Cold) => {}
-                            other => found[at] = other,
-                        }
-                    }
+            let outcomes = tier.get_each(&batch).await;
+            for (at, (outcome, hidden)) in missing.into_iter().zip(outcomes.into_iter().zip(hidden))
+            {
+                let read = Read { outcome, hidden };
+                match self.validate(index, keys[at], read, Look::default(), &mut None).await {
+                    Err(MissCause::Cold) => {}
+                    other => found[at] = other,
                 }
-                Err(_) => missing.into_iter().for_each(|at| found[at] = Err(MissCause::TierDown)),
             }
         }
         found

@@ -49,6 +49,29 @@ async fn a_silent_node_fails_the_reads_of_its_own_keys_alone() {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_killed_node_fails_its_own_keys_of_a_batch_alone() {
+    let nodes = Cluster::start_with(&ClusterOptions::new(3).partial());
+    let users = open_cluster(&nodes).await;
+    let (keys, killed) = entries_and_a_node(&nodes, &users).await;
+    let is_killed: Vec<bool> = keys.iter().map(|key| is_on(&nodes, killed, key)).collect();
+    let texts: Vec<&str> = keys.iter().map(String::as_str).collect();
+    nodes.nodes()[killed].kill();
+    let newer = keys.iter().map(|key| (key.clone(), entry(format!("{key} again"))));
+    let error = users.set_many(newer.collect()).await.unwrap_err();
+    let server = format!("127.0.0.1:{}", nodes.nodes()[killed].port());
+    assert_eq!((error.is_of_a_part(), error.context("server")), (true, Some(&*server)));
+    let found = users.get_each(&texts).await;
+    assert_eq!(found.len(), keys.len());
+    for ((key, is_killed), found) in keys.iter().zip(is_killed).zip(found) {
+        match found {
+            Ok(found) => assert_eq!(found, Some(entry(format!("{key} again"))), "{key}"),
+            Err(error) => assert!(is_killed && error.is_of_a_part(), "{key}: {error}"),
+        }
+    }
+    assert!(users.get_many(&texts).await.unwrap_err().is_of_a_part());
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_dead_node_keeps_no_other_keys_from_being_removed() {
     let nodes = Cluster::start_with(&ClusterOptions::new(3).partial());
     let users = open_cluster(&nodes).await;
