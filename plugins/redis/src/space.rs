@@ -27,7 +27,7 @@ mod life;
 mod recent;
 
 pub(crate) use life::{life, millis};
-use recent::Recent;
+use recent::{Noting, Recent};
 
 /// How often a command is done under another generation before it is given up.
 pub(crate) const ATTEMPTS: usize = 8;
@@ -131,6 +131,12 @@ impl Space {
         pipeline.add_command(command);
         let mut answers = self.connection.send(lane, route, pipeline).await?;
         Ok(answers.pop().unwrap_or_default())
+    }
+
+    /// Notes until it is dropped, and then, that these keys are written: they are read from the
+    /// primary for a while.
+    pub(crate) fn noting<'a>(&'a self, keys: &'a [&'a str]) -> Noting<'a> {
+        Noting::new(self.recent.as_ref(), keys)
     }
 
     pub(crate) fn names(&self, generation: Generation, key: &str) -> Names {

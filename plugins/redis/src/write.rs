@@ -164,6 +164,7 @@ impl Space {
         keys: &[&str],
         commands: impl Fn(usize, &Names, By) -> Vec<Cmd>,
     ) -> Result<Vec<Result<Vec<Value>>>> {
+        let _noted = self.noting(keys);
         let is_bulk = |(key, lane): (&&str, &Lane)| self.uploads.lane(key, *lane) == Lane::Bulk;
         let lane = match keys.iter().zip(lanes).any(is_bulk) {
             true => Lane::Bulk,
