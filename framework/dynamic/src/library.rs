@@ -121,11 +121,16 @@ impl Library {
     /// What its panics do, in words.
     #[must_use]
     pub const fn panics(&self) -> &'static str {
-        match self.stamp.unwinds {
-            unwinds::NOT_RUST => "it is not written in Rust",
-            unwinds::YES => "are caught",
-            _ => "end the process",
-        }
+        panics(&self.stamp)
+    }
+}
+
+/// What the panics of a library with this stamp do, in words.
+pub(crate) const fn panics(stamp: &Stamp) -> &'static str {
+    match stamp.unwinds {
+        unwinds::NOT_RUST => "it is not written in Rust",
+        unwinds::YES => "are caught",
+        _ => "end the process",
     }
 }
 

@@ -10,7 +10,7 @@ use larder_core::telemetry;
 
 use crate::check::{self, Checked};
 use crate::library::describe::describe;
-use crate::library::{Component, Library};
+use crate::library::{Component, Library, panics};
 use crate::refusal::{Answer, refused};
 use crate::{ending, open, trust};
 
@@ -54,6 +54,12 @@ impl Examined {
     #[must_use]
     pub fn target(&self) -> &str {
         check::target_of(&self.stamp).unwrap_or_default()
+    }
+
+    /// What its panics do, in words.
+    #[must_use]
+    pub const fn panics(&self) -> &'static str {
+        panics(&self.stamp)
     }
 }
 

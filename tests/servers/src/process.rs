@@ -23,7 +23,8 @@ pub(crate) struct Process {
 }
 
 impl Process {
-    /// Starts a program with its arguments, in a directory.
+    /// Starts a program with its arguments, in a directory, which goes with this process at the
+    /// latest.
     pub(crate) fn start(program: &str, arguments: &[String], directory: &Path) -> Self {
         let mut shell = Command::new("sh")
             .args(["-c", GUARD, "sh", program])
@@ -112,14 +113,25 @@ impl Log {
 
 /// Starts the program, says its process id, and waits for its end or that of the pipe. The input
 /// is duplicated, for a shell gives none to what runs in the background.
+///
+/// When the pipe closes first, this process has ended without dropping the [`Process`], as it does
+/// with one in a static. Then nobody else removes the directory, so the guard does, and is not to
+/// be stopped by the end of the program.
 const GUARD: &str = r#"
+directory=$PWD
 exec 3<&0
 sh -c 'echo "$$"; exec "$@"' sh "$@" </dev/null 2>&1 3<&- &
 server=$!
-{ cat <&3; kill -9 "$server"; } >/dev/null 2>&1 &
+{
+    cat <&3
+    trap '' TERM
+    kill -9 "$server"
+    while kill -0 "$server"; do :; done
+    cd / && rm -rf -- "$directory"
+} >/dev/null 2>&1 &
 guard=$!
 wait "$server"
-kill -9 "$guard" 2>/dev/null
+kill "$guard" 2>/dev/null
 "#;
 
 const LOG_LINES: usize = 500;

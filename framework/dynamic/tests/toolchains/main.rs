@@ -69,12 +69,12 @@ fn has_nightly() -> bool {
 }
 
 /// A library, in a directory of its own.
-struct Made {
+struct Built {
     folder: tempfile::TempDir,
     name: String,
 }
 
-impl Made {
+impl Built {
     fn new(way: &Way) -> Self {
         let folder = tempfile::tempdir().expect("a directory can be made");
         let made = Self { folder, name: format!("acme.{}", way.name) };
@@ -107,9 +107,26 @@ impl Made {
     fn path(&self) -> PathBuf {
         self.folder.path().canonicalize().expect("it was just made").join("libplugin.so")
     }
+}
+
+/// The bytes of a library: a directory of a static would never be removed.
+struct Made {
+    name: String,
+    bytes: Vec<u8>,
+}
+
+impl Made {
+    fn new(way: &Way) -> Self {
+        let built = Built::new(way);
+        let bytes = std::fs::read(built.path()).expect("it was just built");
+        Self { name: built.name, bytes }
+    }
 
     async fn build(&self, context: &BuildContext) -> Result<Arc<dyn Backend>> {
-        load(&self.name, &self.path(), context).await
+        let folder = tempfile::tempdir().expect("a directory can be made");
+        let path = folder.path().canonicalize().expect("it was just made").join("libplugin.so");
+        std::fs::write(&path, &self.bytes).expect("it can be written");
+        load(&self.name, &path, context).await
     }
 }
 
@@ -208,7 +225,7 @@ fn a_panic_ends_the_process_where_the_plugin_was_compiled_so_and_its_stamp_says_
     if std::env::var_os(CHILD).is_some() {
         return use_up("acme.abort");
     }
-    let made = Made::new(&Way::new("abort", &["-Cpanic=abort"]));
+    let made = Built::new(&Way::new("abort", &["-Cpanic=abort"]));
     let test = "a_panic_ends_the_process_where_the_plugin_was_compiled_so_and_its_stamp_says_it";
     assert_used_up(&child(test, &made.path()), "end the process");
 }

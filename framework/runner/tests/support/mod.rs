@@ -53,7 +53,7 @@ impl Compiled {
         &self.name
     }
 
-    fn of(name: &str, source: &str) -> Self {
+    pub(crate) fn of(name: &str, source: &str) -> Self {
         let compiled = Self { folder: tempfile::tempdir().unwrap(), name: name.to_owned() };
         let file = compiled.folder.path().join("plugin.c");
         std::fs::write(&file, source).unwrap();

@@ -2,18 +2,19 @@
 
 use std::path::Path;
 
-use larder::Registry;
 use larder::config::check::libraries;
-use larder::config::explain::describe;
-use larder::libraries::{Examined, Library, Loader};
-use larder::plugin::library::{Isolation, LibraryLoader as _, LibraryRequest, Refusal, Trust};
+use larder::libraries::{Examined, Loader};
+use larder::plugin::library::{Isolation, LibraryRequest, Refusal, Trust};
 use serde_json::{Value, json};
 
-use super::super::explain;
 use crate::args::{Answer, Format};
 use crate::context::Context;
 use crate::exit::{Exit, Failure};
 use crate::output::{BAD, GOOD};
+
+mod info;
+
+pub(in super::super) use info::info;
 
 /// `larder plugins verify`: every check for which no code of a library has to run.
 pub(in super::super) fn verify(
@@ -127,92 +128,6 @@ pub(in super::super) fn pin(subject: &str, context: &mut Context<'_>) -> Result<
         Loader::new().examine(&request).map_err(|refusal| refused(&request, &refusal))?;
     context.output.line(format_args!("sha256 = \"{}\"", examined.sha256))?;
     Ok(Exit::Success)
-}
-
-/// `larder plugins info`: what a library says about itself, which it has to run for.
-pub(in super::super) fn info(
-    subject: &str,
-    answer: Answer,
-    context: &mut Context<'_>,
-) -> Result<Exit, Failure> {
-    let request = find(subject, context)?;
-    let loader = Loader::new();
-    let failed = |refusal: Box<Refusal>| refused(&request, &refusal);
-    let signer = loader.examine(&request).map_err(failed)?.signed_by;
-    let library = loader.open(&request).map_err(failed)?;
-    let plugins = loader.load(&request).map_err(failed)?;
-    let registry = Registry::empty().with_loaded(library.name, plugins);
-    match answer.format {
-        Format::Human => human((&request, signer), library, &registry, context)?,
-        Format::Json => context.output.json(&object((&request, signer), library))?,
-    }
-    Ok(Exit::Success)
-}
-
-/// A library that was asked for, and the key that signed it.
-type Asked<'a> = (&'a LibraryRequest, Option<String>);
-
-fn human(
-    (request, signer): Asked<'_>,
-    library: &Library,
-    registry: &Registry,
-    context: &mut Context<'_>,
-) -> Result<(), Failure> {
-    let stamp = &library.stamp;
-    let facts = [
-        ("file", request.path.display().to_string()),
-        ("sha256", format!("{} ({})", library.sha256, trust(request))),
-        ("signed", signer.map(|key| format!("by {key}")).unwrap_or_default()),
-        ("ABI", format!("{}.{}", stamp.abi_major, stamp.abi_minor)),
-        ("for", library.target().to_owned()),
-        ("panics", library.panics().to_owned()),
-        ("runs", isolation(request).to_owned()),
-        ("build", library.build_json.to_owned()),
-    ];
-    context.output.line(format_args!("{} {}", library.name, library.version))?;
-    for (name, fact) in facts.iter().filter(|(_, fact)| !fact.is_empty()) {
-        context.output.line(format_args!("  {name:<7} {fact}"))?;
-    }
-    for component in &library.components {
-        let slot = component.table.slot();
-        context
-            .output
-            .line(format_args!("\n{slot} `{}`: {}", component.name, component.summary))?;
-        match registry.find(slot, component.name) {
-            None => context.output.line("  not used by this release")?,
-            Some(plugin) => {
-                let doc = describe(registry, &format!("{slot}.{}", plugin.descriptor.kind));
-                let options = doc.map(|doc| explain::options(&doc)).unwrap_or_default();
-                context.output.data(&options)?;
-            }
-        }
-    }
-    Ok(())
-}
-
-fn object((request, signer): Asked<'_>, library: &Library) -> Value {
-    let components = library.components.iter().map(|component| {
-        json!({
-            "slot": component.table.slot().as_str(),
-            "kind": component.name,
-            "summary": component.summary,
-            "schema": component.schema,
-        })
-    });
-    json!({
-        "name": library.name,
-        "version": library.version,
-        "path": request.path.display().to_string(),
-        "sha256": library.sha256,
-        "trust": trust(request),
-        "signed_by": signer,
-        "is_isolated": !isolation(request).is_empty(),
-        "abi": format!("{}.{}", library.stamp.abi_major, library.stamp.abi_minor),
-        "target": library.target(),
-        "panics": library.panics(),
-        "build": serde_json::from_str::<Value>(library.build_json).unwrap_or_default(),
-        "components": components.collect::<Vec<_>>(),
-    })
 }
 
 /// The library of this name in the config, or a file that the arguments name, which is trusted
