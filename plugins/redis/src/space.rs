@@ -14,12 +14,12 @@ use redis::{Cmd, Pipeline, Value};
 use tokio::sync::{Notify, Semaphore};
 
 use crate::answer;
+use crate::changes::Changes;
 use crate::connection::{Lane, RedisConnection, Route};
 use crate::keys::{Generation, Keys};
 use crate::scripts::{By, ServerScript};
 use crate::sizes::Sizes;
 use crate::unreadable::Unreadable;
-use crate::uploads::Uploads;
 
 mod ask;
 mod generation;
@@ -42,7 +42,7 @@ pub(crate) struct Space {
     pub(crate) clock: Arc<dyn Clock>,
     pub(crate) unreadable: Unreadable,
     pub(crate) sizes: Sizes,
-    pub(crate) uploads: Uploads,
+    pub(crate) changes: Changes,
     /// The right to read a large entry.
     pub(crate) large_reads: Semaphore,
     /// The greatest generation that was seen; 0 before the first.
@@ -79,7 +79,7 @@ impl Space {
             clock,
             unreadable: Unreadable::new(cache),
             sizes: Sizes::default(),
-            uploads: Uploads::default(),
+            changes: Changes::default(),
             large_reads: Semaphore::new(LARGE_READS),
             generation: AtomicU64::new(0),
             recent: None,

@@ -117,6 +117,32 @@ async fn a_large_write_that_was_given_up_does_not_come_after_what_followed_it() 
     assert!(users.get("42").await.unwrap().is_none(), "the write came after the delete");
 }
 
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_small_write_that_was_given_up_does_not_come_after_a_large_one_that_followed_it() {
+    let site = Site::new();
+    let users = site.open_still("users:").await;
+    let large = || entry(vec![7; 100_000]);
+    // Both sockets are open.
+    users.set("other", large()).await.unwrap();
+    users.set("another", entry("small")).await.unwrap();
+    for round in 0..5 {
+        let key = format!("key {round}");
+        site.server.stop();
+        let given_up = Duration::from_millis(50);
+        let set = tokio::time::timeout(given_up, users.set(&key, entry("small"))).await;
+        assert!(set.is_err(), "the server stands still");
+        let mut set = std::pin::pin!(users.set(&key, large()));
+        let waiting = tokio::time::timeout(given_up, &mut set).await;
+        site.server.cont();
+        assert!(waiting.is_err(), "the server stands still");
+        tokio::time::timeout(LIMIT, set).await.expect("an answer").unwrap();
+        // What was sent over the socket for small values before this has been carried out as well.
+        users.set("another", entry("small")).await.unwrap();
+        let found = users.get(&key).await.unwrap().expect("an entry");
+        assert_eq!(found.value.len(), 100_000, "the small one came after it");
+    }
+}
+
 #[tokio::test]
 async fn large_values_that_nobody_knows_are_not_asked_for_all_at_once() {
     let site = Site::new();
