@@ -248,7 +248,11 @@ impl Engine {
         let mut keys = Vec::new();
         for tier in &self.tiers {
             let request = ScanRequest::all().prefix(prefix);
-            keys.append(&mut self.scan_tier(tier, request, matches).await?);
+            for key in self.scan_tier(tier, request, matches).await? {
+                if !self.is_removed(tier, &key).await? {
+                    keys.push(key);
+                }
+            }
         }
         keys.sort_unstable();
         keys.dedup();

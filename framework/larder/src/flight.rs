@@ -50,6 +50,15 @@ pub(crate) struct Lead<K: Hash + Eq, T, M> {
     key: K,
     mark: Arc<M>,
     sender: Option<oneshot::Sender<T>>,
+    wait: Wait<T>,
+}
+
+/// An outcome that is there already.
+pub(crate) fn landed<T: Clone>(outcome: T) -> Wait<T> {
+    let (sender, receiver) = oneshot::channel();
+    // The other end is the next line.
+    sender.send(outcome).ok();
+    receiver.shared()
 }
 
 impl<K: Hash + Eq + Clone, T: Clone, M> Flights<K, T, M> {
@@ -71,12 +80,13 @@ impl<K: Hash + Eq + Clone, T: Clone, M> Flights<K, T, M> {
             return Join::Follow(running.wait.clone(), Arc::clone(&running.mark));
         }
         let (sender, receiver) = oneshot::channel();
-        let mark = Arc::new(mark());
-        let running = Running { wait: receiver.shared(), mark: Arc::clone(&mark) };
+        let (mark, wait) = (Arc::new(mark()), receiver.shared());
+        let running = Running { wait: wait.clone(), mark: Arc::clone(&mark) };
         let before = shard.insert(key.clone(), running);
         drop(shard);
         drop(before);
-        Join::Lead(Lead { flights: Arc::clone(self), key: key.clone(), mark, sender: Some(sender) })
+        let (flights, key, sender) = (Arc::clone(self), key.clone(), Some(sender));
+        Join::Lead(Lead { flights, key, mark, sender, wait })
     }
 }
 
@@ -91,6 +101,14 @@ impl<K: Hash + Eq, T, M> Lead<K, T, M> {
     /// What the flight was opened upon.
     pub(crate) fn mark(&self) -> &Arc<M> {
         &self.mark
+    }
+
+    /// The outcome, for who opened the flight as well.
+    pub(crate) fn wait(&self) -> Wait<T>
+    where
+        T: Clone,
+    {
+        self.wait.clone()
     }
 
     /// Ends the flight with an outcome for everybody.

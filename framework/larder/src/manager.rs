@@ -68,7 +68,9 @@ struct Named {
 impl CacheManager {
     /// Builds all caches of a config file: TOML, YAML or JSON, by its ending.
     ///
-    /// Variables `LARDER__…` override options and `LARDER_PROFILE` chooses a profile.
+    /// Variables `LARDER__…` of the process override options and `LARDER_PROFILE` chooses a
+    /// profile. It is short for `builder().file(path).process_environment().build()`; without the
+    /// second call a builder asks no environment.
     ///
     /// # Errors
     ///
@@ -110,7 +112,8 @@ impl CacheManager {
         Self::builder().provider(figment).build().await
     }
 
-    /// Chooses files, layers, plugins and the clock one by one.
+    /// Chooses files, layers, plugins, the environment and the clock one by one; nothing is read
+    /// that is not asked for.
     pub fn builder() -> CacheManagerBuilder {
         CacheManagerBuilder::new()
     }

@@ -24,8 +24,9 @@ pub(crate) use landing::LONGEST as LONGEST_LANDING;
 /// How many keys and tags it remembers.
 pub(crate) const LIMIT: usize = 65_536;
 
-/// How many patterns it remembers: each is compared with every key that is read.
-pub(crate) const MAX_PATTERNS: usize = 64;
+/// How many patterns it remembers, those that are being deleted among them: each is compared with
+/// every key that is read, and all with every key of the log when that is full.
+pub(crate) const MAX_PATTERNS: usize = 256;
 
 /// How long after a failure a delivery is tried again: at first, and at most.
 const PAUSES: [Duration; 2] = [Duration::from_millis(100), Duration::from_secs(30)];

@@ -155,11 +155,6 @@ impl Terms {
         let soft = self.soft_timeout.filter(|_| self.keep_stale());
         [soft, self.hard_timeout].into_iter().flatten().any(|limit| took >= limit)
     }
-
-    /// Whether the caller who began a load that took this long has reported so.
-    pub(crate) fn is_reported(&self, took: Duration) -> bool {
-        self.background && self.hard_timeout.is_some_and(|limit| took >= limit)
-    }
 }
 
 /// The part of the config that is asked while the cache works.

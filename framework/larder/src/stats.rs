@@ -204,7 +204,8 @@ pub struct StatsSnapshot {
     pub deletes: u64,
     /// Loaders that ran.
     pub loads: u64,
-    /// Loaders that failed or panicked.
+    /// Loads that failed, panicked, or took longer than the hard limit of who began them; each
+    /// counts once, also if it fails after that.
     pub load_failures: u64,
     /// Callers that waited for the load of another.
     pub coalesced: u64,

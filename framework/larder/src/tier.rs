@@ -159,20 +159,22 @@ impl ByteTier {
 
     /// What the backend has of many keys, each of which may fail by itself. Such failures are
     /// reported once for all of them.
-    pub(crate) async fn get_each(&self, keys: &[&str]) -> Vec<Result<Option<Entry>>> {
+    pub(crate) async fn get_each(&self, lane: Lane, keys: &[&str]) -> Vec<Result<Option<Entry>>> {
         const OPERATION: &str = "get_many";
-        let first =
-            |outcomes: &[Result<_>]| outcomes.iter().find_map(|one| one.as_ref().err().cloned());
         let call = async {
             let outcomes = self.backend.get_each(keys).await;
-            match first(&outcomes) {
+            match first_error(&outcomes) {
+                _ if outcomes.len() != keys.len() => {
+                    let message = "the backend does not answer for every key";
+                    Err(CacheError::new(ErrorKind::Plugin, message))
+                }
                 Some(error) if outcomes.iter().all(Result::is_err) => Err(error),
                 _ => Ok(outcomes),
             }
         };
-        match self.bounded(OPERATION, call).await {
+        match self.call(lane, OPERATION, call).await {
             Ok(outcomes) => {
-                if let Some(error) = first(&outcomes) {
+                if let Some(error) = first_error(&outcomes) {
                     self.failed(error, OPERATION);
                 }
                 outcomes
@@ -309,6 +311,10 @@ impl ByteTier {
     pub(crate) fn can(&self, capabilities: Capabilities) -> bool {
         self.backend.capabilities().contains(capabilities)
     }
+}
+
+fn first_error<T>(outcomes: &[Result<T>]) -> Option<CacheError> {
+    outcomes.iter().find_map(|outcome| outcome.as_ref().err().cloned())
 }
 
 /// Whether an error says that the tier does not work, and not that it refuses this one call.

@@ -116,6 +116,13 @@ impl Ageing {
         self.pause.store(until.as_nanos(), Ordering::Relaxed);
     }
 
+    /// Takes a claim back, if there is one.
+    pub(crate) fn release(&self) {
+        let (from, to) = (Age::CLAIMED.as_nanos(), 0);
+        // Whoever replaced it by a pause has the say.
+        self.pause.compare_exchange(from, to, Ordering::Relaxed, Ordering::Relaxed).ok();
+    }
+
     /// Pauses unless somebody else did since the look; whether this was it.
     pub(crate) fn claim(&self, seen: &Age) -> bool {
         let (from, to) = (seen.pause.as_nanos(), Age::CLAIMED.as_nanos());

@@ -143,3 +143,23 @@ fn every_event_of_caches_is_in_a_test_that_hears_it() {
     let unheard: Vec<&str> = names.filter(|name| is_of_caches(name) && !is_heard(name)).collect();
     assert!(unheard.is_empty(), "no test hears {unheard:?}");
 }
+
+#[tokio::test]
+async fn a_loaded_value_for_which_there_is_no_room_is_heard_of() {
+    for below in ["", "l2.backend = { kind = \"test.puppet\", name = \"no-room\" }\n"] {
+        let events = Events::default();
+        let subscriber = tracing_subscriber::registry().with(events.clone());
+        let _guard = tracing::subscriber::set_default(subscriber);
+        let text = format!(
+            "[caches.users]\nl1.backend = {{ kind = \"memory\", capacity = 1, \
+             on_full = \"reject\" }}\n{below}"
+        );
+        let builder = CacheManager::builder().text("caches.toml", Format::Toml, text);
+        let users = builder.build().await.unwrap().cache::<u64, u64>("users").unwrap();
+        users.set(&1, 7).await.unwrap();
+        events.0.lock().unwrap().clear();
+        let loaded = users.get_or_load(&2, || async { Ok::<_, String>(8) }).await.unwrap();
+        assert_eq!(loaded, 8);
+        assert_eq!(events.next().await, set(&["store.failed cache=users tier=l1 error"]));
+    }
+}

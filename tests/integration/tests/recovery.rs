@@ -347,3 +347,51 @@ async fn what_was_expired_is_a_fallback_and_what_was_deleted_is_not() {
         assert!(load("deleted").await.is_err());
     }
 }
+
+#[tokio::test]
+async fn a_clear_that_its_caller_gives_up_is_done_all_the_same() {
+    for hangs_in in ["clear", "set"] {
+        let name = format!("clear-given-up-{hangs_in}");
+        let process = Process::start(&name, false, &ManualClock::new()).await;
+        process.set("a", "Ada").await;
+        process.puppet.hang_in(hangs_in);
+        let users = process.users.clone();
+        // A clear waits for a write that is under way.
+        let set = tokio::spawn(async move { users.set("b", "Bob".into()).await });
+        if hangs_in == "set" {
+            process.puppet.hangs().await;
+        } else {
+            soon("the set", set).await.unwrap().unwrap();
+        }
+        let users = process.users.clone();
+        let clear = tokio::spawn(async move { users.clear().await });
+        if hangs_in == "clear" {
+            process.puppet.hangs().await;
+        }
+        for _ in 0..100 {
+            tokio::task::yield_now().await;
+        }
+        clear.abort();
+        assert!(clear.await.unwrap_err().is_cancelled(), "it hangs in {hangs_in}");
+        process.puppet.hang_in(None);
+        process.puppet.go_on.notify_one();
+        assert_eq!(process.get("a").await, None, "until it is cleared: {hangs_in}");
+        process.replayed().await;
+        assert!(!process.has("a"), "{hangs_in}");
+    }
+}
+
+#[tokio::test]
+async fn keys_that_are_gone_are_not_listed() {
+    let process = Process::start("gone-keys", true, &ManualClock::new()).await;
+    for key in ["a", "b", "c"] {
+        process.set(key, "x").await;
+    }
+    process.fails(true);
+    process.users.delete("a").await.unwrap();
+    process.fails(false);
+    assert_eq!(process.users.keys("*").await.unwrap(), ["b", "c"], "it waits to be removed");
+    process.replayed().await;
+    assert!(process.puppet.entries.lock().unwrap().contains_key("a"), "it keeps old writes out");
+    assert_eq!(process.users.keys("*").await.unwrap(), ["b", "c"]);
+}

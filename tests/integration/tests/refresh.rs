@@ -227,3 +227,31 @@ async fn a_refresh_that_finds_out_that_there_is_no_value_ends_the_old_one() {
         }
     }
 }
+
+#[tokio::test]
+async fn a_refresh_that_a_change_of_other_keys_fenced_off_is_tried_again() {
+    for (users, clock, _) in each("refresh_ahead = 0.5\n").await {
+        for outcome in [Ok("fenced"), Err("away")] {
+            let before = users.stats().snapshot();
+            clock.advance(6 * SECOND);
+            let (release, gate) = oneshot::channel::<()>();
+            let load = move || async move {
+                gate.await.unwrap();
+                outcome.map(ToOwned::to_owned)
+            };
+            users.get_or_load("a", load).await.unwrap();
+            settle().await;
+            // Nobody knows beforehand of which keys a pattern is.
+            users.delete_pattern("other*").await.unwrap();
+            release.send(()).unwrap();
+            settle().await;
+            let old = get(&users, "new").await;
+            settle().await;
+            assert_ne!(get(&users, "newest").await, "newest");
+            let after = users.stats().snapshot();
+            assert_eq!(after.resilience.refreshes - before.resilience.refreshes, 2, "{outcome:?}");
+            assert_ne!(old, "fenced");
+            assert_eq!(users.get("a").await.unwrap().as_deref(), Some("new"), "{outcome:?}");
+        }
+    }
+}

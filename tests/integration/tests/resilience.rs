@@ -426,3 +426,103 @@ async fn a_namespace_falls_back_and_is_cleared_with_its_stale_values() {
     let none = |_| async { Ok::<_, String>(Loaded::none()) };
     assert_eq!(shop.get_or_load_with_context("a", LoadOptions::new(), none).await.unwrap(), None);
 }
+
+#[tokio::test]
+async fn a_load_that_fails_behind_its_callers_counts_once() {
+    for tiers in ALL {
+        for is_stale in [false, true] {
+            if is_stale && matches!(tiers, Tiers::Bytes) {
+                continue;
+            }
+            let fixture = match is_stale {
+                true => Fixture::stale(tiers).await,
+                false => Fixture::new(tiers, RESILIENT).await,
+            };
+            let (caller, release) = fixture.begins(LoadOptions::new());
+            settle().await;
+            for _ in 0..4 {
+                fixture.clock.advance(SECOND);
+                settle().await;
+            }
+            assert_eq!(caller.await.unwrap().is_ok(), is_stale, "{tiers:?}");
+            release.send(Err("away")).unwrap();
+            settle().await;
+            let stats = fixture.users.stats().snapshot();
+            let counted = (stats.load_failures, stats.resilience.late_failures);
+            assert_eq!(counted, (1, 1), "{tiers:?}, with a stale value: {is_stale}");
+        }
+    }
+}
+
+#[tokio::test]
+async fn a_load_without_background_goes_on_for_who_waits_longest() {
+    for tiers in ALL {
+        let fixture = Fixture::new(tiers, RESILIENT).await;
+        let patient = || LoadOptions::new().background(false).hard_timeout(10 * SECOND);
+        let (first, release) = fixture.begins(LoadOptions::new().background(false));
+        settle().await;
+        let (second, _unused) = fixture.begins(patient());
+        settle().await;
+        fixture.clock.advance(3 * SECOND);
+        assert_eq!(first.await.unwrap().unwrap_err().kind(), ErrorKind::Timeout, "{tiers:?}");
+        fixture.clock.advance(SECOND);
+        release.send(Ok("new".to_owned())).unwrap();
+        assert_eq!(second.await.unwrap().unwrap(), "new", "{tiers:?}");
+        assert_eq!(fixture.loads("again").await.unwrap(), "new", "{tiers:?}: it was stored");
+    }
+}
+
+#[tokio::test]
+async fn a_load_without_background_ends_when_nobody_waits_any_more() {
+    for tiers in ALL {
+        let fixture = Fixture::new(tiers, RESILIENT).await;
+        let patient = LoadOptions::new().background(false).hard_timeout(10 * SECOND);
+        let (first, release) = fixture.begins(LoadOptions::new().background(false));
+        settle().await;
+        let (second, _unused) = fixture.begins(patient);
+        settle().await;
+        for _ in 0..10 {
+            assert!(!release.is_closed(), "{tiers:?}: somebody waits");
+            fixture.clock.advance(SECOND);
+            settle().await;
+        }
+        for caller in [first, second] {
+            assert_eq!(caller.await.unwrap().unwrap_err().kind(), ErrorKind::Timeout, "{tiers:?}");
+        }
+        settle().await;
+        assert!(release.is_closed(), "{tiers:?}: its loader was dropped");
+    }
+}
+
+#[test]
+fn a_blocking_loader_that_waits_for_itself_is_told_so() {
+    let runtime = tokio::runtime::Builder::new_current_thread().build().unwrap();
+    for tiers in ALL {
+        let users = runtime.block_on(Fixture::new(tiers, "ttl = \"10s\"\n")).users;
+        let (done, is_done) = std::sync::mpsc::channel();
+        std::thread::spawn(move || {
+            let users = users.blocking();
+            let inner = users.clone();
+            let own = move || inner.get_or_load("a", || Ok::<_, String>("never".into()));
+            let alone = users.get_or_load("a", own);
+            let inner = users.clone();
+            let of_the_batch = move |keys: Vec<String>| {
+                let nested = inner.get_or_load("b", || Ok::<_, String>("never".into()))?;
+                Ok::<_, larder::CacheError>(keys.into_iter().map(move |key| (key, nested.clone())))
+            };
+            let batch = users.get_many_or_load(["a", "b"], LoadOptions::new(), of_the_batch);
+            let twice = |keys: Vec<String>| {
+                Ok::<_, larder::CacheError>(keys.into_iter().map(|key| (key, "x".to_owned())))
+            };
+            let twice = users.get_many_or_load(["c", "c"], LoadOptions::new(), twice);
+            assert_eq!(twice.unwrap(), vec![Some("x".to_owned()); 2]);
+            done.send((alone.map(drop), batch.map(drop))).unwrap();
+        });
+        let (alone, batch) = is_done.recv_timeout(Duration::from_secs(30)).expect("they end");
+        for error in [alone.unwrap_err(), batch.unwrap_err()] {
+            assert_eq!(error.kind(), ErrorKind::Load);
+            let text = format!("{error:#} {:?}", std::error::Error::source(&error));
+            assert!(text.contains("is to load itself"), "{tiers:?}: {text}");
+        }
+    }
+}

@@ -8,7 +8,8 @@ use std::sync::atomic::Ordering::SeqCst;
 use std::time::Duration;
 
 use larder::{
-    Cache, CacheManager, ErrorKind, Format, Life, Lookup, ManualClock, MissCause, SetOptions,
+    Cache, CacheManager, ErrorKind, Format, Life, LoadOptions, Loaded, Lookup, ManualClock,
+    MissCause, SetOptions,
 };
 use larder_integration::strings;
 
@@ -299,4 +300,63 @@ async fn a_part_of_a_tier_that_fails_costs_no_other_keys_of_a_batch() {
     let before = calls();
     users.set_many((0..50).map(|number| (number.to_string(), String::new()))).await.unwrap_err();
     assert_eq!(calls() - before, 1, "there is no use in trying the others");
+}
+
+#[tokio::test]
+async fn the_tags_of_a_batch_are_looked_up_once() {
+    let (text, clock) = (over_puppet("batch-of-tags"), ManualClock::new());
+    let puppet = strings("batch-of-tags");
+    let before = users(&text, &clock).await;
+    let keys: Vec<String> = (0..10).map(|n| n.to_string()).collect();
+    for key in &keys {
+        let options = SetOptions::new().tag("all").tag(format!("odd-{}", key.len() % 2));
+        before.set_with(key, key.clone(), &options).await.unwrap();
+    }
+    let after = users(&text, &clock).await;
+    puppet.gets.store(0, SeqCst);
+    let found = after.get_many(&keys).await.unwrap();
+    assert!(found.iter().zip(&keys).all(|(found, key)| found.as_ref() == Some(key)), "{found:?}");
+    assert_eq!(puppet.gets.load(SeqCst), 12, "ten entries and two tags");
+    before.invalidate_tag("all").await.unwrap();
+    let again = users(&text, &clock).await;
+    assert_eq!(again.get_many(&keys).await.unwrap(), vec![None; 10]);
+}
+
+/// A cache whose entries live while they are read, but in the tier for twelve seconds at most.
+fn while_read(name: &str, options: &str) -> String {
+    format!(
+        "[caches.users]\nidle_ttl = \"10s\"\nl1.backend = \"memory\"\n{options}\n\
+         [caches.users.l2]\nbackend = {{ kind = \"test.puppet\", name = \"{name}\" }}\n\
+         ttl = \"12s\"\n"
+    )
+}
+
+#[tokio::test]
+async fn a_read_never_shortens_a_life_that_was_given_by_a_touch() {
+    let (text, clock) = (while_read("awake-touch", "ttl = \"1h\""), ManualClock::new());
+    let first = users(&text, &clock).await;
+    first.set("a", "x".into()).await.unwrap();
+    clock.advance(Duration::from_secs(9));
+    assert!(first.touch("a", Duration::from_secs(3600)).await.unwrap());
+    clock.advance(Duration::from_secs(1));
+    assert!(users(&text, &clock).await.get("a").await.unwrap().is_some());
+    clock.advance(Duration::from_secs(8));
+    assert!(users(&text, &clock).await.get("a").await.unwrap().is_some(), "touched 9 s ago");
+}
+
+#[tokio::test]
+async fn an_entry_that_a_load_found_unchanged_lives_as_long_as_a_new_one() {
+    let options = "ttl = \"5s\"\nresilience.stale_for = \"1h\"";
+    let (text, clock) = (while_read("awake-renewed", options), ManualClock::new());
+    let first = users(&text, &clock).await;
+    first.set("a", "x".into()).await.unwrap();
+    clock.advance(Duration::from_secs(6));
+    let load = |_| async { Ok::<_, String>(Loaded::not_modified()) };
+    let loaded = first.get_or_load_with_context("a", LoadOptions::new(), load).await.unwrap();
+    assert_eq!(loaded.as_deref(), Some("x"));
+    for _ in 0..2 {
+        clock.advance(Duration::from_secs(4));
+        let stale = users(&text, &clock).await.get_stale("a").await.unwrap();
+        assert_eq!(stale.as_deref(), Some("x"));
+    }
 }

@@ -17,7 +17,8 @@ impl<K: Key, V: CacheValue> Blocking<K, V> {
     ///
     /// # Errors
     ///
-    /// As [`Cache::get_or_load`].
+    /// As [`Cache::get_or_load`]; and [`ErrorKind::Load`](crate::ErrorKind::Load) for a loader that
+    /// asks for a key which it is to load itself.
     ///
     /// [`Cache::get_or_load`]: crate::Cache::get_or_load
     pub fn get_or_load<Q, E>(

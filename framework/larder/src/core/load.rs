@@ -35,6 +35,7 @@ mod keep;
 mod lease;
 mod many;
 mod mark;
+pub(super) mod patience;
 mod refresh;
 mod stale;
 
@@ -99,8 +100,8 @@ impl<K: Key, V: CacheValue> Core<K, V> {
                 Step::Answer(answer) => return Ok(answer),
                 Step::Lead(lead) => lead,
             };
-            caller.lead();
             let mark = Arc::clone(mark_of(&lead));
+            caller.lead(mark.patience.clone());
             let plan = caller.plan(takes_negative);
             let mut unused = None;
             let flight = Arc::clone(self).fly(key.to_owned(), loader, plan, lead);
@@ -144,6 +145,14 @@ impl<K: Key, V: CacheValue> Core<K, V> {
             // it goes away.
             Err(_) => Ok(flight.await),
         }
+    }
+
+    /// What a loader hears that asks for a key which its own thread is about to load.
+    pub(super) fn waits_for_itself(&self) -> CacheError {
+        let message = "the loader asks the cache for a key that it is to load itself";
+        CacheError::new(ErrorKind::Load, message)
+            .with("cache", &self.engine.name)
+            .hint("ask the source for the key, or `get` it, which does not load")
     }
 
     pub(super) fn stranded(&self) -> CacheError {
@@ -197,16 +206,20 @@ impl<K: Key, V: CacheValue> Core<K, V> {
         K: Borrow<Q>,
         Q: KeyRef<K> + ?Sized,
     {
-        let mark = || Mark::new(self.engine.fence.ticket(place(key)));
         let holds = |mark: &Mark| mark.holds(&*self.engine.clock);
         let mut has_waited = false;
         loop {
+            let mark = || Mark::of(self.engine.fence.ticket(place(key)), caller, caller.patience());
             if !self.settings_for(key).single_flight {
                 return Ok(Step::Lead(Err(Arc::new(mark()))));
             }
             match self.flights.join(&key.to_owned(), holds, mark) {
                 Join::Lead(lead) => return Ok(Step::Lead(Ok(lead))),
+                Join::Follow(_, mark) if mark.waits_for(caller) => {
+                    return Err(self.waits_for_itself());
+                }
                 Join::Follow(wait, mark) => {
+                    mark.await_until(caller.hard);
                     if !std::mem::replace(&mut has_waited, true) {
                         count(&self.engine.counters.coalesced);
                     }
@@ -264,7 +277,7 @@ impl<K: Key, V: CacheValue> Core<K, V> {
             }
             _ => {}
         }
-        let fetched = self.by(plan.end, self.fetch_or_keep(key, &plan.terms, mark)).await;
+        let fetched = self.within(plan, self.fetch_or_keep(key, &plan.terms, mark)).await;
         let cause = match fetched.unwrap_or(Err(MissCause::TierDown)) {
             Ok(answer) if answer.is_some() || loader.takes_negative => return Ok(Ok(answer)),
             Ok(_) => self.count_unanswered(),

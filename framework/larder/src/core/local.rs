@@ -23,7 +23,7 @@ mod load;
 
 pub(crate) use import::{Origin, can_read, read_key};
 pub(crate) use load::Flight;
-pub(super) use load::SharedLead;
+pub(super) use load::{Boarding, SharedLead};
 
 /// The store of a cache that has nothing else, and its fence.
 pub(crate) struct Local<'a, K: Key, V: CacheValue> {

@@ -6,7 +6,7 @@ use std::sync::Arc;
 
 use larder_core::key::glob_matches;
 use larder_core::{Bytes, CacheError, CacheKey, EntryMeta, ErrorKind, Life, Moment, Result, Tier};
-use larder_store::Insert;
+use larder_store::{Full, Insert};
 
 use super::load::{Basis, Mark};
 use super::{CacheValue, Core, Key, KeyRef, StoreTier, place};
@@ -317,16 +317,16 @@ impl<K: Key, V: CacheValue> Core<K, V> {
         Ok((Some(value), plain))
     }
 
-    /// Puts an entry into the store unless its key changed since the ticket; whether it did not.
+    /// Puts an entry into the store unless its key changed since the ticket; what came of it if it
+    /// did not. A store that is full is a slower cache, not a failure.
     pub(super) fn fill_store(
         &self,
         key: K,
         stored: Stored<V>,
         insert: Insert,
         ticket: &Ticket,
-    ) -> bool {
-        // A store that is full is a slower cache, not a failure.
-        ticket.fill(|| self.insert(key, stored, insert).ok()).is_some()
+    ) -> Option<Result<(), Full>> {
+        ticket.fill(|| self.insert(key, stored, insert))
     }
 
     /// The texts of the keys that match a glob, from all tiers, sorted.

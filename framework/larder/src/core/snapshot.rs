@@ -141,7 +141,7 @@ impl<K: Key, V: CacheValue> Core<K, V> {
             let stored = stored(value, found.tags.clone());
             let bytes = Some(plain.len());
             let insert = self.prepare(|| &key, &stored, lives, None, bytes);
-            if self.fill_store(key, stored, insert, &ticket) {
+            if self.fill_store(key, stored, insert, &ticket).is_some() {
                 warmed += 1;
             }
         }

@@ -12,7 +12,7 @@ use crate::fence::Ticket;
 use crate::recovery::Work;
 use crate::stats::MissCause;
 use crate::tags::Tags;
-use crate::tier::{ByteTier, count, is_outage, was_skipped};
+use crate::tier::{ByteTier, Lane, count, is_outage, was_skipped};
 
 /// A valid entry and where it was.
 #[derive(Debug)]
@@ -92,11 +92,15 @@ impl Engine {
                 break;
             }
             let hidden: Vec<_> = batch.iter().map(|key| tier.recovery.hidden_up_to(key)).collect();
-            let outcomes = tier.get_each(&batch).await;
+            let outcomes = tier.get_each(Lane::Usual, &batch).await;
+            // After the entries, as for one of them.
+            let markers = self.markers_of(&outcomes).await;
             for (at, (outcome, hidden)) in missing.into_iter().zip(outcomes.into_iter().zip(hidden))
             {
-                let read = Read { outcome, hidden };
-                match self.validate(index, keys[at], read, Look::default(), &mut None).await {
+                let entry = outcome.map_err(|_| MissCause::TierDown);
+                let entry = entry.and_then(|entry| self.admit(tier, keys[at], entry, hidden));
+                let tags = entry.as_ref().map_or(Ok(None), |entry| markers.restore(entry));
+                match self.judge(index, entry, tags, &mut None) {
                     Err(MissCause::Cold) => {}
                     other => found[at] = other,
                 }
@@ -167,24 +171,44 @@ impl Engine {
     ) -> Result<Found, MissCause> {
         let Read { outcome, hidden } = read;
         let entry = outcome.map_err(|_| MissCause::TierDown)?;
-        let tier = &self.tiers[index];
+        let entry = self.admit(&self.tiers[index], key, entry, hidden);
+        let tags = match &entry {
+            Ok(entry) => self.restore_tags(entry, look).await,
+            Err(_) => Ok(None),
+        };
+        self.judge(index, entry, tags, stale)
+    }
+
+    /// The entry that a tier answered with, unless it must not be served whatever its tags are.
+    fn admit(
+        &self,
+        tier: &ByteTier,
+        key: &str,
+        entry: Option<Entry>,
+        hidden: Option<Stamp>,
+    ) -> Result<Entry, MissCause> {
         if let Some(entry) = &entry {
             self.follow(tier, entry.meta.stamp);
         }
-        let found = match entry.filter(|entry| !entry.meta.tombstone) {
-            Some(entry)
-                if hidden.is_some_and(|hidden| entry.meta.stamp <= hidden)
-                    || tier.recovery.hides(key, entry.meta.stamp) =>
-            {
-                Err(MissCause::Invalidated)
-            }
-            Some(entry) => match self.restore_tags(&entry, look).await {
-                Ok(tags) => self.still_valid(Found { entry, tier: index, tags }, stale),
-                Err(cause) => Err(cause),
-            },
-            None => Err(MissCause::Cold),
-        };
-        count(if found.is_ok() { &tier.counters.hits } else { &tier.counters.misses });
+        let entry = entry.filter(|entry| !entry.meta.tombstone).ok_or(MissCause::Cold)?;
+        let stamp = entry.meta.stamp;
+        let is_hidden =
+            hidden.is_some_and(|hidden| stamp <= hidden) || tier.recovery.hides(key, stamp);
+        if is_hidden { Err(MissCause::Invalidated) } else { Ok(entry) }
+    }
+
+    /// Whether an entry with these tags may be served; counts it as a hit or a miss of its tier.
+    fn judge(
+        &self,
+        index: usize,
+        entry: Result<Entry, MissCause>,
+        tags: Result<Option<Arc<Tags>>, MissCause>,
+        stale: &mut Option<Found>,
+    ) -> Result<Found, MissCause> {
+        let found = entry.and_then(|entry| Ok(Found { entry, tier: index, tags: tags? }));
+        let found = found.and_then(|found| self.still_valid(found, stale));
+        let counters = &self.tiers[index].counters;
+        count(if found.is_ok() { &counters.hits } else { &counters.misses });
         found
     }
 

@@ -115,6 +115,18 @@ impl Engine {
         outcome.map(|()| removed)
     }
 
+    /// Whether a key that a tier lists is one of which this process knows that it is gone: all that
+    /// is there keeps older writes out, or has yet to be removed.
+    pub(super) async fn is_removed(&self, tier: &ByteTier, key: &str) -> Result<bool> {
+        let hidden = tier.recovery.hidden_up_to(key);
+        if hidden.is_none() && !tier.recovery.may_land(key, self.clock.now()) {
+            return Ok(false);
+        }
+        let meta = tier.bounded("meta", tier.backend.meta(key)).await?;
+        Ok(meta
+            .is_none_or(|meta| meta.tombstone || hidden.is_some_and(|up_to| meta.stamp <= up_to)))
+    }
+
     /// Removes from all tiers what one of them has of a pattern. Leases go before entries: what is
     /// stored under one of them meanwhile is an entry then.
     async fn sweep(

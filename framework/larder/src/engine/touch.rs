@@ -101,7 +101,10 @@ impl Engine {
     /// tiers that do not get one, if so.
     async fn can_renew(&self, key: &str, payloads: &Payloads) -> Option<TierSet> {
         let tiers = || self.tiers.iter().filter(|tier| !payloads.skip.has(tier.tier));
-        if !tiers().all(|tier| tier.can(Capabilities::TOUCH)) {
+        // How long a read may keep an entry awake in a tier with a ttl counts from its version.
+        let is_kept_awake = self.settings_for(key).idle_ttl != Life::Never;
+        let keeps_version = |tier: &ByteTier| tier.ttl.is_none() || !is_kept_awake;
+        if !tiers().all(|tier| tier.can(Capabilities::TOUCH) && keeps_version(tier)) {
             return None;
         }
         let look = Look { skip: payloads.skip, ..Look::default() };
@@ -207,8 +210,13 @@ impl Engine {
         // However often it is read, the tier keeps it for its own ttl at most.
         let end_in_tier = tier.ttl.and_then(Life::duration).map(|limit| stamp.time.after(limit));
         let gone = soft.map(|soft| soft.after(self.settings_for(key).terms.stale_for));
-        let hard = [gone, end_in_tier].into_iter().flatten().fold(awake, Timestamp::min);
-        let deadlines = Deadlines { soft, hard: Some(hard) };
+        let later = [gone, end_in_tier].into_iter().flatten().fold(awake, Timestamp::min);
+        // A life that it was given since it was stored counts from then, so it may end later.
+        let end = hard.map_or(later, |hard| hard.max(later));
+        if hard == Some(end) {
+            return;
+        }
+        let deadlines = Deadlines { soft, hard: Some(end) };
         // A failure is counted and reported where it happens; the value is good all the same.
         tier.bounded("touch", tier.backend.touch(key, deadlines)).await.ok();
     }

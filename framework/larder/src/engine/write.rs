@@ -7,12 +7,13 @@
 
 use std::sync::Arc;
 
-use larder_core::{Bytes, CacheError, ErrorKind, Result, Serializer};
+use larder_core::{Bytes, CacheError, ErrorKind, Result, Serializer, Stamp};
 
 use super::{Engine, TierSet};
 use crate::deferred::Held;
 use crate::format::Packed;
 use crate::recovery::Work;
+use crate::replay::Untold;
 use crate::tier::{count, is_outage};
 
 /// The value of an entry as each byte tier wants it.
@@ -132,7 +133,8 @@ impl Engine {
     }
 
     /// Clears everything: `empty` empties the store. A tier that cannot be reached is cleared when
-    /// it can. All tiers are tried before the first error is returned.
+    /// it can, and so is one that the caller goes away before. All tiers are tried before the first
+    /// error is returned.
     pub(crate) async fn clear(&self, mut empty: impl FnMut()) -> Result<()> {
         let mut empty = || {
             empty();
@@ -143,20 +145,34 @@ impl Engine {
             return Ok(());
         }
         let mut held = Held::default();
+        let begun = self.untold_clear(self.stamp());
         // A key that is written or copied upwards meanwhile could escape.
         let _alone = self.clearing.write().await;
         // What was read from a tier before it was cleared must not stay.
         let _finally = Finally(|| held.collect(|| self.fence.change_all(&mut empty)));
         // What is written from here on is newer, and stays.
         let stamp = self.stamp();
+        let untold = self.untold_clear(stamp);
+        begun.into_iter().for_each(Untold::told);
         let mut outcome = Ok(());
-        for tier in &self.tiers {
+        for (tier, untold) in self.tiers.iter().zip(untold) {
             match tier.bounded("clear", tier.backend.clear()).await {
-                Ok(()) => tier.settle(&Work::Clear, stamp),
-                Err(error) if is_outage(&error) => tier.recover_later(Work::Clear, stamp),
-                Err(error) => outcome = outcome.and(Err(error)),
+                Ok(()) => {
+                    tier.settle(&Work::Clear, stamp);
+                    untold.told();
+                }
+                Err(error) if is_outage(&error) => drop(untold),
+                Err(error) => {
+                    untold.told();
+                    outcome = outcome.and(Err(error));
+                }
             }
         }
         outcome
+    }
+
+    /// That every tier has to be cleared.
+    fn untold_clear(&self, stamp: Stamp) -> Vec<Untold<'_>> {
+        self.tiers.iter().map(|tier| Untold::new(tier, Work::Clear, stamp)).collect()
     }
 }

@@ -59,7 +59,8 @@ impl CacheManagerBuilder {
     }
 
     /// Reads a file: TOML, YAML or JSON, by its ending. Files are read in the order in which they
-    /// are added.
+    /// are added. The environment is not asked, unlike by [`CacheManager::from_file`], until
+    /// [`process_environment`](Self::process_environment) is called as well.
     pub fn file(mut self, path: impl Into<PathBuf>) -> Self {
         let path = path.into();
         self.file.get_or_insert_with(|| path.clone());

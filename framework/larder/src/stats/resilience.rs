@@ -112,6 +112,6 @@ pub struct ResilienceStats {
     pub refresh_failures: u64,
     /// Loads that ended well after their callers had given up waiting.
     pub late_loads: u64,
-    /// Loads that failed after that.
+    /// Loads that failed after that. They are counted as `load_failures` too.
     pub late_failures: u64,
 }

@@ -69,9 +69,18 @@ where
         self.with_ageing(key, |ageing| ageing.pause(until));
     }
 
+    /// Takes the [claim](Self::claim) of an entry back, so that another may load it anew at once.
+    pub fn release<Q>(&self, key: &Q)
+    where
+        K: Borrow<Q>,
+        Q: Hash + Eq + ?Sized,
+    {
+        self.with_ageing(key, Ageing::release);
+    }
+
     /// Makes the caller the only one who loads an entry anew that ages, unless somebody else was
     /// faster since `seen`; whether it is. Others see [`Age::CLAIMED`] until the entry is replaced
-    /// or [paused](Self::pause).
+    /// or [paused](Self::pause), or the claim is [released](Self::release).
     pub fn claim<Q>(&self, key: &Q, seen: &Age) -> bool
     where
         K: Borrow<Q>,

@@ -2,6 +2,7 @@
 
 use std::any::Any;
 use std::panic::AssertUnwindSafe;
+use std::pin::pin;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -9,6 +10,7 @@ use futures_util::FutureExt;
 use larder_core::{CacheError, Clock, ErrorKind, HumanDuration, Moment, Result, telemetry};
 use tracing::Instrument;
 
+use super::patience::Patience;
 use super::stale::Kept;
 use super::{Ended, Run};
 use crate::core::{CacheValue, Core, Key};
@@ -28,12 +30,12 @@ pub(in crate::core) enum Purpose {
 }
 
 /// How a key is loaded, and why.
-#[derive(Clone, Copy, Debug)]
+#[derive(Clone, Debug)]
 pub(in crate::core) struct Plan {
     pub(in crate::core) terms: Terms,
     pub(in crate::core) purpose: Purpose,
-    /// When it is given up, if it does not go on behind its callers.
-    pub(in crate::core) end: Option<Moment>,
+    /// Of those who wait for it, if they have a limit.
+    pub(in crate::core) patience: Option<Arc<Patience>>,
     /// Whether the load of another process is waited for even if there is a stale value.
     pub(in crate::core) is_patient: bool,
     /// Whether a remembered "there is none" is an answer.
@@ -43,18 +45,22 @@ pub(in crate::core) struct Plan {
 impl Plan {
     /// A load that nobody in particular waits for.
     pub(in crate::core) const fn of(terms: Terms, purpose: Purpose) -> Self {
-        Self { terms, purpose, end: None, is_patient: false, takes_negative: true }
+        Self { terms, purpose, patience: None, is_patient: false, takes_negative: true }
+    }
+
+    /// What bounds a load that does not go on behind its callers.
+    fn bound(&self) -> Option<&Patience> {
+        self.patience.as_deref().filter(|_| !self.terms.background)
+    }
+
+    /// When nobody would hear of what is loaded; later, if somebody comes who waits longer.
+    pub(super) fn end(&self) -> Option<Moment> {
+        self.bound()?.end()
     }
 
     /// Whether nobody would hear of what is loaded from now on.
     pub(in crate::core) fn is_over(&self, clock: &dyn Clock) -> bool {
-        self.end.is_some_and(|end| end <= clock.now())
-    }
-
-    /// How long the loader may run from now on.
-    pub(in crate::core) fn limit(&self, clock: &dyn Clock) -> Option<Duration> {
-        let left = self.end.map(|end| end.since(clock.now()));
-        left.or_else(|| self.terms.load_limit())
+        self.end().is_some_and(|end| end <= clock.now())
     }
 }
 
@@ -120,8 +126,8 @@ impl<K: Key, V: CacheValue> Core<K, V> {
             self.run(run, start.kept.as_ref(), start.plan).instrument(self.load_span()).await;
         let took = begun.map(|begun| clock.now().since(begun)).unwrap_or_default();
         let is_late = terms.background && terms.is_late(took);
-        let is_reported = terms.is_reported(took);
-        let outcome = self.judge(ended, terms.load_limit(), *purpose, is_reported);
+        let patience = start.plan.patience.as_deref();
+        let outcome = self.judge(ended, terms.load_limit(), *purpose, patience);
         if is_late {
             self.count_late(outcome.is_ok());
         }
@@ -144,11 +150,33 @@ impl<K: Key, V: CacheValue> Core<K, V> {
         };
         // A panic must not strand those who wait; the loader is not used again after one.
         let guarded = AssertUnwindSafe(running).catch_unwind();
+        self.while_wanted(plan, guarded).await
+    }
+
+    /// Runs a loader as long as its plan lets it.
+    pub(super) async fn while_wanted<F: Future>(
+        &self,
+        plan: &Plan,
+        loader: F,
+    ) -> Option<F::Output> {
         let clock = &*self.engine.clock;
-        match plan.limit(clock) {
-            Some(_) if plan.is_over(clock) => None,
-            None => Some(guarded.await),
-            Some(longest) => limit(clock, longest, guarded).await,
+        match (plan.bound(), plan.terms.load_limit()) {
+            (Some(_), _) if plan.is_over(clock) => None,
+            (Some(_), _) => self.within(plan, loader).await,
+            (None, Some(longest)) => limit(clock, longest, loader).await,
+            (None, None) => Some(loader.await),
+        }
+    }
+
+    /// Awaits a part of a load as long as somebody waits for it.
+    pub(super) async fn within<F: Future>(&self, plan: &Plan, part: F) -> Option<F::Output> {
+        let mut part = pin!(part);
+        loop {
+            let outcome = self.by(plan.end(), part.as_mut()).await;
+            // Somebody may have come who waits longer.
+            if outcome.is_some() || plan.is_over(&*self.engine.clock) {
+                return outcome;
+            }
         }
     }
 
@@ -164,7 +192,7 @@ impl<K: Key, V: CacheValue> Core<K, V> {
         ended: Option<Ended<V>>,
         limit: Option<Duration>,
         purpose: Purpose,
-        is_reported: bool,
+        patience: Option<&Patience>,
     ) -> Result<Loaded<V>> {
         let failed =
             |kind, message| CacheError::new(kind, message).with("cache", &self.engine.name);
@@ -178,7 +206,7 @@ impl<K: Key, V: CacheValue> Core<K, V> {
                     .with("panic", panic_text(&*panic))),
                 None => Err(self.timed_out(limit)),
             };
-        outcome.inspect_err(|error| self.report_failure(error, purpose, is_reported))
+        outcome.inspect_err(|error| self.report_failure(error, purpose, patience))
     }
 
     /// The error of a load that takes longer than this.
@@ -199,16 +227,16 @@ impl<K: Key, V: CacheValue> Core<K, V> {
             .hint("raise `resilience.hard_timeout` of the cache, or set `resilience.lease = false`")
     }
 
-    /// Counts and reports a load that failed. It was counted already when a caller reported that it
-    /// takes too long.
+    /// Reports a load that failed, or takes too long for who began it, and counts it unless it was
+    /// counted before.
     pub(in crate::core) fn report_failure(
         &self,
         error: &CacheError,
         purpose: Purpose,
-        is_reported: bool,
+        patience: Option<&Patience>,
     ) {
         let (counters, cache) = (&self.engine.counters, &self.engine.name);
-        if !is_reported {
+        if patience.is_none_or(Patience::count) {
             count(&counters.load_failures);
         }
         match purpose {

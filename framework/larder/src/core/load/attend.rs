@@ -203,7 +203,7 @@ impl<K: Key, V: CacheValue> Core<K, V> {
         };
         // A load that ends with the time of its caller reports so itself.
         if caller.is_leader && caller.terms.background {
-            self.report_failure(&error, Purpose::Miss, false);
+            self.report_failure(&error, Purpose::Miss, caller.patience.as_deref());
         }
         self.pause(key, &caller.terms);
         match stale {

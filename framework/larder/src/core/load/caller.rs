@@ -1,12 +1,34 @@
 //! Who waits for a load, and for how long.
 
+use std::sync::Arc;
+use std::thread::{self, ThreadId};
 use std::time::Duration;
 
 use larder_core::{Clock, Moment};
 
 use super::attempt::{Plan, Purpose};
+use super::patience::Patience;
 use crate::options::LoadOptions;
 use crate::settings::{Settings, Terms};
+
+/// A call that runs its loader on its own thread, which does nothing else meanwhile.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(in crate::core) struct Runner {
+    thread: ThreadId,
+    call: u64,
+}
+
+impl Runner {
+    /// A call on this thread.
+    pub(super) fn here() -> Self {
+        Self { thread: thread::current().id(), call: fastrand::u64(..) }
+    }
+
+    /// Whether who asks from this thread would wait for itself, as it was called by the loader.
+    pub(in crate::core) fn waits_for(self, who: Option<Self>) -> bool {
+        self.thread == thread::current().id() && who != Some(self)
+    }
+}
 
 /// Who waits for a load, and for how long.
 pub(in crate::core) struct Caller<V> {
@@ -15,12 +37,16 @@ pub(in crate::core) struct Caller<V> {
     pub(super) takes_stale: bool,
     /// Whether it began the load, so that it is the one to report that it takes too long.
     pub(super) is_leader: bool,
+    /// Who it is if it runs the loader itself.
+    pub(in crate::core) runner: Option<Runner>,
+    /// That of those who wait for the load that it began, if they have a limit.
+    pub(super) patience: Option<Arc<Patience>>,
     /// Whether another process was at it, and there was nothing to fall back on.
     pub(super) is_patient: bool,
     /// When it takes a stale value.
     pub(super) soft: Option<Moment>,
     /// When it does not wait any longer. The same for all that it waits for, one after the other.
-    pub(super) hard: Option<Moment>,
+    pub(in crate::core) hard: Option<Moment>,
 }
 
 impl<V> Caller<V> {
@@ -53,6 +79,8 @@ impl<V> Caller<V> {
             takes_stale,
             default: None,
             is_leader: false,
+            runner: None,
+            patience: None,
             is_patient: !takes_stale,
             soft: at(soft),
             hard: at(terms.hard_timeout),
@@ -64,13 +92,18 @@ impl<V> Caller<V> {
     pub(in crate::core) fn on_its_own(mut self) -> Self {
         self.terms.background = false;
         self.terms.soft_timeout = None;
-        self.soft = None;
+        (self.soft, self.runner) = (None, Some(Runner::here()));
         self
     }
 
+    /// What a load that it begins is to know of its limit; nothing if the loader cannot be left.
+    pub(in crate::core) fn patience(&self) -> Option<Arc<Patience>> {
+        self.hard.filter(|_| self.runner.is_none()).map(Patience::until)
+    }
+
     /// The caller begins the load.
-    pub(in crate::core) fn lead(&mut self) {
-        self.is_leader = true;
+    pub(in crate::core) fn lead(&mut self, patience: Option<Arc<Patience>>) {
+        (self.is_leader, self.patience) = (true, patience);
     }
 
     /// The caller runs the loader from here on, however long that takes.
@@ -80,8 +113,7 @@ impl<V> Caller<V> {
 
     /// How it loads the key.
     pub(in crate::core) fn plan(&self, takes_negative: bool) -> Plan {
-        let end = self.hard.filter(|_| !self.terms.background);
-        let (terms, is_patient) = (self.terms, self.is_patient);
-        Plan { terms, purpose: Purpose::Miss, end, is_patient, takes_negative }
+        let (terms, is_patient, patience) = (self.terms, self.is_patient, self.patience.clone());
+        Plan { terms, purpose: Purpose::Miss, patience, is_patient, takes_negative }
     }
 }

@@ -2,8 +2,8 @@
 
 use std::sync::Arc;
 
-use larder_core::{Tier, telemetry};
-use larder_store::RemovalReason;
+use larder_core::{CacheError, Tier, telemetry};
+use larder_store::{Insert, RemovalReason};
 
 use super::attempt::{Made, Plan, Purpose, Start};
 use super::lease::{Right, Turn};
@@ -14,7 +14,7 @@ use crate::core::{CacheValue, Core, Key};
 use crate::engine::{Filling, Found, Look};
 use crate::settings::{Lives, Terms};
 use crate::stats::MissCause;
-use crate::stored::{Content, stored_with};
+use crate::stored::{Content, Stored, stored_with};
 use crate::tags::Tags;
 use crate::tier::count;
 
@@ -56,7 +56,7 @@ impl<K: Key, V: CacheValue> Core<K, V> {
         plan: &Plan,
         mark: &Mark,
     ) -> Flown<'a, V> {
-        let right = match self.by(plan.end, self.turn(key, plan, mark)).await {
+        let right = match self.within(plan, self.turn(key, plan, mark)).await {
             Some(Turn::Done(outcome)) => return Ok(outcome),
             Some(Turn::Elsewhere) => return Err(loader),
             Some(Turn::Ours(right)) => right,
@@ -66,7 +66,7 @@ impl<K: Key, V: CacheValue> Core<K, V> {
         let Loader { run, options, .. } = loader;
         let is_asking = matches!(run, super::Run::Asking(_));
         let prepared = self.prepare_load(key, &options.set.tags, is_asking, mark);
-        let (tags, kept) = self.by(plan.end, prepared).await.unwrap_or_default();
+        let (tags, kept) = self.within(plan, prepared).await.unwrap_or_default();
         if !plan.is_over(&*self.engine.clock) {
             count(&self.engine.counters.loads);
         }
@@ -106,8 +106,9 @@ impl<K: Key, V: CacheValue> Core<K, V> {
 
     /// Puts off the next load of a key after one that failed.
     pub(super) fn give_up_load(&self, key: &K, terms: &Terms, mark: &Mark) {
-        if mark.holds(&*self.engine.clock) {
-            self.pause(key, terms);
+        match mark.holds(&*self.engine.clock) {
+            true => self.pause(key, terms),
+            false => self.release_claim(key),
         }
     }
 
@@ -154,7 +155,10 @@ impl<K: Key, V: CacheValue> Core<K, V> {
         // A tag that was invalidated during the load makes the value old before it is stored.
         let is_wanted = mark.holds(&*self.engine.clock) && !is_outdated;
         let stored = stored_with(value, tags, options.etag);
-        let payloads = self.encode(&text, &stored).inspect_err(|error| self.warn_unstored(error));
+        let payloads = self.encode(&text, &stored).inspect_err(|error| {
+            let first = self.engine.tiers.first().map_or(Tier::L1, |tier| tier.tier);
+            self.warn_unstored(first, error);
+        });
         let Ok(payloads) = payloads else { return Filling::NotStored };
         let mut meta = self.engine.meta(&lives, stored.tags(), stored.value().is_none());
         meta.stamp = mark.stamp().unwrap_or(meta.stamp);
@@ -162,10 +166,11 @@ impl<K: Key, V: CacheValue> Core<K, V> {
         let is_wanted = is_wanted
             && match options.skip.has(Tier::L1) {
                 true => mark.ticket.holds(),
-                false => self.fill_store(key.clone(), stored, insert, &mark.ticket),
+                false => self.fill_loaded(key, stored, insert, mark),
             };
         if !is_wanted {
             self.count_fenced();
+            self.release_claim(key);
             return Filling::NotStored;
         }
         let (engine, payloads) = (&self.engine, payloads.without(options.skip));
@@ -180,6 +185,15 @@ impl<K: Key, V: CacheValue> Core<K, V> {
             return engine.renew_loaded(&text, payloads, life, &mark.ticket, lease).await;
         }
         engine.put_loaded(&text, payloads, &meta, &mark.ticket, lease).await
+    }
+
+    /// Puts what was loaded into the store, unless its key changed; whether it did not.
+    fn fill_loaded(&self, key: &K, stored: Stored<V>, insert: Insert, mark: &Mark) -> bool {
+        let filled = self.fill_store(key.clone(), stored, insert, &mark.ticket);
+        if let Some(Err(full)) = &filled {
+            self.warn_unstored(Tier::L1, &self.full(*full));
+        }
+        filled.is_some()
     }
 
     /// There is no value any more, so that of before is none to serve or to fall back on.
@@ -202,11 +216,11 @@ impl<K: Key, V: CacheValue> Core<K, V> {
         );
     }
 
-    /// A loaded value cannot be stored.
-    pub(in crate::core) fn warn_unstored(&self, error: &larder_core::CacheError) {
+    /// A loaded value cannot be stored in a tier, and in none below it.
+    pub(in crate::core) fn warn_unstored(&self, tier: Tier, error: &CacheError) {
         tracing::warn!(
             target: telemetry::TARGET,
-            cache = %self.engine.name, %error, "{}", telemetry::STORE_FAILED
+            cache = %self.engine.name, %tier, %error, "{}", telemetry::STORE_FAILED
         );
     }
 }

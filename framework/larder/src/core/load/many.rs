@@ -15,18 +15,19 @@ use tokio::runtime::Handle;
 use tracing::Instrument;
 
 use super::attempt::{Made, Plan, Purpose};
-use super::caller::Caller;
+use super::caller::{Caller, Runner};
 use super::lease::Right;
+use super::patience::Patience;
 use super::{Basis, BoxError, Ended, Mark, Outcome};
-use crate::core::local::SharedLead;
+use crate::core::local::{Boarding, SharedLead};
 use crate::core::{CacheValue, Core, Key, place};
-use crate::flight::{Join, Lead, Wait};
+use crate::flight::{Join, Lead, Wait, landed};
 use crate::loaded::Loaded;
 use crate::options::LoadOptions;
 use crate::settings::{Settings, Terms};
 use crate::stored::Content;
 use crate::tags::Tags;
-use crate::tier::{count, limit};
+use crate::tier::count;
 
 /// What a loader of many keys found.
 pub(crate) type Found<K, V> = Vec<(K, V)>;
@@ -46,8 +47,8 @@ struct Task<K: Key, V: CacheValue> {
     key: K,
     lead: AnyLead<K, V>,
     terms: Terms,
-    /// When it is given up, if it does not go on behind its callers.
-    end: Option<Moment>,
+    /// Of those who wait for it, if they have a limit.
+    patience: Option<Arc<Patience>>,
 }
 
 /// What one caller wants of many keys.
@@ -62,6 +63,8 @@ pub(crate) struct Request<K, V> {
 /// One of the keys: who waits for it, and what came of it.
 struct Seat<V> {
     caller: Caller<V>,
+    /// One for all keys with the same limits, for one batch may load them.
+    patience: Option<Arc<Patience>>,
     outcome: Option<Outcome<V>>,
 }
 
@@ -90,13 +93,17 @@ impl<K: Key, V: CacheValue> Core<K, V> {
         mut request: Request<K, V>,
     ) -> Vec<Outcome<V>> {
         let default = request.options.default.take();
-        let seat = |key: &K| {
+        let runner = (request.batches == Batches::Here).then(Runner::here);
+        let mut seats: Vec<Seat<V>> = Vec::with_capacity(keys.len());
+        for key in &keys {
             let since = || request.begun;
             let mut caller = Caller::since(&request.options, self.settings_for(key), since);
             caller.default.clone_from(&default);
-            Seat { caller, outcome: None }
-        };
-        let mut seats: Vec<Seat<V>> = keys.iter().map(seat).collect();
+            caller.runner = runner;
+            let alike = seats.iter().find(|seat| seat.caller.terms == caller.terms);
+            let patience = alike.map_or_else(|| caller.patience(), |seat| seat.patience.clone());
+            seats.push(Seat { caller, patience, outcome: None });
+        }
         let end = request.end(keys.iter().map(|key| self.settings_for(key)));
         let names = &request.options.set.tags;
         // Who waited for somebody who went away tries again.
@@ -113,10 +120,10 @@ impl<K: Key, V: CacheValue> Core<K, V> {
                     seat.outcome = self.at_once(key, &mut seat.caller);
                 }
                 if seat.outcome.is_none() {
-                    let (task, wait) = self.board(key, &seat.caller, tags.as_ref());
+                    let (task, wait) = self.board(key, seat, tags.as_ref());
                     if task.is_some() && tasks.is_empty() {
                         // One of them reports that the load takes too long.
-                        seat.caller.lead();
+                        seat.caller.lead(seat.patience.clone());
                     }
                     waits.push((key, seat, wait, task.is_some()));
                     tasks.extend(task);
@@ -156,33 +163,35 @@ impl<K: Key, V: CacheValue> Core<K, V> {
     fn board(
         &self,
         key: &K,
-        caller: &Caller<V>,
+        Seat { caller, patience, .. }: &Seat<V>,
         tags: Option<&Arc<Tags>>,
     ) -> (Option<Task<K, V>>, Joined<V>) {
-        let mut task = None;
-        let plan = caller.plan(true);
-        let lead = |lead| Some(Task { key: key.clone(), lead, terms: plan.terms, end: plan.end });
-        loop {
-            if let Some(local) = self.local() {
-                match self.lead_for_many(&local, key, tags.cloned()) {
-                    Ok(local) => task = lead(AnyLead::Local(local)),
-                    Err(wait) => return (task, (None, wait)),
-                }
-                continue;
+        let (terms, mut task) = (caller.terms, None);
+        let lead = |lead| Some(Task { key: key.clone(), lead, terms, patience: patience.clone() });
+        while let Some(local) = self.local() {
+            let boarding = Boarding::of(caller, tags.cloned(), patience.clone());
+            match self.lead_for_many(&local, key, boarding) {
+                Ok(local) => task = lead(AnyLead::Local(local)),
+                Err(wait) => return (task, (None, wait)),
             }
-            let mark = || Mark::new(self.engine.fence.ticket(place(key)));
-            // What this call began it waits for, even if a tag was invalidated before it began.
-            let is_ours = task.is_some();
-            let holds = |mark: &Mark| is_ours || mark.holds(&*self.engine.clock);
-            match self.flights.join(key, holds, mark) {
-                Join::Follow(wait, mark) => return (task, (Some(mark), wait)),
-                Join::Lead(tiers) => {
-                    let tags = tags.cloned();
-                    tiers.mark().rest_on(Basis { tags, deadline: None, stamp: None });
-                    tiers.mark().begin(self.engine.stamp());
-                    count(&self.engine.counters.loads);
-                    task = lead(AnyLead::Tiers(tiers));
-                }
+        }
+        let mark = || Mark::of(self.engine.fence.ticket(place(key)), caller, patience.clone());
+        match self.flights.join(key, |mark| mark.holds(&*self.engine.clock), mark) {
+            Join::Follow(_, mark) if mark.waits_for(caller) => {
+                (None, (Some(mark), landed(Err(self.waits_for_itself()))))
+            }
+            Join::Follow(wait, mark) => {
+                mark.await_until(caller.hard);
+                (None, (Some(mark), wait))
+            }
+            Join::Lead(tiers) => {
+                let tags = tags.cloned();
+                tiers.mark().rest_on(Basis { tags, deadline: None, stamp: None });
+                tiers.mark().begin(self.engine.stamp());
+                count(&self.engine.counters.loads);
+                // What this call began it waits for, whoever opens a flight of the key after it.
+                let joined = (Some(Arc::clone(tiers.mark())), tiers.wait());
+                (lead(AnyLead::Tiers(tiers)), joined)
             }
         }
     }
@@ -223,17 +232,15 @@ impl<K: Key, V: CacheValue> Core<K, V> {
         mut options: LoadOptions<V>,
         loader: LoadMany<K, V>,
     ) {
-        let Some(&Task { terms, end, .. }) = tasks.first() else { return };
-        let plan = Plan { end, ..Plan::of(terms, Purpose::Miss) };
+        let Some(Task { terms, patience, .. }) = tasks.first() else { return };
+        let (terms, patience) = (*terms, patience.clone());
+        let plan = Plan { patience, ..Plan::of(terms, Purpose::Miss) };
         let keys: Vec<K> = tasks.iter().map(|task| task.key.clone()).collect();
         let clock = &*self.engine.clock;
         let begun = clock.now();
         let running = AssertUnwindSafe(async move { loader(keys).await }).catch_unwind();
         let running = running.instrument(self.load_span());
-        let ended: Option<Result<_, Box<dyn Any + Send>>> = match plan.limit(clock) {
-            None => Some(running.await),
-            Some(longest) => limit(clock, longest, running).await,
-        };
+        let ended: Option<Result<_, Box<dyn Any + Send>>> = self.while_wanted(&plan, running).await;
         let took = clock.now().since(begun);
         let is_late = terms.background && terms.is_late(took);
         if is_late {
@@ -244,8 +251,10 @@ impl<K: Key, V: CacheValue> Core<K, V> {
             failed => {
                 let failed: Option<Ended<V>> =
                     failed.map(|ended| ended.map(|ended| ended.map(|_| Loaded::none())));
-                let (longest, is_reported) = (terms.load_limit(), terms.is_reported(took));
-                let judged = self.judge(failed, longest, Purpose::Miss, is_reported);
+                // Who began several batches reports that they take too long but once.
+                let is_overdue = terms.hard_timeout.is_some_and(|limit| took >= limit);
+                let patience = plan.patience.as_deref().filter(|_| is_overdue);
+                let judged = self.judge(failed, terms.load_limit(), Purpose::Miss, patience);
                 Err(judged.err().unwrap_or_else(|| self.unfinished()))
             }
         };

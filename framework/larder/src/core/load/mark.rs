@@ -3,9 +3,11 @@
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
-use larder_core::{Clock, Stamp, Timestamp};
+use larder_core::{Clock, Moment, Stamp, Timestamp};
 use tokio::sync::Notify;
 
+use super::caller::{Caller, Runner};
+use super::patience::Patience;
 use crate::engine::Found;
 use crate::fence::Ticket;
 use crate::tags::Tags;
@@ -14,6 +16,10 @@ use crate::tags::Tags;
 #[derive(Debug)]
 pub(crate) struct Mark {
     pub(super) ticket: Ticket,
+    /// Of those who wait for the load, if they have a limit.
+    pub(super) patience: Option<Arc<Patience>>,
+    /// Who runs the loader on its own thread.
+    runner: Option<Runner>,
     /// Whether the load waits for that of another process.
     pub(super) elsewhere: Signal,
     basis: Mutex<Basis>,
@@ -39,7 +45,29 @@ impl Basis {
 
 impl Mark {
     pub(super) fn new(ticket: Ticket) -> Self {
-        Self { ticket, elsewhere: Signal::default(), basis: Mutex::default() }
+        let (elsewhere, basis) = (Signal::default(), Mutex::default());
+        Self { ticket, patience: None, runner: None, elsewhere, basis }
+    }
+
+    /// The mark of a load that this caller begins.
+    pub(super) fn of<V>(
+        ticket: Ticket,
+        caller: &Caller<V>,
+        patience: Option<Arc<Patience>>,
+    ) -> Self {
+        Self { patience, runner: caller.runner, ..Self::new(ticket) }
+    }
+
+    /// Somebody waits for the load until then, or for ever.
+    pub(super) fn await_until(&self, end: Option<Moment>) {
+        if let Some(patience) = &self.patience {
+            patience.extend(end);
+        }
+    }
+
+    /// Whether the loader called this caller, who would wait for itself.
+    pub(super) fn waits_for<V>(&self, caller: &Caller<V>) -> bool {
+        self.runner.is_some_and(|runner| runner.waits_for(caller.runner))
     }
 
     pub(in crate::core) fn rest_on(&self, basis: Basis) {

@@ -112,6 +112,18 @@ impl<K: Key, V: CacheValue> Core<K, V> {
         store.table.pause(key, age.now.after(pause));
     }
 
+    /// A load of a key ended and nothing came of it, for the key changed: an entry that is there
+    /// may be loaded again by somebody else.
+    pub(in crate::core) fn release_claim<Q>(&self, key: &Q)
+    where
+        K: Borrow<Q>,
+        Q: KeyRef<K> + ?Sized,
+    {
+        if let Some(store) = &self.store {
+            store.table.release(key);
+        }
+    }
+
     /// Puts off the next load of a key for so long.
     pub(super) fn pause_for<Q>(&self, key: &Q, pause: Duration)
     where

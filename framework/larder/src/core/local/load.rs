@@ -9,18 +9,19 @@ use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::Arc;
 
 use futures_util::FutureExt;
-use larder_core::Result;
+use larder_core::{Moment, Result};
 use tokio::runtime::Handle;
 use tokio::sync::oneshot;
 
 use super::Local;
 use crate::block::block_on;
 use crate::core::load::attempt::{Made, Plan, Purpose, Start};
-use crate::core::load::caller::Caller;
+use crate::core::load::caller::{Caller, Runner};
+use crate::core::load::patience::Patience;
 use crate::core::load::{BoxError, Loader, Outcome, Run};
 use crate::core::{CacheValue, Core, Key, KeyRef};
 use crate::fence::{Fence, Ticket};
-use crate::flight::Wait;
+use crate::flight::{Wait, landed};
 use crate::options::LoadOptions;
 use crate::stats::MissCause;
 use crate::stored::Content;
@@ -36,9 +37,37 @@ pub(crate) struct Flight<K, V> {
     key: K,
     /// Whether others may wait for it.
     is_shared: bool,
-    tags: Option<Arc<Tags>>,
+    boarding: Boarding,
     /// Those who wait, if there are any.
     followers: Option<Followers<V>>,
+}
+
+/// What a caller brings along to a load, be it of its own or that of another.
+#[derive(Clone, Debug)]
+pub(in crate::core) struct Boarding {
+    tags: Option<Arc<Tags>>,
+    /// Of those who wait for the load that it begins, if they have a limit.
+    patience: Option<Arc<Patience>>,
+    /// How long it waits for that of another.
+    hard: Option<Moment>,
+    /// Who runs the loader on its own thread.
+    runner: Option<Runner>,
+}
+
+impl Boarding {
+    pub(in crate::core) fn of<V>(
+        caller: &Caller<V>,
+        tags: Option<Arc<Tags>>,
+        patience: Option<Arc<Patience>>,
+    ) -> Self {
+        Self { tags, patience, hard: caller.hard, runner: caller.runner }
+    }
+
+    /// That of a load for which nobody waits.
+    fn of_nobody(tags: Option<Arc<Tags>>) -> Self {
+        let hard = Some(Moment::default());
+        Self { tags, patience: None, hard, runner: None }
+    }
 }
 
 /// How those who wait for a load hear of its outcome.
@@ -56,21 +85,35 @@ pub(in crate::core) type SharedLead<K, V> = Lead<K, V, Arc<Fence<Flight<K, V>>>>
 impl<K: Key, V: CacheValue> Flight<K, V> {
     /// The outcome of this load, for who wants the same key. If one of its tags was invalidated
     /// only who began it takes that, with just these tags.
-    fn follow<Q>(&mut self, key: &Q, own: Option<&Arc<Tags>>) -> Option<Wait<Outcome<V>>>
+    fn follow<Q>(
+        &mut self,
+        key: &Q,
+        by: &Boarding,
+        own: Option<&Arc<Tags>>,
+    ) -> Option<Wait<Outcome<V>>>
     where
         K: Borrow<Q>,
         Q: KeyRef<K> + ?Sized,
     {
+        let Boarding { tags, patience, .. } = &self.boarding;
         let is_own = |tags| own.is_some_and(|own| Arc::ptr_eq(own, tags));
-        let holds = || self.tags.as_ref().is_none_or(|tags| is_own(tags) || tags.hold());
+        let holds = || tags.as_ref().is_none_or(|tags| is_own(tags) || tags.hold());
         if !self.is_shared || self.key.borrow() != key || !holds() {
             return None;
+        }
+        if let Some(patience) = patience {
+            patience.extend(by.hard);
         }
         let followers = self.followers.get_or_insert_with(|| {
             let (sender, receiver) = oneshot::channel();
             Followers { sender, wait: receiver.shared() }
         });
         Some(followers.wait.clone())
+    }
+
+    /// Whether the loader called this caller, who would wait for itself.
+    fn waits_for(&self, by: &Boarding) -> bool {
+        self.boarding.runner.is_some_and(|runner| runner.waits_for(by.runner))
     }
 }
 
@@ -98,7 +141,8 @@ impl<K: Key, V: CacheValue> Core<K, V> {
         let mut has_waited = false;
         let (lead, tags) = loop {
             let tags = self.engine.local_tags(&options.set.tags);
-            match self.lead(&**local.fence, local, key, tags.clone()) {
+            let boarding = Boarding::of(&caller, tags.clone(), None);
+            match self.lead(&**local.fence, local, key, boarding) {
                 Ok(lead) => break (lead, tags),
                 Err(wait) => {
                     self.count_follower(&mut has_waited);
@@ -120,7 +164,7 @@ impl<K: Key, V: CacheValue> Core<K, V> {
             Ok(Err(error)) => Err(Ok(Err(error.into()))),
             Err(panic) => Err(Err(panic)),
         };
-        let failed = |ended| self.judge(Some(ended), None, Purpose::Miss, false).map(|_| None);
+        let failed = |ended| self.judge(Some(ended), None, Purpose::Miss, None).map(|_| None);
         let made = made.or_else(failed).map(|value| Made::of_call(value, options, tags));
         let outcome = self.keep_locally(local, key, lead, made, &caller.terms);
         self.conclude_locally(key, &mut caller, outcome)
@@ -144,8 +188,13 @@ impl<K: Key, V: CacheValue> Core<K, V> {
         let (lead, tags) = loop {
             // Captured before the load, so that what invalidates them meanwhile is noticed.
             let tags = self.engine.local_tags(&loader.options.set.tags);
-            match self.lead(Arc::clone(local.fence), local, key, tags.clone()) {
-                Ok(lead) => break (lead, tags),
+            let patience = caller.patience();
+            let boarding = Boarding::of(&caller, tags.clone(), patience.clone());
+            match self.lead(Arc::clone(local.fence), local, key, boarding) {
+                Ok(lead) => {
+                    caller.lead(patience);
+                    break (lead, tags);
+                }
                 Err(wait) => {
                     self.count_follower(&mut has_waited);
                     let outcome =
@@ -156,7 +205,6 @@ impl<K: Key, V: CacheValue> Core<K, V> {
                 }
             }
         };
-        caller.lead();
         let plan = caller.plan(takes_negative);
         let flight = Arc::clone(self).fly_locally(key.to_owned(), cause, loader, plan, lead, tags);
         let flight = async { Some(self.on_task(flight).await.flatten()) };
@@ -193,7 +241,8 @@ impl<K: Key, V: CacheValue> Core<K, V> {
         Q: KeyRef<K> + ?Sized,
     {
         let tags = self.engine.local_tags(&loader.options.set.tags);
-        let Ok(lead) = self.lead(Arc::clone(local.fence), local, key, tags.clone()) else {
+        let boarding = Boarding::of_nobody(tags.clone());
+        let Ok(lead) = self.lead(Arc::clone(local.fence), local, key, boarding) else {
             return;
         };
         let (core, key) = (Arc::clone(self), key.to_owned());
@@ -226,7 +275,7 @@ impl<K: Key, V: CacheValue> Core<K, V> {
         fence: F,
         local: &Local<'_, K, V>,
         key: &Q,
-        tags: Option<Arc<Tags>>,
+        boarding: Boarding,
     ) -> Result<Lead<K, V, F>, Wait<Outcome<V>>>
     where
         F: Deref<Target = Fence<Flight<K, V>>>,
@@ -235,8 +284,26 @@ impl<K: Key, V: CacheValue> Core<K, V> {
     {
         let is_shared = self.settings_for(key).single_flight;
         let hash = local.store.table.hash_of(key);
-        let flight = || Flight { key: key.to_owned(), is_shared, tags, followers: None };
-        Fence::join(fence, hash, |flight| flight.follow(key, None).filter(|_| is_shared), flight)
+        let by = boarding.clone();
+        let follow = |flight: &mut Flight<K, V>| {
+            let wait = if is_shared { flight.follow(key, &by, None) } else { None };
+            wait.map(|wait| self.unless_own(flight, &by, wait))
+        };
+        let flight = || Flight { key: key.to_owned(), is_shared, boarding, followers: None };
+        Fence::join(fence, hash, follow, flight)
+    }
+
+    /// What comes of a flight, or an error for who would wait for itself.
+    fn unless_own(
+        &self,
+        flight: &Flight<K, V>,
+        by: &Boarding,
+        wait: Wait<Outcome<V>>,
+    ) -> Wait<Outcome<V>> {
+        match flight.waits_for(by) {
+            true => landed(Err(self.waits_for_itself())),
+            false => wait,
+        }
     }
 
     fn count_follower(&self, has_waited: &mut bool) {

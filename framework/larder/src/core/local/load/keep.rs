@@ -4,10 +4,10 @@ use std::borrow::Borrow;
 use std::ops::Deref;
 use std::sync::Arc;
 
-use larder_core::Result;
+use larder_core::{Result, Tier};
 use larder_store::RemovalReason;
 
-use super::{Flight, Followers, Lead, SharedLead};
+use super::{Boarding, Flight, Followers, Lead, SharedLead};
 use crate::core::load::Outcome;
 use crate::core::load::attempt::Made;
 use crate::core::local::Local;
@@ -35,7 +35,13 @@ impl<K: Key, V: CacheValue> Core<K, V> {
     {
         let made = match made {
             Ok(made) => made,
-            Err(error) => return land_with(lead, Err(error), || self.pause(key, terms)),
+            Err(error) => {
+                let end = |is_current| match is_current {
+                    true => self.pause(key, terms),
+                    false => self.release_claim(key),
+                };
+                return land_with(lead, Err(error), end);
+            }
         };
         let Made { value, options, tags, is_stored, is_outdated, .. } = made;
         let outcome = Ok(value.clone());
@@ -45,25 +51,35 @@ impl<K: Key, V: CacheValue> Core<K, V> {
         let planned = self.plan(|| key.to_owned(), value, tags, &options);
         let planned = match planned {
             Ok(Some(planned)) => planned,
-            Ok(None) => return land_with(lead, outcome, || self.drop_kept(key)),
+            Ok(None) => {
+                let end = |is_current| match is_current {
+                    true => self.drop_kept(key),
+                    false => self.release_claim(key),
+                };
+                return land_with(lead, outcome, end);
+            }
             Err(error) => {
-                self.warn_unstored(&error);
+                self.warn_unstored(Tier::L1, &error);
                 return land(lead, outcome);
             }
         };
         let (stored, insert) = planned;
-        let (hash, mut is_kept) = (lead.hash(), false);
+        let (hash, mut is_kept, mut full) = (lead.hash(), false, None);
         let followers = lead.end(|flight, is_current| {
             let Flight { key, followers, .. } = flight;
             is_kept = is_current && !is_outdated && stored.tags().is_none_or(Tags::hold);
             if is_kept {
-                // A store that is full is a slower cache, not a failure.
-                self.insert_locally(local, hash, key, stored, insert).ok();
+                // A store that is full is a slower cache, not a failure of the load.
+                full = self.insert_locally(local, hash, key, stored, insert).err();
             }
             followers
         });
         if !is_kept {
             self.count_fenced();
+            self.release_claim(key);
+        }
+        if let Some(full) = full {
+            self.warn_unstored(Tier::L1, &self.full(full));
         }
         tell(followers.flatten(), &outcome);
         outcome
@@ -85,12 +101,15 @@ impl<K: Key, V: CacheValue> Core<K, V> {
         &self,
         local: &Local<'_, K, V>,
         key: &K,
-        tags: Option<Arc<Tags>>,
+        boarding: Boarding,
     ) -> Result<SharedLead<K, V>, Wait<Outcome<V>>> {
         let hash = local.store.table.hash_of(key);
-        let own = tags.clone();
-        let flight = || Flight { key: key.clone(), is_shared: true, tags, followers: None };
-        let follow = |flight: &mut Flight<K, V>| flight.follow(key, own.as_ref());
+        let by = boarding.clone();
+        let follow = |flight: &mut Flight<K, V>| {
+            let wait = flight.follow(key, &by, by.tags.as_ref())?;
+            Some(self.unless_own(flight, &by, wait))
+        };
+        let flight = || Flight { key: key.clone(), is_shared: true, boarding, followers: None };
         Fence::join(Arc::clone(local.fence), hash, follow, flight)
     }
 
@@ -108,16 +127,19 @@ impl<K: Key, V: CacheValue> Core<K, V> {
     }
 }
 
-/// Ends a load that has nothing to store, and does something else if its key did not change.
-fn land_with<K, V, F>(lead: Lead<K, V, F>, outcome: Outcome<V>, then: impl FnOnce()) -> Outcome<V>
+/// Ends a load that has nothing to store, and does something that is told whether its key is as it
+/// was.
+fn land_with<K, V, F>(
+    lead: Lead<K, V, F>,
+    outcome: Outcome<V>,
+    then: impl FnOnce(bool),
+) -> Outcome<V>
 where
     V: Clone,
     F: Deref<Target = Fence<Flight<K, V>>>,
 {
     let end = |flight: Flight<K, V>, is_current: bool| {
-        if is_current {
-            then();
-        }
+        then(is_current);
         flight.followers
     };
     tell(lead.end(end).flatten(), &outcome);
