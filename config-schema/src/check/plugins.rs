@@ -206,7 +206,7 @@ impl<'a> Checker<'a> {
         descriptor: &Descriptor,
     ) -> bool {
         let Descriptor { slot, kind, origin, .. } = *descriptor;
-        if slot == Slot::Backend {
+        if matches!(slot, Slot::Backend | Slot::Serializer | Slot::Wrapper) {
             return false;
         }
         let Some((plugin, _)) = self.provided.get(&format!("{slot}:{kind}")) else { return false };
@@ -216,7 +216,10 @@ impl<'a> Checker<'a> {
         let word = slot_word(slot);
         let message = format!("{word} `{kind}` cannot be used from a process of its own");
         let diagnostic = Diagnostic::error("C0624", message)
-            .at(kind_node.at.clone(), "only backends can be used from there")
+            .at(
+                kind_node.at.clone(),
+                "only backends, serializers and wrappers can be used from there",
+            )
             .also(isolated_at.clone(), format!("plugin `{plugin}` runs in one because of this"))
             .path(spot.path.clone())
             .help(format!("remove `isolation` of plugin `{plugin}`, or use another {word} here"));

@@ -186,11 +186,11 @@ nobody but root and the user of this process can change.",
     (
         "C0624",
         "\
-A plugin of this kind cannot be used from a process of its own; only backends can.
+A plugin of this kind cannot be used from a process of its own; only backends, serializers and
+wrappers can.
 
 A policy is asked on every eviction, while the store waits for it: a trip to another process would
-cost more than any policy saves. The others are called where nothing may wait. Remove
-`isolation = \"process\"`, or use another plugin here.",
+cost more than any policy saves. Remove `isolation = \"process\"`, or use another plugin here.",
     ),
     (
         "C0625",

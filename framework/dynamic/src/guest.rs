@@ -49,7 +49,7 @@ mod serializer;
 pub(crate) mod sink;
 #[cfg(test)]
 mod tests;
-mod transcode;
+pub(crate) mod transcode;
 pub(crate) mod warmer;
 pub(crate) mod wrapper;
 

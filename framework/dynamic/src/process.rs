@@ -15,13 +15,14 @@
 //! | `supervisor` | starts it, starts it again, ends it |
 //! | `instance` | an instance of a component, made again in every new one |
 //! | `source` | its components as [`Descriptor`](larder_core::Descriptor)s |
-//! | `backend` | the trait over it |
+//! | `backend`, `codec` | the traits over it |
 //!
 //! Threads of its own serve each runner, and not the runtime of a caller: it outlives them all.
 #![forbid(unsafe_code)]
 
 mod backend;
 mod child;
+mod codec;
 mod find;
 mod instance;
 mod link;
@@ -34,5 +35,6 @@ mod supervisor;
 pub mod wire;
 
 pub use crate::guest::clock::CallClock;
+pub use crate::guest::transcode::{decode, encode};
 
 pub(crate) use load::load;

@@ -1,10 +1,12 @@
-//! A call of an instance: the message as a method of the trait, and what it returns as a message.
+//! A call of a backend: the message as a method of the trait, and what it returns as a message.
 
 use std::time::Duration;
 
 use larder_core::backend::{Deadlines, Lease, ScanRequest};
 use larder_core::{Backend, CacheError, Entry, EntryMeta, ErrorKind, Result, Timestamp, envelope};
 use larder_dynamic::process::wire::{Blob, Call, Granted, Reply, Seen};
+
+use crate::part::unfit_for;
 
 /// Makes a call.
 pub(crate) async fn run(backend: &dyn Backend, call: Call) -> Result<Reply> {
@@ -46,6 +48,9 @@ pub(crate) async fn run(backend: &dyn Backend, call: Call) -> Result<Reply> {
             let (soft, hard) =
                 (soft_us.map(Timestamp::from_micros), hard_us.map(Timestamp::from_micros));
             Reply::Is(backend.touch(&key, Deadlines { soft, hard }).await?)
+        }
+        Call::Decode { .. } | Call::Encode { .. } | Call::Undo { .. } | Call::Wrap { .. } => {
+            return Err(unfit_for("backend"));
         }
     })
 }

@@ -2,16 +2,17 @@
 
 use std::collections::HashMap;
 use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError};
+use std::time::Duration;
 
 use larder_core::library::{LibraryLoader as _, LibraryRequest, Refusal, Trust};
 use larder_core::plugin::Factory;
-use larder_core::{
-    Backend, BuildContext, CacheError, Clock, Descriptor, ErrorKind, KeyPath, Result,
-};
-use larder_dynamic::Loader;
+use larder_core::{BuildContext, CacheError, Clock, Descriptor, ErrorKind, KeyPath, Result};
 use larder_dynamic::process::CallClock;
 use larder_dynamic::process::wire::{Described, Description, Load, Make, Question, Refused, Reply};
+use larder_dynamic::{Component, Loader, Table};
 use serde_json::Value;
+
+use crate::part::Part;
 
 /// The library, once it is loaded.
 #[derive(Default)]
@@ -23,8 +24,15 @@ pub(crate) struct Library {
 /// An instance of a component, and the time of whoever uses it: two caches may disagree.
 #[derive(Clone)]
 pub(crate) struct Instance {
-    pub(crate) backend: Arc<dyn Backend>,
+    pub(crate) part: Part,
     pub(crate) clock: Arc<CallClock>,
+}
+
+/// When something was asked, by the clock of the program, and how long that waits.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Asked {
+    pub(crate) now_us: i64,
+    pub(crate) within: Duration,
 }
 
 impl Library {
@@ -41,11 +49,17 @@ impl Library {
     }
 
     /// Answers a question about a life; `None` if it has no answer.
-    pub(crate) async fn ask(&self, now_us: i64, question: Question) -> Option<Result<Reply>> {
+    pub(crate) async fn ask(&self, asked: Asked, question: Question) -> Option<Result<Reply>> {
         Some(match question {
             Question::Load(load) => self.load(load).await,
-            Question::Check(slot, kind, options) => self.check(&slot, &kind, &options).await,
-            Question::Make(make) => self.make(now_us, make).await,
+            Question::Check(slot, kind, options) => {
+                let checked = self.check(&slot, &kind, &options);
+                tokio::time::timeout(asked.within, checked).await.unwrap_or_else(|_| {
+                    let message = "the plugin did not check its options in time";
+                    Err(CacheError::new(ErrorKind::Timeout, message))
+                })
+            }
+            Question::Make(make) => self.make(asked.now_us, make).await,
             Question::End(number) => {
                 let ended = self.instances().remove(&number);
                 // To end may block.
@@ -96,12 +110,8 @@ impl Library {
         let clock = Arc::new(CallClock::new(now_us));
         let mut context = BuildContext::new(cache).clock(Arc::clone(&clock) as Arc<dyn Clock>);
         context.max_value_bytes = max_value_bytes;
-        let Factory::Backend(factory) = descriptor.factory else {
-            let message = "the component cannot be used from a process of its own";
-            return Err(CacheError::new(ErrorKind::Unsupported, message));
-        };
-        let backend = factory.build(read(&options)?, &context).await?;
-        self.instances().insert(instance, Instance { backend, clock });
+        let part = Part::build(&descriptor.factory, read(&options)?, &context).await?;
+        self.instances().insert(instance, Instance { part, clock });
         Ok(Reply::Done)
     }
 }
@@ -125,18 +135,31 @@ fn open(load: &Load) -> Result<Opened, Box<Refusal>> {
     let components = library.components.iter().map(|component| {
         let slot = component.table.slot();
         let mut used = descriptors.iter();
-        let used = used.find(|one| one.slot == slot && one.kind == component.name);
-        Described {
-            slot: slot.as_str().to_owned(),
-            kind: component.name.to_owned(),
-            summary: component.summary.to_owned(),
-            capabilities: used.map_or(0, |descriptor| descriptor.capabilities.bits()),
-            schema: component.schema.to_string(),
-            checks: component.validate.is_some() && used.is_some(),
-        }
+        described(component, used.find(|one| one.slot == slot && one.kind == component.name))
     });
     let version = library.version.to_owned();
     Ok((Description { version, components: components.collect() }, descriptors))
+}
+
+fn described(component: &Component, used: Option<&Descriptor>) -> Described {
+    let role = used.and_then(|descriptor| match descriptor.factory {
+        Factory::Wrapper(role, _) => Some(role.as_str().to_owned()),
+        _ => None,
+    });
+    let number = match &component.table {
+        Table::Codec(table) => u16::try_from(table.number).unwrap_or_default(),
+        _ => 0,
+    };
+    Described {
+        slot: component.table.slot().as_str().to_owned(),
+        kind: component.name.to_owned(),
+        summary: component.summary.to_owned(),
+        capabilities: used.map_or(0, |descriptor| descriptor.capabilities.bits()),
+        schema: component.schema.to_string(),
+        checks: component.validate.is_some() && used.is_some(),
+        role,
+        number,
+    }
 }
 
 fn refused(refusal: Refusal) -> Refused {

@@ -10,7 +10,8 @@
 //! | `socket` | the connection to the program |
 //! | `server` | from questions to answers |
 //! | `library` | what is loaded, what it is, its instances |
-//! | `call` | a call of an instance |
+//! | `lives` | in which order instances are made and ended |
+//! | `part`, `call` | an instance and its calls |
 //! | `log` | what is said here, told to the program |
 #![forbid(unsafe_code)]
 
@@ -19,7 +20,11 @@ mod call;
 #[cfg(unix)]
 mod library;
 #[cfg(unix)]
+mod lives;
+#[cfg(unix)]
 mod log;
+#[cfg(unix)]
+mod part;
 #[cfg(unix)]
 mod server;
 #[cfg(unix)]

@@ -1,8 +1,8 @@
 //! [`serve`]: from questions to answers.
 //!
 //! The thread that reads does nothing that could wait for the plugin. Calls are tasks, each of
-//! which ends when nobody waits for it any more; instances are made and ended one after another,
-//! by a task of its own, so that what was asked first happens first.
+//! which ends when nobody waits for it any more; instances are made and ended by tasks as well, in
+//! the order of [`lives`](crate::lives).
 
 use std::collections::HashMap;
 use std::io::{self, BufReader, Write as _};
@@ -11,17 +11,19 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
-use larder_core::{Backend, CacheError, ErrorKind};
+use larder_core::{CacheError, ErrorKind};
 use larder_dynamic::process::wire::{
     Ask, Call, Outbox, Question, Reply, Side, Tell, Trouble, frame,
 };
 use tokio::runtime::{Builder, Runtime};
 use tokio::sync::mpsc;
-use tokio::task::AbortHandle;
+use tokio::task::{AbortHandle, JoinSet};
 
-use crate::library::Library;
+use crate::library::{Asked, Library};
+use crate::lives::Order;
+use crate::log;
+use crate::part::Part;
 use crate::socket::Patient;
-use crate::{call, log};
 
 /// A call that does not give its thread back takes one of these with it.
 const THREADS: usize = 4;
@@ -82,9 +84,9 @@ struct Server {
     lives: AtomicUsize,
 }
 
-/// A question about the life of an instance, or of the library: its number, what time it is, and
-/// what is asked.
-type Life = (u64, i64, Question);
+/// A question about the life of an instance, or of the library: its number, when it was asked, and
+/// what.
+type Life = (u64, Asked, Question);
 
 impl Server {
     fn read(
@@ -99,12 +101,12 @@ impl Server {
         while let Some(Ask { id, now_us, within_us, level, what }) = frame::read(&mut from)? {
             self.level.set(level);
             let now_us = i64::try_from(now_us).unwrap_or(i64::MAX);
+            let within = Duration::from_micros(within_us);
             match what {
                 Question::Call(instance, call) => {
-                    let within = Duration::from_micros(within_us);
                     if let Some(instance) = self.library.instance(instance) {
                         instance.clock.set(now_us);
-                        self.begin(runtime, (id, within), instance.backend, call);
+                        self.begin(runtime, (id, within), instance.part, call);
                     } else {
                         let message = "there is no such instance in the process of the plugin";
                         self.answer(id, Err(CacheError::new(ErrorKind::Closed, message)));
@@ -117,7 +119,7 @@ impl Server {
                 life => {
                     self.lives.fetch_add(1, Ordering::AcqRel);
                     // The task lives as long as the channel.
-                    drop(lives.send((id, now_us, life)));
+                    drop(lives.send((id, Asked { now_us, within }, life)));
                 }
             }
         }
@@ -149,14 +151,14 @@ impl Server {
         self: &Arc<Self>,
         runtime: &Runtime,
         (id, within): (u64, Duration),
-        backend: Arc<dyn Backend>,
+        part: Part,
         call: Call,
     ) {
         let mut answering = Answering { server: Arc::clone(self), id, is_answered: false };
         // Held until it is known, for it may be over at once.
         let mut calls = self.calls();
         let task = runtime.spawn(async move {
-            if let Ok(reply) = tokio::time::timeout(within, call::run(&*backend, call)).await {
+            if let Some(reply) = part.call(call, within).await {
                 answering.is_answered = true;
                 answering.server.answer(id, reply);
             }
@@ -166,13 +168,30 @@ impl Server {
     }
 
     async fn live(self: Arc<Self>, mut questions: mpsc::UnboundedReceiver<Life>) {
-        while let Some((id, now_us, question)) = questions.recv().await {
-            let reply = self.library.ask(now_us, question).await;
-            if let Some(reply) = reply {
-                self.answer(id, reply);
-            }
-            self.lives.fetch_sub(1, Ordering::AcqRel);
+        let (mut order, mut living) = (Order::default(), JoinSet::new());
+        while let Some((id, asked, question)) = questions.recv().await {
+            let turn = order.turn(&question);
+            let server = Arc::clone(&self);
+            living.spawn(async move {
+                let asking = Living(server);
+                turn.come().await;
+                if let Some(reply) = asking.0.library.ask(asked, question).await {
+                    asking.0.answer(id, reply);
+                }
+                drop(turn);
+            });
+            while living.try_join_next().is_some() {}
         }
+        living.join_all().await;
+    }
+}
+
+/// A question about a life, until it is answered.
+struct Living(Arc<Server>);
+
+impl Drop for Living {
+    fn drop(&mut self) {
+        self.0.lives.fetch_sub(1, Ordering::AcqRel);
     }
 }
 

@@ -9,7 +9,7 @@ mod support;
 
 use std::time::Duration;
 
-use larder::{CacheManager, Format, Lookup, MissCause, Result};
+use larder::{Cache, CacheError, CacheManager, ErrorKind, Format, Lookup, MissCause, Result};
 
 /// How long a test waits for what must come.
 const LIMIT: Duration = Duration::from_secs(60);
@@ -40,6 +40,75 @@ async fn a_cache_goes_on_without_a_tier_that_crashed_until_it_is_back() {
     })
     .await;
     users.set("other", "Grace".to_owned()).await.unwrap();
+    manager.close().await.unwrap();
+}
+
+/// A cache in files whose values a library in a process of its own writes, and wraps.
+async fn coded(
+    library: &support::Compiled,
+    folder: &tempfile::TempDir,
+) -> (CacheManager, Cache<String, String>) {
+    let name = library.name();
+    let config = format!(
+        "[caches.users]\nbackend = {{ kind = \"file\", dir = {:?} }}\n\
+         serializer = {{ kind = \"acme.{name}\", encode = \"acme.{name}-wrapper\" }}\n",
+        folder.path()
+    );
+    let provides = format!("serializer:acme.{name}\", \"wrapper:acme.{name}-wrapper");
+    let manager = build(library, &provides, &config).await;
+    let manager = manager.unwrap_or_else(|error| panic!("{error}"));
+    let users = manager.cache("users").unwrap();
+    (manager, users)
+}
+
+#[tokio::test]
+async fn a_serializer_that_dies_costs_a_write_and_a_while_of_misses() {
+    let (library, folder) = (support::codec("fragile"), tempfile::tempdir().unwrap());
+    let (manager, users) = coded(&library, &folder).await;
+    users.set("kept", "Ada".to_owned()).await.unwrap();
+    assert_eq!(users.get("kept").await.unwrap().as_deref(), Some("Ada"));
+    let error = users.set("other", "abort".to_owned()).await.unwrap_err().to_string();
+    for part in ["the process of the plugin ended", "SIGABRT", "fragile", "serialize"] {
+        assert!(error.contains(part), "no {part} in {error}");
+    }
+    // It is down: a miss, and the entry stays.
+    assert_eq!(users.lookup("kept").await.unwrap(), Lookup::Miss(MissCause::Decode));
+    larder_servers::until("it is read again", LIMIT, async || {
+        users.get("kept").await.unwrap().as_deref() == Some("Ada")
+    })
+    .await;
+    users.set("other", "Grace".to_owned()).await.unwrap();
+    assert_eq!(users.get("other").await.unwrap().as_deref(), Some("Grace"));
+    manager.close().await.unwrap();
+}
+
+#[tokio::test]
+async fn an_entry_that_ends_its_serializer_is_dropped() {
+    let (library, folder) = (support::codec("trapped"), tempfile::tempdir().unwrap());
+    let (manager, users) = coded(&library, &folder).await;
+    users.set("bad", "trap".to_owned()).await.unwrap();
+    assert_eq!(users.lookup("bad").await.unwrap(), Lookup::Miss(MissCause::Decode));
+    assert_eq!(users.lookup("bad").await.unwrap(), Lookup::Miss(MissCause::Cold));
+    larder_servers::until("it writes again", LIMIT, async || {
+        users.set("bad", "well".to_owned()).await.is_ok()
+    })
+    .await;
+    assert_eq!(users.get("bad").await.unwrap().as_deref(), Some("well"));
+    manager.close().await.unwrap();
+}
+
+#[tokio::test]
+async fn a_serializer_that_hangs_is_killed_and_started_again() {
+    let (library, folder) = (support::codec("hung"), tempfile::tempdir().unwrap());
+    let (manager, users) = coded(&library, &folder).await;
+    let error = users.set("key", "hang".to_owned()).await.unwrap_err();
+    assert_eq!(error.kind(), ErrorKind::Timeout, "{error}");
+    larder_servers::until("it writes again", LIMIT, async || {
+        users.set("key", "well".to_owned()).await.is_ok()
+    })
+    .await;
+    let loaded = users.get_or_load("new", || async { Ok::<_, CacheError>("abort".to_owned()) });
+    assert_eq!(loaded.await.unwrap(), "abort", "what is not stored is returned all the same");
     manager.close().await.unwrap();
 }
 

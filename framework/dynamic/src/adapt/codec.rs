@@ -11,13 +11,15 @@ use larder_abi::value::{Bytes, Output, Slice};
 use larder_abi::{Status, UNLIMITED};
 use larder_core::serializer::{Visit, format_of};
 use larder_core::wrapper::number_of;
-use larder_core::{CacheError, ErrorKind, Result, Serializer, WrapContext, Wrapper, messagepack};
+use larder_core::{CacheError, ErrorKind, Result, Serializer, WrapContext, Wrapper};
 
 use super::failure::{self, Failure};
 use super::instance::Instance;
 use super::output::Scratch;
 use crate::borrow;
 use crate::host::{lend, log};
+
+pub(crate) mod value;
 
 /// Numbers below belong to the codecs that come with Larder.
 const FIRST_NUMBER: u32 = 0x8000;
@@ -103,17 +105,7 @@ impl Serializer for ForeignCodec {
         value: &dyn larder_core::erased_serde::Serialize,
         out: &mut Vec<u8>,
     ) -> Result<()> {
-        let mut packed = Vec::new();
-        let mut writer = rmp_serde::Serializer::new(&mut packed).with_struct_map();
-        let written = value
-            .erased_serialize(&mut <dyn larder_core::erased_serde::Serializer>::erase(&mut writer));
-        let unfit = || {
-            CacheError::new(ErrorKind::Serialization, "the value does not go into MessagePack")
-                .with("serializer", self.kind)
-        };
-        written.map_err(|error| unfit().caused_by(error))?;
-        // What would be refused when it is read must not be stored.
-        messagepack::check(&packed).map_err(|error| unfit().caused_by(error))?;
+        let packed = value::pack(value, self.kind)?;
         out.extend_from_slice(&self.code(
             "serialize",
             self.table.encode,
@@ -125,17 +117,7 @@ impl Serializer for ForeignCodec {
 
     fn deserialize(&self, bytes: &[u8], visit: &mut Visit<'_>) -> Result<()> {
         let packed = self.code("deserialize", self.table.decode, bytes, &self.anywhere())?;
-        let unreadable = |message: &'static str| {
-            CacheError::new(ErrorKind::Serialization, message).with("serializer", self.kind)
-        };
-        messagepack::check(&packed)
-            .map_err(|error| unreadable("what the plugin decoded is no value").caused_by(error))?;
-        let mut reader = rmp_serde::Deserializer::from_read_ref(&packed[..]);
-        let read =
-            visit(&mut <dyn larder_core::erased_serde::Deserializer<'_>>::erase(&mut reader));
-        read.map_err(|error| {
-            unreadable("what the plugin decoded is no such value").caused_by(error)
-        })
+        value::unpack(&packed, self.kind, visit)
     }
 }
 

@@ -10,13 +10,13 @@ use larder_abi::table::{CodecContext, CodecVt, codec};
 use larder_abi::value::{Output, Slice};
 use larder_core::plugin::Factory;
 use larder_core::serializer::format_of;
-use larder_core::{CacheError, ErrorKind, Result, Serializer};
+use larder_core::{CacheError, ErrorKind, Serializer};
 
 use super::codec::{S, code};
 use super::instance::{create, destroy};
 use super::part::Exported;
 use super::runtime::runtime;
-use super::transcode::{Packed, pack};
+use super::transcode;
 
 type Plugin = dyn Serializer;
 
@@ -69,9 +69,7 @@ unsafe extern "C" fn encode(
     // SAFETY: the host keeps the rules of the header.
     unsafe {
         code((this, context, input, out, error), |serializer: &Plugin, packed, _| {
-            let mut bytes = Vec::new();
-            serializer.serialize(&Packed(packed), &mut bytes)?;
-            Ok(bytes)
+            transcode::encode(serializer, packed)
         })
     }
 }
@@ -86,19 +84,7 @@ unsafe extern "C" fn decode(
     // SAFETY: the host keeps the rules of the header.
     unsafe {
         code((this, context, input, out, error), |serializer: &Plugin, bytes, at| {
-            unpack(serializer, bytes, at.max_size)
+            transcode::decode(serializer, bytes, at.max_size)
         })
     }
-}
-
-/// The MessagePack of a value, at most `most` bytes.
-fn unpack(serializer: &Plugin, bytes: &[u8], most: usize) -> Result<Vec<u8>> {
-    let mut packed = None;
-    serializer.deserialize(bytes, &mut |reader| {
-        packed = Some(pack(reader, most)?);
-        Ok(())
-    })?;
-    packed.ok_or_else(|| {
-        CacheError::new(ErrorKind::Plugin, "the serializer returned without a value")
-    })
 }

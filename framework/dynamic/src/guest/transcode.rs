@@ -6,11 +6,43 @@ use std::cell::Cell;
 use std::fmt;
 
 use larder_core::messagepack::MAX_DEPTH;
+use larder_core::{CacheError, ErrorKind, Result};
 use serde::de::{self, DeserializeSeed, Deserializer, MapAccess, SeqAccess, Visitor};
 use serde::ser::{self, Serialize, SerializeMap, SerializeSeq, Serializer};
 
+/// What the serializer makes of a value, which comes as MessagePack.
+///
+/// # Errors
+///
+/// Those of the serializer.
+pub fn encode(serializer: &dyn larder_core::Serializer, value: &[u8]) -> Result<Vec<u8>> {
+    let mut bytes = Vec::new();
+    serializer.serialize(&Packed(value), &mut bytes)?;
+    Ok(bytes)
+}
+
+/// The value that the serializer makes of bytes, as at most `most` bytes of MessagePack.
+///
+/// # Errors
+///
+/// Those of the serializer; and when it reads nothing.
+pub fn decode(
+    serializer: &dyn larder_core::Serializer,
+    bytes: &[u8],
+    most: usize,
+) -> Result<Vec<u8>> {
+    let mut packed = None;
+    serializer.deserialize(bytes, &mut |reader| {
+        packed = Some(pack(reader, most)?);
+        Ok(())
+    })?;
+    packed.ok_or_else(|| {
+        CacheError::new(ErrorKind::Plugin, "the serializer returned without a value")
+    })
+}
+
 /// One value as MessagePack, which goes into any serializer. The host has checked its shape.
-pub(super) struct Packed<'a>(pub(super) &'a [u8]);
+struct Packed<'a>(&'a [u8]);
 
 impl Serialize for Packed<'_> {
     fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
@@ -25,7 +57,7 @@ impl Serialize for Packed<'_> {
 /// # Errors
 ///
 /// When it cannot be read, is nested too deep, or is longer.
-pub(super) fn pack<'de, D: Deserializer<'de>>(reader: D, most: usize) -> Result<Vec<u8>, D::Error> {
+fn pack<'de, D: Deserializer<'de>>(reader: D, most: usize) -> Result<Vec<u8>, D::Error> {
     let left = Cell::new(most);
     let mut bytes = Vec::new();
     let mut writer = rmp_serde::Serializer::new(&mut bytes);

@@ -32,12 +32,6 @@ impl ProcessBackend {
         Self { instance, capabilities, corrupt: AtomicU64::new(0) }
     }
 
-    /// The error about an answer to another question.
-    fn odd(&self, operation: &'static str) -> CacheError {
-        let message = "the process of the plugin gives an answer that makes no sense";
-        self.instance.named(CacheError::new(ErrorKind::Plugin, message), operation)
-    }
-
     fn needs(&self, capability: Capabilities, operation: &'static str) -> Result<()> {
         if self.capabilities.contains(capability) {
             return Ok(());
@@ -48,14 +42,14 @@ impl ProcessBackend {
     async fn done(&self, operation: &'static str, call: Call) -> Result<()> {
         match self.instance.call(operation, call).await? {
             Reply::Done => Ok(()),
-            _ => Err(self.odd(operation)),
+            _ => Err(self.instance.odd(operation)),
         }
     }
 
     async fn is(&self, operation: &'static str, call: Call) -> Result<bool> {
         match self.instance.call(operation, call).await? {
             Reply::Is(is) => Ok(is),
-            _ => Err(self.odd(operation)),
+            _ => Err(self.instance.odd(operation)),
         }
     }
 
@@ -68,7 +62,7 @@ impl ProcessBackend {
     ) -> Result<VecDeque<Option<Blob>>> {
         match self.instance.call(operation, call).await? {
             Reply::Entries(found) if found.len() == count => Ok(found.into()),
-            _ => Err(self.odd(operation)),
+            _ => Err(self.instance.odd(operation)),
         }
     }
 
@@ -152,7 +146,7 @@ impl Backend for ProcessBackend {
         let call = Call::DeleteMany { keys: owned(keys) };
         match self.instance.call("delete_many", call).await? {
             Reply::Count(deleted) => Ok(deleted.min(keys.len() as u64)),
-            _ => Err(self.odd("delete_many")),
+            _ => Err(self.instance.odd("delete_many")),
         }
     }
 
@@ -170,12 +164,14 @@ impl Backend for ProcessBackend {
         let call = Call::Scan { prefix, cursor, limit: limit as u64 };
         match self.instance.call("scan", call).await? {
             // The same page would be read for ever.
-            Reply::Keys(_, Some(next)) if Some(&next) == asked.as_ref() => Err(self.odd("scan")),
+            Reply::Keys(_, Some(next)) if Some(&next) == asked.as_ref() => {
+                Err(self.instance.odd("scan"))
+            }
             Reply::Keys(mut keys, next) => {
                 keys.retain(|key| (1..=MAX_KEY_BYTES).contains(&key.len()));
                 Ok(ScanPage { keys, next })
             }
-            _ => Err(self.odd("scan")),
+            _ => Err(self.instance.odd("scan")),
         }
     }
 
@@ -194,7 +190,7 @@ impl Backend for ProcessBackend {
             Reply::Lease(Granted::Held(remaining)) => {
                 Ok(Lease::Held { remaining: remaining.map(Duration::from_micros) })
             }
-            _ => Err(self.odd("lease")),
+            _ => Err(self.instance.odd("lease")),
         }
     }
 
@@ -222,7 +218,7 @@ impl Backend for ProcessBackend {
 
     async fn health(&self) -> Result<Health> {
         let Reply::Health(seen) = self.instance.call("health", Call::Health).await? else {
-            return Err(self.odd("health"));
+            return Err(self.instance.odd("health"));
         };
         let Seen { entries, bytes, corrupt, degraded } = seen;
         let mut health = Health::default();

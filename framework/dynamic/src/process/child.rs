@@ -10,6 +10,8 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
 use larder_core::telemetry::TARGET;
+use rustix::io::Errno;
+use rustix::process::{Pid, WaitId, WaitIdOptions, waitid};
 
 use super::wire::{Greeting, Side};
 
@@ -106,6 +108,26 @@ impl Child {
     pub(super) fn kill(&self) {
         // One that has ended already is what was wanted.
         drop(self.lock().kill());
+    }
+
+    /// Waits until it has ended, and leaves it to others to ask how. What it left behind, a process
+    /// that it forked, may keep its files open: that nothing comes from these says less.
+    ///
+    /// # Errors
+    ///
+    /// When the system does not tell.
+    pub(super) fn wait(&self) -> io::Result<()> {
+        let number = i32::try_from(self.lock().id()).ok();
+        let Some(number) = number.and_then(Pid::from_raw) else { return Ok(()) };
+        let how = WaitIdOptions::EXITED | WaitIdOptions::NOWAIT;
+        loop {
+            match waitid(WaitId::Pid(number), how) {
+                // Somebody has asked already.
+                Ok(_) | Err(Errno::CHILD) => return Ok(()),
+                Err(Errno::INTR) => {}
+                Err(error) => return Err(error.into()),
+            }
+        }
     }
 
     /// Kills it, unless it has ended, and says how it ended.

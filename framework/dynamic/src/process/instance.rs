@@ -18,6 +18,11 @@ use crate::adapt::keeper::{before, on_a_blocking_thread};
 /// How long a call may take; a tier gives up earlier if its own time is shorter.
 const TIMEOUT: Duration = Duration::from_secs(30);
 
+/// How long a call may take that holds up the thread of its caller. That of a process which does
+/// answer takes microseconds; a machine that is busy with other things must not look like one that
+/// hangs.
+const AT_ONCE: Duration = Duration::from_secs(5);
+
 /// An instance, wherever it is now.
 #[derive(Debug)]
 pub(super) struct Instance {
@@ -98,17 +103,16 @@ impl Instance {
         self.comebacks.load(Ordering::Acquire)
     }
 
-    /// It can be called again if it is in the process of this link, which its supervisor hands out.
-    pub(super) fn note_link(&self, link: &Link) {
-        if self.made().on == Some(link.number) {
-            self.comebacks.fetch_add(1, Ordering::Release);
-        }
-    }
-
     /// Says in an error whose it is.
     pub(super) fn named(&self, error: CacheError, operation: &'static str) -> CacheError {
         let error = error.during(operation).with("plugin", &self.supervisor.plugin);
         error.with("backend", self.kind()).with("cache", self.cache())
+    }
+
+    /// The error about an answer to another question.
+    pub(super) fn odd(&self, operation: &'static str) -> CacheError {
+        let message = "the process of the plugin gives an answer that makes no sense";
+        self.named(CacheError::new(ErrorKind::Plugin, message), operation)
     }
 
     /// The process may have been about to end for want of instances, so there is a second try.
@@ -162,6 +166,7 @@ impl Instance {
         drop(made);
         let _running = Running(self);
         self.make_on(link)?;
+        self.comebacks.fetch_add(1, Ordering::Release);
         self.supervisor.say_up(self);
         Ok(())
     }
@@ -183,11 +188,7 @@ impl Instance {
         if is_due {
             let maker = Arc::clone(self);
             // Without a thread the next caller tries.
-            drop(child::thread("make").spawn(move || {
-                maker.make_again(&link)?;
-                maker.note_link(&link);
-                Ok::<_, CacheError>(())
-            }));
+            drop(child::thread("make").spawn(move || maker.make_again(&link)));
         }
         Err(error)
     }
@@ -213,6 +214,19 @@ impl Instance {
         let mut asked = link.ask(due, Question::Call(self.make.instance, call))?;
         let answer = before(&self.clock, at, &mut asked).await;
         answer.unwrap_or_else(|| Err(overdue(TIMEOUT)))
+    }
+
+    /// Calls it, and waits for the answer on this thread. A process that has none in time is
+    /// killed: whoever waits so holds up others.
+    pub(super) fn call_here(
+        self: &Arc<Self>,
+        operation: &'static str,
+        call: Call,
+    ) -> Result<Reply> {
+        let due = Due { now: self.clock.wall(), within: AT_ONCE };
+        let question = Question::Call(self.make.instance, call);
+        let called = self.link().and_then(|link| link.ask_or_kill(due, question));
+        called.map_err(|error| self.named(error, operation))
     }
 
     /// Begins background work, here and in all that take its place.

@@ -98,6 +98,8 @@ impl Link {
         let begun = stream.try_clone().and_then(|writes| {
             let writer = Arc::clone(&link);
             child::thread("write").spawn(move || writer.write(&writes))?;
+            let (waiter, ends) = (Arc::clone(&link), stream.try_clone()?);
+            child::thread("wait").spawn(move || waiter.wait(&ends))?;
             let reader = Arc::clone(&link);
             child::thread("read").spawn(move || reader.read(stream, on_end))
         });
@@ -134,13 +136,35 @@ impl Link {
 
     /// Asks, and waits on this thread.
     pub(super) fn ask_here(&self, due: Due, what: Question) -> Result<Reply> {
+        self.wait_here(due, what).unwrap_or_else(|| Err(overdue(due.within)))
+    }
+
+    /// Asks, and waits on this thread. A runner that does not answer in time is ended.
+    ///
+    /// When it ends before it has answered, asking again is not said to help: the question may be
+    /// what ended it.
+    pub(super) fn ask_or_kill(&self, due: Due, what: Question) -> Result<Reply> {
+        let Some(answer) = self.wait_here(due, what) else {
+            self.kill_because("it did not answer in time, and was killed");
+            return Err(overdue(due.within).retryable(false));
+        };
+        answer.map_err(|error| if self.is_alive() { error } else { error.retryable(false) })
+    }
+
+    /// What is answered in time.
+    fn wait_here(&self, due: Due, what: Question) -> Option<Result<Reply>> {
         let (sender, receiver) = mpsc::channel();
         let asked = self.clock.now();
-        let id = self.send(due, what, Box::new(move |reply| drop(sender.send(reply))))?;
-        receiver.recv_timeout(due.within).unwrap_or_else(|_| {
+        let sent = self.send(due, what, Box::new(move |reply| drop(sender.send(reply))));
+        let id = match sent {
+            Ok(id) => id,
+            Err(error) => return Some(Err(error)),
+        };
+        let answer = receiver.recv_timeout(due.within).ok();
+        if answer.is_none() {
             self.give_up(id, asked);
-            Err(overdue(due.within))
-        })
+        }
+        answer
     }
 
     /// Asks; the future is the answer.
@@ -199,9 +223,13 @@ impl Link {
         self.tell(Question::Cancel(id));
         let is_hung = self.silence().given_up(asked, self.clock.now());
         if is_hung {
-            self.waiters().killed = Some("it did not answer any more, and was killed");
-            self.child.kill();
+            self.kill_because("it did not answer any more, and was killed");
         }
+    }
+
+    fn kill_because(&self, why: &'static str) {
+        self.waiters().killed.get_or_insert(why);
+        self.child.kill();
     }
 
     fn write(&self, stream: &UnixStream) {
@@ -221,6 +249,14 @@ impl Link {
         if !*is_over {
             drop(is_over);
             self.child.kill();
+        }
+    }
+
+    /// Ends the connection with the runner, also when something that it forked keeps it open. What
+    /// the runner said before its end is still read.
+    fn wait(&self, stream: &UnixStream) {
+        if self.child.wait().is_ok() {
+            drop(stream.shutdown(Shutdown::Both));
         }
     }
 

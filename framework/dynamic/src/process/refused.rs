@@ -9,8 +9,7 @@ use std::sync::Arc;
 use async_trait::async_trait;
 use larder_core::plugin::{BoxFactory, BuildPolicy, ConfigCheck, Factory};
 use larder_core::{
-    BuildContext, CacheError, ErrorKind, Invalidator, PolicyFactory, Replicator, Result, Role,
-    Serializer, Warmer, Wrapper,
+    BuildContext, CacheError, ErrorKind, Invalidator, PolicyFactory, Replicator, Result, Warmer,
 };
 use serde_json::Value;
 
@@ -23,10 +22,7 @@ pub(super) fn factory(slot: &str, parts: &'static Parts) -> Option<Factory> {
         "invalidator" => Factory::Invalidator(parts),
         "policy" => Factory::Policy(parts),
         "replicator" => Factory::Replicator(parts),
-        "serializer" => Factory::Serializer(parts),
         "warmer" => Factory::Warmer(parts),
-        // What it would do to bytes does not matter, for it is refused before that.
-        "wrapper" => Factory::Wrapper(Role::Compress, parts),
         _ => return None,
     })
 }
@@ -67,11 +63,4 @@ macro_rules! refuse {
     )*};
 }
 
-refuse!(
-    dyn Any + Send + Sync,
-    dyn Invalidator,
-    dyn Replicator,
-    dyn Serializer,
-    dyn Warmer,
-    dyn Wrapper
-);
+refuse!(dyn Any + Send + Sync, dyn Invalidator, dyn Replicator, dyn Warmer);

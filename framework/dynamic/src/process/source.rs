@@ -5,12 +5,14 @@ use std::sync::Arc;
 use async_trait::async_trait;
 use larder_core::plugin::{BoxFactory, ConfigCheck, Factory};
 use larder_core::{
-    Backend, BuildContext, Capabilities, Descriptor, KeyPath, Problem, Problems, Resource, Result,
+    Backend, BuildContext, CacheError, Capabilities, Descriptor, ErrorKind, KeyPath, Problem,
+    Problems, Resource, Result, Role, Serializer, Wrapper,
 };
 use schemars::Schema;
 use serde_json::Value;
 
 use super::backend::ProcessBackend;
+use super::codec::ProcessCodec;
 use super::instance::Instance;
 use super::refused;
 use super::supervisor::Supervisor;
@@ -29,6 +31,12 @@ pub(super) fn descriptor(
     let parts: &'static Parts = Box::leak(Box::new(Parts(component)));
     let factory = match described.slot.as_str() {
         "backend" => Factory::Backend(parts),
+        "serializer" => Factory::Serializer(parts),
+        "wrapper" => {
+            let word = described.role.as_deref();
+            let role = Role::ALL.into_iter().find(|role| Some(role.as_str()) == word)?;
+            Factory::Wrapper(role, parts)
+        }
         slot => refused::factory(slot, parts)?,
     };
     let descriptor = Descriptor::loaded(&described.kind, &supervisor.plugin, version, factory);
@@ -52,12 +60,17 @@ impl Component {
         let Described { slot, kind, .. } = self.described;
         let question = Question::Check(slot.clone(), kind.clone(), options.to_string());
         let ask = || {
-            let link = self.supervisor.ensure().map_err(|refusal| refusal.to_string())?;
-            let answer = link.ask_here(self.supervisor.due(), question.clone());
-            answer.map_err(|error| error.to_string())
+            let link = self.supervisor.ensure();
+            let link =
+                link.map_err(|refusal| CacheError::transparent(ErrorKind::Plugin, *refusal))?;
+            link.ask_here(self.supervisor.due(), question.clone())
         };
-        // The process may have been about to end for want of instances.
-        match ask().or_else(|_| ask())? {
+        let answer = ask().or_else(|error| match error.kind() {
+            // The process may have been about to end for want of instances.
+            ErrorKind::Connection => ask(),
+            _ => Err(error),
+        });
+        match answer.map_err(|error| error.to_string())? {
             Reply::Problems(problems) => Ok(problems
                 .into_iter()
                 .map(|(path, message, help)| {
@@ -98,6 +111,18 @@ impl ConfigCheck for Component {
     }
 }
 
+impl Parts {
+    async fn instance(&self, options: &Value, context: &BuildContext) -> Result<Arc<Instance>> {
+        let Described { slot, kind, .. } = self.0.described;
+        Instance::new(self.0.supervisor, (slot, kind), options, context).await
+    }
+
+    async fn codec(&self, options: &Value, context: &BuildContext) -> Result<Arc<ProcessCodec>> {
+        let instance = self.instance(options, context).await?;
+        Ok(Arc::new(ProcessCodec::new(instance, self.0.described)))
+    }
+}
+
 #[async_trait]
 impl BoxFactory<dyn Backend> for Parts {
     fn config(&self) -> &'static dyn ConfigCheck {
@@ -105,10 +130,30 @@ impl BoxFactory<dyn Backend> for Parts {
     }
 
     async fn build(&self, options: Value, context: &BuildContext) -> Result<Arc<dyn Backend>> {
-        let (supervisor, described) = (self.0.supervisor, self.0.described);
-        let Described { slot, kind, capabilities, .. } = described;
-        let made = Instance::new(supervisor, (slot, kind), &options, context);
-        let capabilities = Capabilities::from_bits_truncate(*capabilities);
-        Ok(Arc::new(ProcessBackend::new(made.await?, capabilities)))
+        let instance = self.instance(&options, context).await?;
+        let capabilities = Capabilities::from_bits_truncate(self.0.described.capabilities);
+        Ok(Arc::new(ProcessBackend::new(instance, capabilities)))
+    }
+}
+
+#[async_trait]
+impl BoxFactory<dyn Serializer> for Parts {
+    fn config(&self) -> &'static dyn ConfigCheck {
+        self.0
+    }
+
+    async fn build(&self, options: Value, context: &BuildContext) -> Result<Arc<dyn Serializer>> {
+        Ok(self.codec(&options, context).await?)
+    }
+}
+
+#[async_trait]
+impl BoxFactory<dyn Wrapper> for Parts {
+    fn config(&self) -> &'static dyn ConfigCheck {
+        self.0
+    }
+
+    async fn build(&self, options: Value, context: &BuildContext) -> Result<Arc<dyn Wrapper>> {
+        Ok(self.codec(&options, context).await?)
     }
 }

@@ -2,6 +2,7 @@
 //! again when it ended, and told to end with its last instance.
 
 use std::path::PathBuf;
+use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, Condvar, Mutex, MutexGuard, OnceLock, PoisonError, Weak};
 use std::time::Duration;
 
@@ -18,6 +19,9 @@ use crate::refusal::{Answer, refused};
 
 /// How long a step of a start may take: to load the library, or to make an instance.
 pub(super) const STEP: Duration = Duration::from_secs(30);
+
+/// How many instances are made at a time.
+const MOST_MADE: usize = 8;
 
 /// A library, its process, and the instances in it.
 #[derive(Debug)]
@@ -158,42 +162,49 @@ impl Supervisor {
         Due { now: self.clock.wall(), within: STEP }
     }
 
-    /// Starts a process in the place of one that ended, with all instances in it.
+    /// Starts a process in the place of one that ended, with all instances in it. Each is used as
+    /// soon as it is there.
     fn revive(&'static self, starting: Starting) {
         let launched = self.launch();
-        let instances = self.lock().instances();
-        let made = launched.map_err(|refusal| refusal.to_string()).and_then(|link| {
-            for instance in &instances {
-                if let Err(error) = instance.make_again(&link) {
-                    self.say_down(&[(Arc::clone(instance), error.to_string())]);
-                }
-            }
-            if link.is_alive() { Ok(link) } else { Err("it ended while it was started".to_owned()) }
-        });
-        self.settle(made, &instances);
-        drop(starting);
-    }
-
-    /// Takes note of how a start in the background went.
-    fn settle(&self, made: Result<Arc<Link>, String>, instances: &[Arc<Instance>]) {
         let mut state = self.lock();
-        match made {
-            Ok(link) if !state.is_used() => link.close(),
+        let instances = state.instances();
+        match launched {
+            Ok(link) if instances.is_empty() => link.close(),
             Ok(link) => {
                 state.pause.works(self.clock.now());
                 state.link = Some(Arc::clone(&link));
                 drop(state);
-                instances.iter().for_each(|instance| instance.note_link(&link));
+                drop(starting);
+                self.make_again(&link, &instances);
             }
-            Err(why) => {
+            Err(refusal) => {
+                let why = refusal.to_string();
                 state.pause.failed(self.clock.now());
-                let lost = instances.iter().map(|one| (Arc::clone(one), why.clone()));
-                let lost: Vec<_> = lost.collect();
-                state.why = Some(why);
+                state.why = Some(why.clone());
                 drop(state);
-                self.say_down(&lost);
+                let lost = instances.into_iter().map(|one| (one, why.clone()));
+                self.say_down(&lost.collect::<Vec<_>>());
             }
         }
+    }
+
+    /// Makes instances in another process, a few at a time.
+    fn make_again(&self, link: &Link, instances: &[Arc<Instance>]) {
+        let next = AtomicUsize::new(0);
+        let make = || {
+            while let Some(instance) = instances.get(next.fetch_add(1, Ordering::Relaxed)) {
+                if let Err(error) = instance.make_again(link) {
+                    self.say_down(&[(Arc::clone(instance), error.to_string())]);
+                }
+            }
+        };
+        std::thread::scope(|scope| {
+            for _ in 1..instances.len().min(MOST_MADE) {
+                // Without a thread the others make them.
+                drop(child::thread("make").spawn_scoped(scope, make));
+            }
+            make();
+        });
     }
 
     /// A process has ended.

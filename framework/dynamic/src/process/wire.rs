@@ -15,8 +15,8 @@ pub use blob::Blob;
 pub use frame::FrameError;
 pub use greeting::{Greeting, Side};
 pub use message::{
-    Ask, Call, Described, Description, Granted, Load, Log, Make, Question, Refused, Reply, Seen,
-    Tell,
+    Ask, Call, Described, Description, Granted, Load, Log, Make, Place, Question, Refused, Reply,
+    Seen, Tell,
 };
 pub use outbox::{Outbox, Unsent};
 pub use trouble::Trouble;

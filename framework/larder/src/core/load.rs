@@ -182,11 +182,13 @@ impl<K: Key, V: CacheValue> Core<K, V> {
                 Step::Answer(answer) => return Ok(answer),
                 Step::Lead(lead) => lead,
             };
-            caller.load_here();
             let plan = caller.plan(takes_negative);
             let mut unused = None;
             let flown = Arc::clone(self).fly(key.to_owned(), loader, plan, lead).await;
             let outcome = self.flown(flown, &mut unused);
+            if unused.is_none() {
+                caller.has_loaded();
+            }
             if let Some(outcome) = self.conclude(key, &mut caller, outcome).await {
                 return outcome;
             }

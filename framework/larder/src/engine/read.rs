@@ -315,6 +315,10 @@ impl Engine {
             target: telemetry::TARGET,
             cache = %self.name, tier = %tier.tier, %error, "{}", telemetry::DECODE_FAILED
         );
+        // The entry may be sound: what reads it is away, as a serializer in another process.
+        if error.is_retryable() {
+            return;
+        }
         if let Some(_turn) = self.try_write_turn(ticket.hash()).filter(|_| ticket.holds()) {
             tier.bounded("delete", tier.backend.delete(key)).await.ok();
         }

@@ -11,11 +11,12 @@ use larder_core::library::LibraryLoader;
 use larder_core::{
     CacheError, Clock, Descriptor, ErrorKind, Registry, Result, SystemClock, telemetry,
 };
-use tracing::Instrument;
+use tracing::dispatcher::{get_default, with_default};
+use tracing::{Dispatch, Instrument};
 
 use super::CacheManager;
 use crate::assemble::{Assembler, Connections, caches_below};
-use crate::block::block_on;
+use crate::block::{block_on, offload};
 
 /// Chooses files, layers, plugins and the clock of a [`CacheManager`].
 ///
@@ -182,15 +183,15 @@ impl CacheManagerBuilder {
     ///
     /// # Cancellation
     ///
-    /// Dropping the future leaves nothing running.
+    /// Dropping the future leaves nothing running but the check of the config, if it is not over.
     pub async fn build(self) -> Result<CacheManager> {
         if let Some(conflict) = self.registry.conflicts().first() {
             return Err(CacheError::transparent(ErrorKind::Config, conflict.clone()));
         }
         let file = self.file.as_deref().map(|path| path.display().to_string()).unwrap_or_default();
         let span = tracing::info_span!(target: telemetry::TARGET, "config.load", file);
-        let checked = span.in_scope(|| checked(self.loader, &self.registry, &self.checks));
-        let (mut config, registry) = checked?;
+        let checked = checked(self.loader, self.registry, self.checks).instrument(span.clone());
+        let (mut config, registry) = checked.await?;
         if let Some(names) = self.only {
             keep_only(&mut config.caches, names);
         }
@@ -223,7 +224,20 @@ fn keep_only(caches: &mut BTreeMap<String, CacheSpec>, names: BTreeSet<String>) 
 }
 
 /// The config, when it can be used, and the plugins for it; its warnings go to the log.
-pub(super) fn checked(
+///
+/// Files are read for it, libraries loaded and their plugins asked about options: all that may
+/// take its time, and holds up no thread of the runtime.
+pub(super) async fn checked(
+    loader: Loader,
+    registry: Registry,
+    environment: CheckEnvironment,
+) -> Result<(larder_config::model::Config, Registry)> {
+    let (listener, span) = (get_default(Dispatch::clone), tracing::Span::current());
+    let check = move || span.in_scope(|| checked_here(loader, &registry, &environment));
+    offload(move || with_default(&listener, check)).await
+}
+
+fn checked_here(
     loader: Loader,
     registry: &Registry,
     environment: &CheckEnvironment,

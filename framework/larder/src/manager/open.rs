@@ -165,8 +165,8 @@ impl CacheManager {
     pub(crate) async fn add(&self, name: &str, json: &str) -> Result<()> {
         let loader =
             larder_config::loader::Loader::new().text("get_cache", crate::Format::Json, json);
-        let environment = CheckEnvironment::detect();
-        let (mut config, _) = builder::checked(loader, self.registry(), &environment)?;
+        let (registry, environment) = (self.registry().clone(), CheckEnvironment::detect());
+        let (mut config, _) = builder::checked(loader, registry, environment).await?;
         let Some(spec) = config.caches.remove(name) else {
             return Err(self.unknown(name));
         };

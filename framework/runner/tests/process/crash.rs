@@ -47,6 +47,13 @@ async fn a_plugin_that_ends_its_process_ends_no_other() {
     survives("leaving", "exit", "exit status: 7").await;
 }
 
+/// What is left behind has the connection open as well, and never closes it.
+#[tokio::test]
+async fn an_end_is_seen_that_leaves_a_forked_process_behind() {
+    let seen = survives("forking", "fork", "SIGABRT");
+    tokio::time::timeout(LIMIT, seen).await.expect("its end is seen");
+}
+
 #[tokio::test]
 async fn an_end_with_questions_that_were_not_read_is_named() {
     let library = poisonous("deaf");

@@ -3,11 +3,12 @@
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use larder_core::BuildContext;
+use larder_core::plugin::Factory;
+use larder_core::{BuildContext, ErrorKind, KeyPath, Slot};
 use rustix::process::Signal;
 use serde_json::json;
 
-use crate::support::poisonous;
+use crate::support::{self, poisonous};
 use crate::{LIMIT, comes_back, entry, processes, signal, value};
 
 #[tokio::test]
@@ -57,6 +58,59 @@ async fn a_process_that_answers_later_than_its_callers_wait_is_not_hung() {
         assert!(found.is_err(), "it answers: {found:?}");
     }
     assert_eq!(value(&backend, "kept").await.as_deref(), Some("there"), "it was started again");
+}
+
+/// Whether a call hangs in the process of this library.
+fn has_hung_thread(name: &str) -> bool {
+    let threads = processes(name).into_iter().map(|number| format!("/proc/{number}/task"));
+    let threads = threads.filter_map(|folder| std::fs::read_dir(folder).ok()).flatten().flatten();
+    let mut names = threads.filter_map(|thread| std::fs::read(thread.path().join("comm")).ok());
+    names.any(|name| name == b"hangs\n")
+}
+
+#[tokio::test]
+async fn an_instance_that_is_not_made_again_holds_up_no_other() {
+    let library = poisonous("parted");
+    let folder = tempfile::tempdir().unwrap();
+    let marker = folder.path().join("made-once").display().to_string();
+    let hanging = library.open(json!({}), &BuildContext::new(marker)).await;
+    let sound = library.open(json!({}), &BuildContext::new("sound")).await;
+    signal("parted", Signal::KILL);
+    larder_servers::until("the end is seen", LIMIT, async || sound.get("x").await.is_err()).await;
+    let back = tokio::time::timeout(Duration::from_secs(20), comes_back(&sound));
+    back.await.expect("it does not wait for the other one");
+    larder_servers::until("the other one hangs", LIMIT, async || has_hung_thread("parted")).await;
+    assert_eq!(value(&sound, "x").await, None);
+    let error = hanging.get("x").await.unwrap_err();
+    assert_eq!(error.kind(), ErrorKind::Connection, "{error}");
+}
+
+#[tokio::test]
+async fn a_check_of_options_that_hangs_holds_up_nobody_else() {
+    let library = poisonous("pondering");
+    let factory = support::factory(&library.request(), Slot::Backend);
+    let checking = std::thread::spawn(move || {
+        let Factory::Backend(factory) = factory else { panic!("a backend") };
+        factory.config().check(&json!({"capacity": 14}), &KeyPath::root())
+    });
+    larder_servers::until("the check has begun", LIMIT, async || has_hung_thread("pondering"))
+        .await;
+    let context = BuildContext::new("hang");
+    let open = library.open(json!({}), &context);
+    let backend = tokio::time::timeout(Duration::from_secs(20), open).await;
+    let backend = backend.expect("it is made all the same");
+    backend.set("kept", entry("there")).await.unwrap();
+    assert_eq!(value(&backend, "kept").await.as_deref(), Some("there"));
+    larder_servers::until("the check ends with its process", LIMIT, async || {
+        // There is a second try, for the process may have been about to end.
+        if has_hung_thread("pondering") {
+            signal("pondering", Signal::KILL);
+        }
+        checking.is_finished()
+    })
+    .await;
+    let problems = checking.join().unwrap().unwrap_err().to_string();
+    assert!(problems.contains("SIGKILL"), "{problems}");
 }
 
 #[tokio::test]

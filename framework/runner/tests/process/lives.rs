@@ -5,7 +5,7 @@ use std::process::{Command, Stdio};
 
 use larder_core::library::LibraryRequest;
 use larder_core::{BuildContext, CacheError};
-use rustix::process::Signal;
+use rustix::process::{Pid, Signal};
 use serde_json::json;
 
 use crate::support::{self, poisonous};
@@ -66,6 +66,26 @@ async fn a_library_that_was_moved_is_started_again_from_where_it_is() {
     signal("moved", Signal::KILL);
     larder_servers::until("the end is seen", LIMIT, async || backend.get("x").await.is_err()).await;
     comes_back(&backend).await;
+}
+
+#[tokio::test]
+async fn a_file_that_was_replaced_has_a_process_of_its_own_and_the_old_one_does_not_start_again() {
+    let library = poisonous("renewed");
+    let old = library.open(json!({}), &BuildContext::new("old")).await;
+    let [number] = processes("renewed")[..] else { panic!("it has one process") };
+    library.replace();
+    old.set("key", entry("old")).await.unwrap();
+    let new = library.open(json!({}), &BuildContext::new("new")).await;
+    assert_eq!(processes("renewed").len(), 2);
+    assert_eq!(value(&new, "key").await, None);
+    let number = Pid::from_raw(number.try_into().unwrap()).unwrap();
+    rustix::process::kill_process(number, Signal::KILL).unwrap();
+    larder_servers::until("it is said why the old one is away", LIMIT, async || {
+        let down = old.get("key").await.expect_err("it has ended").to_string();
+        down.contains("C0601") || down.contains("SHA-256")
+    })
+    .await;
+    assert_eq!(value(&new, "key").await, None, "the new one goes on");
 }
 
 /// Names the library for a program that is killed.

@@ -14,6 +14,7 @@ use serde_json::Value;
 pub(crate) const RUNNER: &str = env!("CARGO_BIN_EXE_larder-runner");
 
 /// A library that was compiled for a test.
+#[derive(Debug)]
 pub(crate) struct Compiled {
     folder: tempfile::TempDir,
     name: String,
@@ -29,6 +30,7 @@ pub(crate) fn poisonous(name: &str) -> Compiled {
     for (from, to) in [
         (table, format!("{poison}\n{table}").as_str()),
         (".get = shelf_get,", ".get = poisoned_get,"),
+        (".create = shelf_create,", ".create = poisoned_create,"),
         ("(void)host, (void)error;", "the_host = host; (void)error;"),
         ("LARDER_CAP_SYNC | ", ""),
         (".config_schema = schema,", ".config_schema = schema, .validate = validate,"),
@@ -39,6 +41,11 @@ pub(crate) fn poisonous(name: &str) -> Compiled {
         source = source.replace(from, to);
     }
     Compiled::of(name, &source)
+}
+
+/// A serializer and a wrapper in C, and values that do harm to them.
+pub(crate) fn codec(name: &str) -> Compiled {
+    Compiled::of(name, &include_str!("codec.c").replace("NAME", name))
 }
 
 /// A plugin of the examples.
@@ -55,14 +62,38 @@ impl Compiled {
 
     pub(crate) fn of(name: &str, source: &str) -> Self {
         let compiled = Self { folder: tempfile::tempdir().unwrap(), name: name.to_owned() };
-        let file = compiled.folder.path().join("plugin.c");
-        std::fs::write(&file, source).unwrap();
+        std::fs::write(compiled.source(), source).unwrap();
+        compiled.build();
+        compiled
+    }
+
+    fn source(&self) -> PathBuf {
+        self.folder.path().join("plugin.c")
+    }
+
+    /// Puts another version of it into its place.
+    pub(crate) fn replace(&self) {
+        let source = std::fs::read_to_string(self.source()).unwrap();
+        assert!(source.contains("\"1.0.0\""), "it has a version");
+        std::fs::write(self.source(), source.replace("\"1.0.0\"", "\"2.0.0\"")).unwrap();
+        self.build();
+    }
+
+    fn build(&self) {
         let include = concat!("-I", env!("CARGO_MANIFEST_DIR"), "/../abi/include");
         let mut cc = Command::new("cc");
-        cc.args(["-std=gnu11", "-O1", "-fPIC", "-shared", "-fvisibility=hidden", include, "-o"]);
-        let built = cc.arg(compiled.path()).arg(&file).arg("-lpthread").status();
-        assert!(built.expect("`cc` can be run").success(), "{name} does not compile");
-        compiled
+        cc.args([
+            "-std=gnu11",
+            "-D_GNU_SOURCE",
+            "-O1",
+            "-fPIC",
+            "-shared",
+            "-fvisibility=hidden",
+            include,
+            "-o",
+        ]);
+        let built = cc.arg(self.path()).arg(self.source()).arg("-lpthread").status();
+        assert!(built.expect("`cc` can be run").success(), "{} does not compile", self.name);
     }
 
     pub(crate) fn path(&self) -> PathBuf {
@@ -89,16 +120,24 @@ pub(crate) fn load(request: &LibraryRequest) -> Result<Vec<Descriptor>, Box<Refu
     Loader::new().load(request)
 }
 
+/// How the first component of a slot is made.
+pub(crate) fn factory(request: &LibraryRequest, slot: Slot) -> Factory {
+    let descriptors = load(request).unwrap_or_else(|refusal| panic!("{refusal}"));
+    first(&descriptors, slot)
+}
+
+/// How the first of these of a slot is made.
+pub(crate) fn first(descriptors: &[Descriptor], slot: Slot) -> Factory {
+    let found = descriptors.iter().find(|descriptor| descriptor.slot == slot);
+    found.expect("it has one").factory
+}
+
 /// The first backend of a library.
 pub(crate) async fn open(
     request: &LibraryRequest,
     options: Value,
     context: &BuildContext,
 ) -> Arc<dyn Backend> {
-    let descriptors = load(request).unwrap_or_else(|refusal| panic!("{refusal}"));
-    let found = descriptors.iter().find(|descriptor| descriptor.slot == Slot::Backend);
-    let Factory::Backend(factory) = found.expect("it has a backend").factory else {
-        panic!("it is a backend")
-    };
+    let Factory::Backend(factory) = factory(request, Slot::Backend) else { panic!("a backend") };
     factory.build(options, context).await.unwrap_or_else(|error| panic!("{error}"))
 }

@@ -1,10 +1,29 @@
 /* What a plugin may do wrong, each by the key that asks for it. */
 #include <errno.h>
+#include <fcntl.h>
+#include <pthread.h>
 #include <sys/socket.h>
 #include <sys/stat.h>
 #include <unistd.h>
 
 static const larder_host *the_host;
+
+/* Does not return, on a thread whose name says so. */
+static void hang(void) {
+    pthread_setname_np(pthread_self(), "hangs");
+    for (;;) pause();
+}
+
+/* For a cache whose name is a path: hangs if there is a file, and makes it. */
+static int32_t poisoned_create(const larder_create *args, void **self, larder_error *error) {
+    char path[256] = {0};
+    if (args->cache.len > 0 && args->cache.len < sizeof path && args->cache.ptr[0] == '/') {
+        memcpy(path, args->cache.ptr, args->cache.len);
+        if (access(path, F_OK) == 0) hang();
+        close(open(path, O_CREAT | O_WRONLY, 0600));
+    }
+    return shelf_create(args, self, error);
+}
 
 static int asks_for(const larder_key *key, const char *what) {
     return key->len == strlen(what) && memcmp(key->ptr, what, key->len) == 0;
@@ -26,8 +45,14 @@ static int32_t poisoned_get(void *instance, const larder_call *call, const larde
     if (asks_for(key, "abort")) abort();
     if (asks_for(key, "segfault")) *(volatile int *)8 = 1;
     if (asks_for(key, "exit")) _exit(7);
-    if (asks_for(key, "hang"))
-        for (;;) pause();
+    if (asks_for(key, "hang")) hang();
+    if (asks_for(key, "fork")) {
+        if (fork() == 0) {
+            alarm(120);
+            for (;;) pause();
+        }
+        abort();
+    }
     if (asks_for(key, "never")) {
         the_host->op_defer(call, 1);
         return LARDER_PENDING;
@@ -52,6 +77,7 @@ static int32_t validate(const larder_slice *json, larder_error *error) {
     char text[64] = {0};
     if (json->len >= sizeof text) return LARDER_OK;
     memcpy(text, json->ptr, json->len);
+    if (strstr(text, "\"capacity\":14}")) hang();
     if (!strstr(text, "\"capacity\":13}")) return LARDER_OK;
     error->problems_json.ptr = (const uint8_t *)problems;
     error->problems_json.len = sizeof problems - 1;

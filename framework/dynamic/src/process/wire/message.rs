@@ -71,27 +71,95 @@ pub struct Make {
 /// A call of an instance. Entries are envelopes, times microseconds.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[expect(clippy::exhaustive_enums, reason = "both sides come from one release")]
-#[expect(missing_docs, reason = "these are the methods of `Backend` and what they take")]
+#[expect(missing_docs, reason = "these are methods of the traits, and what they take")]
 pub enum Call {
     Clear,
     Close,
-    Delete { key: String },
-    DeleteMany { keys: Vec<String> },
-    Exists { key: String },
-    Fill { key: String, entry: Blob, token: u64 },
+    /// Of a serializer: a value as MessagePack, of bytes.
+    Decode {
+        bytes: Blob,
+    },
+    Delete {
+        key: String,
+    },
+    DeleteMany {
+        keys: Vec<String>,
+    },
+    /// Of a serializer: bytes, of a value as MessagePack.
+    Encode {
+        value: Blob,
+    },
+    Exists {
+        key: String,
+    },
+    Fill {
+        key: String,
+        entry: Blob,
+        token: u64,
+    },
     Flush,
-    Get { key: String },
-    GetMany { keys: Vec<String> },
+    Get {
+        key: String,
+    },
+    GetMany {
+        keys: Vec<String>,
+    },
     Health,
-    Lease { key: String, duration_us: u64 },
-    Meta { key: String },
-    PutIfNewer { key: String, entry: Blob },
-    Release { key: String, token: u64 },
-    Scan { prefix: String, cursor: Option<String>, limit: u64 },
-    Set { key: String, entry: Blob },
-    SetMany { entries: Vec<(String, Blob)> },
+    Lease {
+        key: String,
+        duration_us: u64,
+    },
+    Meta {
+        key: String,
+    },
+    PutIfNewer {
+        key: String,
+        entry: Blob,
+    },
+    Release {
+        key: String,
+        token: u64,
+    },
+    Scan {
+        prefix: String,
+        cursor: Option<String>,
+        limit: u64,
+    },
+    Set {
+        key: String,
+        entry: Blob,
+    },
+    SetMany {
+        entries: Vec<(String, Blob)>,
+    },
     Start,
-    Touch { key: String, soft_us: Option<u64>, hard_us: Option<u64> },
+    Touch {
+        key: String,
+        soft_us: Option<u64>,
+        hard_us: Option<u64>,
+    },
+    /// Of a wrapper.
+    Undo {
+        bytes: Blob,
+        place: Place,
+    },
+    /// Of a wrapper.
+    Wrap {
+        bytes: Blob,
+        place: Place,
+    },
+}
+
+/// Where bytes belong, as a [`WrapContext`](larder_core::WrapContext).
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[expect(clippy::exhaustive_structs, reason = "both sides come from one release")]
+#[expect(missing_docs, reason = "the fields are those of the context")]
+pub struct Place {
+    pub cache: String,
+    pub key: String,
+    pub format: u16,
+    pub inner: Vec<u16>,
+    pub max_size: u64,
 }
 
 /// What a runner says.
@@ -113,6 +181,8 @@ pub enum Tell {
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[expect(clippy::exhaustive_enums, reason = "both sides come from one release")]
 pub enum Reply {
+    /// What a serializer or a wrapper made.
+    Bytes(Blob),
     /// A number of entries.
     Count(u64),
     /// What the library is.
@@ -185,6 +255,10 @@ pub struct Described {
     pub schema: String,
     /// Whether it checks more than the schema does.
     pub checks: bool,
+    /// What a wrapper does to bytes: the word of its [`Role`](larder_core::Role).
+    pub role: Option<String>,
+    /// The number by which a serializer or a wrapper marks entries; 0 for that of its kind.
+    pub number: u16,
 }
 
 /// Why a library was refused, as a [`Refusal`](larder_core::library::Refusal).

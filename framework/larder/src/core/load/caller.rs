@@ -106,8 +106,8 @@ impl<V> Caller<V> {
         (self.is_leader, self.patience) = (true, patience);
     }
 
-    /// The caller runs the loader from here on, however long that takes.
-    pub(super) fn load_here(&mut self) {
+    /// The caller ran the loader, however long that took: its limit is of no use any more.
+    pub(super) fn has_loaded(&mut self) {
         self.hard = None;
     }
 
