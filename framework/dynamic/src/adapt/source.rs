@@ -90,7 +90,11 @@ impl ConfigCheck for Options {
 
 /// Whether a library takes options. It is asked on another thread, which is left behind if it does
 /// not return in time.
-fn validated(validate: Validate, options: String, limit: Duration) -> Result<(), Failure> {
+pub(super) fn validated(
+    validate: Validate,
+    options: String,
+    limit: Duration,
+) -> Result<(), Failure> {
     let listener = get_default(Dispatch::clone);
     let (sender, answer) = mpsc::sync_channel(1);
     let asked = aside(move || {
@@ -258,31 +262,7 @@ impl BoxFactory<dyn Wrapper> for Codecs {
 
 #[cfg(test)]
 mod tests {
-    use std::sync::atomic::{AtomicBool, Ordering};
-
-    use larder_abi::call::Error;
-    use larder_abi::value::Slice;
-
     use super::*;
-
-    static MAY_RETURN: AtomicBool = AtomicBool::new(false);
-
-    /// Returns when it may.
-    unsafe extern "C" fn hangs(_: *const Slice, _: *mut Error) -> Status {
-        while !MAY_RETURN.load(Ordering::Acquire) {
-            std::thread::yield_now();
-        }
-        Status::OK
-    }
-
-    #[test]
-    fn a_check_of_options_that_does_not_return_is_given_up() {
-        let limit = Duration::from_millis(20);
-        let failure = validated(hangs, "{}".to_owned(), limit).unwrap_err();
-        assert_eq!(failure.message, "the plugin did not check its options within `20ms`");
-        MAY_RETURN.store(true, Ordering::Release);
-        validated(hangs, "{}".to_owned(), TIMEOUT).unwrap();
-    }
 
     #[test]
     fn problems_stand_at_the_options_they_point_to() {
