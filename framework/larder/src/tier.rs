@@ -150,10 +150,15 @@ impl ByteTier {
         if !is_closed || !self.recovery.is_empty() {
             return None;
         }
-        let outcome = self.backend.get_now(key)?.map_err(|error| self.failed(error, "get"));
-        let end = self.end_of(&outcome, false);
+        // Looked at where it is: an entry is large, and this is part of every look-up.
+        let mut answer = self.backend.get_now(key);
+        let outcome = answer.as_mut()?;
+        if let Err(error) = outcome {
+            *error = self.failed(error.clone(), "get");
+        }
+        let end = self.end_of(outcome, false);
         drop(Watch::free(self, end));
-        Some(outcome)
+        answer
     }
 
     /// What the end of a call says to the breaker; and takes notice of whether it took too long.

@@ -10,9 +10,8 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
-use arc_swap::ArcSwapOption;
 use larder_abi::table::{CancelFn, PlainFn, cap};
-use larder_abi::{Status, call};
+use larder_abi::{NEVER, Status, call};
 use larder_core::{Clock, Moment, Result, Timestamp};
 use tokio::sync::Semaphore;
 
@@ -26,11 +25,15 @@ use crate::host::ops::{CallSlot, Pending};
 use crate::host::sinks::lent;
 
 mod at;
+mod barrier;
+mod mark;
 mod now;
+mod place;
 mod recovery;
 mod threads;
 pub(super) mod timer;
 
+use place::Place;
 use recovery::Recovery;
 pub(crate) use threads::{before, on_a_blocking_thread};
 
@@ -68,7 +71,9 @@ pub(crate) struct Keeper<V: 'static> {
     /// Who is called: the same for all instances.
     of: Arc<Identity>,
     /// None while another is made after a panic. Every call looks here.
-    instance: ArcSwapOption<Instance>,
+    instance: Place<Instance>,
+    /// How long a call may take, in microseconds.
+    timeout_us: i64,
     threads: Arc<Semaphore>,
     /// Whether background work was begun, and has to be begun again in another instance.
     is_started: AtomicBool,
@@ -119,11 +124,22 @@ impl<V: Send + Sync> Keeper<V> {
     ) -> Result<Arc<Self>, Failure> {
         let made = made(&recipe, manner.timeout).await?;
         let of = Arc::clone(made.identity());
-        let instance = ArcSwapOption::from_pointee(made);
+        let instance = Place::new(made);
+        let timeout_us = i64::try_from(manner.timeout.as_micros()).unwrap_or(NEVER);
         let threads = Arc::new(Semaphore::new(MOST_THREADS));
         let recovery = Mutex::new(Recovery::new(manner.clock.now()));
         let is_started = AtomicBool::new(false);
-        Ok(Arc::new(Self { table, recipe, manner, of, instance, threads, is_started, recovery }))
+        Ok(Arc::new(Self {
+            table,
+            recipe,
+            manner,
+            of,
+            instance,
+            timeout_us,
+            threads,
+            is_started,
+            recovery,
+        }))
     }
 
     fn recovery(&self) -> MutexGuard<'_, Recovery> {
@@ -132,8 +148,7 @@ impl<V: Send + Sync> Keeper<V> {
 
     /// The instance, unless it is given up.
     fn instance(&self) -> Option<Arc<Instance>> {
-        let instance = self.instance.load_full();
-        instance.filter(|instance| !instance.identity().is_poisoned())
+        self.instance.get().filter(|instance| !instance.identity().is_poisoned())
     }
 
     fn due(&self) -> Due {

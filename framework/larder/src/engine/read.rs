@@ -1,6 +1,5 @@
 //! Looking up entries in the byte tiers.
 
-use std::ops::ControlFlow::{self, Break, Continue};
 use std::sync::Arc;
 
 use larder_core::backend::Loan;
@@ -36,6 +35,17 @@ impl From<Result<Option<Loan>>> for Read {
     fn from(outcome: Result<Option<Loan>>) -> Self {
         Self { outcome: outcome.map(|loan| loan.map(Loan::into_entry)), hidden: None }
     }
+}
+
+/// What a tier that answered at once says about a look-up.
+#[derive(Clone, Copy, Debug)]
+pub(crate) enum Settled {
+    /// The entry may be served as it is.
+    Hit,
+    /// There is none, and no other tier that may have it.
+    Miss(MissCause),
+    /// Something else has to be asked.
+    Not,
 }
 
 impl Engine {
@@ -133,26 +143,22 @@ impl Engine {
         self.validate(index, key, read, look, stale).await
     }
 
-    /// What the first tier said at once, if nothing else has to be asked: an entry that may be
-    /// served as it is, or that there is none and no other tier that may have it. Only the latter
-    /// is counted.
-    pub(crate) fn settled(
-        &self,
-        key: &str,
-        outcome: Result<Option<Loan>>,
-    ) -> ControlFlow<Result<Loan, MissCause>, Read> {
-        let [tier, others @ ..] = &*self.tiers else { return Continue(outcome.into()) };
+    /// Whether what the first tier said at once settles a look-up, so that nothing else has to be
+    /// asked. A miss is counted.
+    #[inline]
+    pub(crate) fn settles(&self, key: &str, outcome: &Result<Option<Loan>>) -> Settled {
+        let [tier, others @ ..] = &*self.tiers else { return Settled::Not };
         match outcome {
             Ok(Some(loan)) if self.is_plain(tier, key, &loan.meta) => {
                 self.follow(tier, loan.meta.stamp);
-                Break(Ok(loan))
+                Settled::Hit
             }
             Ok(None) if others.is_empty() => {
                 count(&tier.counters.misses);
-                Break(Err(MissCause::Cold))
+                Settled::Miss(MissCause::Cold)
             }
-            Err(_) if others.is_empty() => Break(Err(MissCause::TierDown)),
-            outcome => Continue(outcome.into()),
+            Err(_) if others.is_empty() => Settled::Miss(MissCause::TierDown),
+            _ => Settled::Not,
         }
     }
 

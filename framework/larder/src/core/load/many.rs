@@ -166,14 +166,14 @@ impl<K: Key, V: CacheValue> Core<K, V> {
         Seat { caller, patience, .. }: &Seat<V>,
         tags: Option<&Arc<Tags>>,
     ) -> (Option<Task<K, V>>, Joined<V>) {
-        let (terms, mut task) = (caller.terms, None);
+        let terms = caller.terms;
         let lead = |lead| Some(Task { key: key.clone(), lead, terms, patience: patience.clone() });
-        while let Some(local) = self.local() {
+        if let Some(local) = self.local() {
             let boarding = Boarding::of(caller, tags.cloned(), patience.clone());
-            match self.lead_for_many(&local, key, boarding) {
-                Ok(local) => task = lead(AnyLead::Local(local)),
-                Err(wait) => return (task, (None, wait)),
-            }
+            return match self.lead_for_many(&local, key, boarding) {
+                Ok((local, wait)) => (lead(AnyLead::Local(local)), (None, wait)),
+                Err(wait) => (None, (None, wait)),
+            };
         }
         let mark = || Mark::of(self.engine.fence.ticket(place(key)), caller, patience.clone());
         match self.flights.join(key, |mark| mark.holds(&*self.engine.clock), mark) {

@@ -76,6 +76,13 @@ struct Followers<V> {
     wait: Wait<Outcome<V>>,
 }
 
+impl<V: Clone> Followers<V> {
+    fn new() -> Self {
+        let (sender, receiver) = oneshot::channel();
+        Self { sender, wait: receiver.shared() }
+    }
+}
+
 /// The right to load a key.
 type Lead<K, V, F> = Ticket<Flight<K, V>, F>;
 
@@ -83,31 +90,22 @@ type Lead<K, V, F> = Ticket<Flight<K, V>, F>;
 pub(in crate::core) type SharedLead<K, V> = Lead<K, V, Arc<Fence<Flight<K, V>>>>;
 
 impl<K: Key, V: CacheValue> Flight<K, V> {
-    /// The outcome of this load, for who wants the same key. If one of its tags was invalidated
-    /// only who began it takes that, with just these tags.
-    fn follow<Q>(
-        &mut self,
-        key: &Q,
-        by: &Boarding,
-        own: Option<&Arc<Tags>>,
-    ) -> Option<Wait<Outcome<V>>>
+    /// The outcome of this load, for who wants the same key, unless one of its tags was invalidated
+    /// since it began.
+    fn follow<Q>(&mut self, key: &Q, by: &Boarding) -> Option<Wait<Outcome<V>>>
     where
         K: Borrow<Q>,
         Q: KeyRef<K> + ?Sized,
     {
         let Boarding { tags, patience, .. } = &self.boarding;
-        let is_own = |tags| own.is_some_and(|own| Arc::ptr_eq(own, tags));
-        let holds = || tags.as_ref().is_none_or(|tags| is_own(tags) || tags.hold());
+        let holds = || tags.as_ref().is_none_or(|tags| tags.hold());
         if !self.is_shared || self.key.borrow() != key || !holds() {
             return None;
         }
         if let Some(patience) = patience {
             patience.extend(by.hard);
         }
-        let followers = self.followers.get_or_insert_with(|| {
-            let (sender, receiver) = oneshot::channel();
-            Followers { sender, wait: receiver.shared() }
-        });
+        let followers = self.followers.get_or_insert_with(Followers::new);
         Some(followers.wait.clone())
     }
 
@@ -286,7 +284,7 @@ impl<K: Key, V: CacheValue> Core<K, V> {
         let hash = local.store.table.hash_of(key);
         let by = boarding.clone();
         let follow = |flight: &mut Flight<K, V>| {
-            let wait = if is_shared { flight.follow(key, &by, None) } else { None };
+            let wait = if is_shared { flight.follow(key, &by) } else { None };
             wait.map(|wait| self.unless_own(flight, &by, wait))
         };
         let flight = || Flight { key: key.to_owned(), is_shared, boarding, followers: None };

@@ -18,6 +18,9 @@ use crate::settings::Terms;
 use crate::stored::Content;
 use crate::tags::Tags;
 
+/// The right to load a key, and a place among those who wait for that.
+type Boarded<K, V> = (SharedLead<K, V>, Wait<Outcome<V>>);
+
 impl<K: Key, V: CacheValue> Core<K, V> {
     /// Stores what was loaded unless its key changed since, and tells it to all who wait.
     pub(super) fn keep_locally<Q, F>(
@@ -96,21 +99,25 @@ impl<K: Key, V: CacheValue> Core<K, V> {
         }
     }
 
-    /// Makes the caller the one who loads a key as one of many, or says for whom to wait.
+    /// Makes the caller the one who loads a key as one of many, and waits for that as others do; or
+    /// says for whom to wait.
     pub(in crate::core) fn lead_for_many(
         &self,
         local: &Local<'_, K, V>,
         key: &K,
         boarding: Boarding,
-    ) -> Result<SharedLead<K, V>, Wait<Outcome<V>>> {
+    ) -> Result<Boarded<K, V>, Wait<Outcome<V>>> {
         let hash = local.store.table.hash_of(key);
-        let by = boarding.clone();
+        let (by, followers) = (boarding.clone(), Followers::new());
+        let wait = followers.wait.clone();
         let follow = |flight: &mut Flight<K, V>| {
-            let wait = flight.follow(key, &by, by.tags.as_ref())?;
+            let wait = flight.follow(key, &by)?;
             Some(self.unless_own(flight, &by, wait))
         };
-        let flight = || Flight { key: key.clone(), is_shared: true, boarding, followers: None };
-        Fence::join(Arc::clone(local.fence), hash, follow, flight)
+        let followers = Some(followers);
+        let flight = || Flight { key: key.clone(), is_shared: true, boarding, followers };
+        let lead = Fence::join(Arc::clone(local.fence), hash, follow, flight)?;
+        Ok((lead, wait))
     }
 
     /// Stores what was loaded as one of many, and tells it to all who wait.
