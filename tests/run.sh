@@ -192,7 +192,8 @@ MIRI_TESTS=(chunks epoch ids index slot::tests store::tests::many:: store::tests
     store::tests::split store::tests::threads threads::tests)
 
 # Both sides of the boundary in one process, as far as Miri knows the system.
-MIRI_TESTS_OF_LIBRARIES=(change:: guard:: host::buffer borrow:: adapt::tests::protocol)
+MIRI_TESTS_OF_LIBRARIES=(change:: guard:: host::buffer borrow:: adapt::keeper::place
+    adapt::tests::protocol)
 
 # The paths of the file backend for other systems are compiled, where their standard library can
 # be had; they are not run.

@@ -142,8 +142,8 @@ fn process_start() -> Instant {
 }
 
 /// When the process first asked for the time, by the exact clock and by the coarse one.
-fn start() -> &'static (Instant, Option<Duration>) {
-    static START: OnceLock<(Instant, Option<Duration>)> = OnceLock::new();
+fn start() -> &'static (Instant, Option<u64>) {
+    static START: OnceLock<(Instant, Option<u64>)> = OnceLock::new();
     START.get_or_init(|| (Instant::now(), coarse::monotonic()))
 }
 

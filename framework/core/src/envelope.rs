@@ -25,7 +25,6 @@
 //! reader that does not know a flag, codec or version refuses the entry, which makes it a miss:
 //! old programs never misread what newer ones wrote.
 
-use std::fmt;
 use std::ops::Range;
 use std::time::Duration;
 
@@ -35,6 +34,10 @@ use crate::backend::Deadlines;
 use crate::clock::Timestamp;
 use crate::entry::{Entry, EntryMeta, TagStamp, Wrappers};
 use crate::stamp::Stamp;
+
+mod error;
+
+pub use error::EnvelopeError;
 
 /// The length of the fixed part of the header.
 pub const HEADER_LEN: usize = 48;
@@ -56,99 +59,15 @@ const FLAG_NEGATIVE: u8 = 2;
 const TAG_LEN: usize = 16;
 const WRAPPER_LEN: usize = 2;
 
-/// Why bytes are not an entry, or an entry does not fit into bytes.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-#[non_exhaustive]
-pub enum EnvelopeError {
-    /// The checksum does not fit the bytes: they are torn or were changed.
-    Checksum {
-        /// What the header says.
-        expected: u32,
-        /// What the bytes have.
-        found: u32,
-    },
-    /// The value went through more wrappers than this version knows of.
-    Codec {
-        /// The number of the codec.
-        found: u8,
-    },
-    /// Flags are set that this version does not know.
-    Flags {
-        /// All flags of the entry.
-        found: u8,
-    },
-    /// The length of the header is impossible.
-    HeaderLength {
-        /// The length in bytes that the header gives for itself.
-        found: usize,
-    },
-    /// The bytes do not start like an entry: somebody else wrote them.
-    Magic {
-        /// How they start.
-        found: [u8; 2],
-    },
-    /// There are fewer bytes than the header needs.
-    TooShort {
-        /// How many are needed for the header, the tags and the wrappers.
-        needed: usize,
-        /// How many there are.
-        found: usize,
-    },
-    /// The entry has more tags than [`MAX_TAGS`].
-    TooManyTags {
-        /// How many it has.
-        found: usize,
-    },
-    /// The layout has a version this version of Larder does not know.
-    Version {
-        /// The version of the entry.
-        found: u8,
-    },
-    /// A wrapper has the number 0, which none has.
-    Wrapper,
-}
-
-impl fmt::Display for EnvelopeError {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match self {
-            Self::Checksum { expected, found } => write!(
-                f,
-                "the checksum of the entry is `{found:08x}`, but its header says `{expected:08x}`"
-            ),
-            Self::Codec { found } => write!(f, "the entry has the unknown codec `{found}`"),
-            Self::Flags { found } => {
-                write!(f, "the entry has unknown flags among `{found:#010b}`")
-            }
-            Self::HeaderLength { found } => {
-                write!(f, "the entry has the impossible header length `{found}`")
-            }
-            Self::Magic { found } => write!(
-                f,
-                "the bytes start with `{:02x} {:02x}`, which no entry does",
-                found[0], found[1]
-            ),
-            Self::TooShort { needed, found } => {
-                write!(f, "the entry has `{found}` bytes, but its header alone needs `{needed}`")
-            }
-            Self::TooManyTags { found } => {
-                write!(f, "the entry has `{found}` tags, but at most `{MAX_TAGS}` fit")
-            }
-            Self::Version { found } => {
-                write!(f, "the entry has the layout version `{found}`, but only `1` is known")
-            }
-            Self::Wrapper => f.write_str("the entry has a wrapper of number `0`, which none has"),
-        }
-    }
-}
-
-impl std::error::Error for EnvelopeError {}
-
 /// How many bytes [`encode`] appends for an entry.
 #[must_use]
 pub const fn encoded_len(entry: &Entry) -> usize {
-    let EntryMeta { tags, wrappers, .. } = &entry.meta;
-    let wrappers_len = wrappers.count() * WRAPPER_LEN;
-    HEADER_LEN + tags.len() * TAG_LEN + wrappers_len + entry.value.len()
+    HEADER_LEN + lists_len(&entry.meta) + entry.value.len()
+}
+
+/// How many bytes stand between header and value.
+const fn lists_len(meta: &EntryMeta) -> usize {
+    meta.tags.len() * TAG_LEN + meta.wrappers.count() * WRAPPER_LEN
 }
 
 /// Appends an entry to `out`.
@@ -160,12 +79,24 @@ pub const fn encoded_len(entry: &Entry) -> usize {
 ///
 /// [`EnvelopeError::TooManyTags`]; `out` is then as it was.
 pub fn encode(entry: &Entry, out: &mut Vec<u8>) -> Result<(), EnvelopeError> {
-    let meta = &entry.meta;
+    encode_parts(&entry.meta, &entry.value, out)
+}
+
+/// The same for an entry whose value lies elsewhere.
+///
+/// # Errors
+///
+/// Those of [`encode`].
+pub fn encode_parts(
+    meta: &EntryMeta,
+    value: &[u8],
+    out: &mut Vec<u8>,
+) -> Result<(), EnvelopeError> {
     if meta.tags.len() > MAX_TAGS {
         return Err(EnvelopeError::TooManyTags { found: meta.tags.len() });
     }
     let mut header = fixed_header(meta);
-    let mut lists = Vec::with_capacity(encoded_len(entry) - HEADER_LEN - entry.value.len());
+    let mut lists = Vec::with_capacity(lists_len(meta));
     for tag in &meta.tags {
         lists.extend_from_slice(&tag.tag.to_be_bytes());
         lists.extend_from_slice(&tag.version.to_be_bytes());
@@ -173,12 +104,12 @@ pub fn encode(entry: &Entry, out: &mut Vec<u8>) -> Result<(), EnvelopeError> {
     for number in meta.wrappers.numbers() {
         lists.extend_from_slice(&number.to_be_bytes());
     }
-    let crc = checksum(&header, &lists, &entry.value);
+    let crc = checksum(&header, &lists, value);
     header[44..48].copy_from_slice(&crc.to_be_bytes());
-    out.reserve(encoded_len(entry));
+    out.reserve(HEADER_LEN + lists.len() + value.len());
     out.extend_from_slice(&header);
     out.extend_from_slice(&lists);
-    out.extend_from_slice(&entry.value);
+    out.extend_from_slice(value);
     Ok(())
 }
 
@@ -211,6 +142,7 @@ pub fn decode_owned(bytes: &mut Bytes) -> Result<Entry, EnvelopeError> {
 /// # Errors
 ///
 /// Those of [`decode`].
+#[inline]
 pub fn read_checked(bytes: &[u8]) -> Result<(EntryMeta, usize), EnvelopeError> {
     let (meta, length) = read_header(bytes)?;
     let found = checksum(bytes, &[], &bytes[HEADER_LEN..]);
@@ -274,58 +206,75 @@ fn fixed_header(meta: &EntryMeta) -> [u8; HEADER_LEN] {
     header
 }
 
-/// The meta, and where the value begins.
+/// The meta, and where the value begins. Part of every look-up in bytes, so it is compiled into
+/// whoever asks: the meta is then written once, to where it stays.
+#[inline]
 fn read_header(bytes: &[u8]) -> Result<(EntryMeta, usize), EnvelopeError> {
-    let too_short = |needed| EnvelopeError::TooShort { needed, found: bytes.len() };
-    if bytes.len() < HEADER_LEN {
-        return Err(too_short(HEADER_LEN));
+    let Some((fixed, _)) = bytes.split_first_chunk::<HEADER_LEN>() else {
+        return Err(EnvelopeError::TooShort { needed: HEADER_LEN, found: bytes.len() });
+    };
+    let length = check_header(fixed)?;
+    let value_at = length + usize::from(fixed[6]) * WRAPPER_LEN;
+    let Some(lists) = bytes.get(HEADER_LEN..value_at) else {
+        return Err(EnvelopeError::TooShort { needed: value_at, found: bytes.len() });
+    };
+    // Most entries have neither.
+    let (tags, wrappers) = if lists.is_empty() {
+        (Vec::new(), Wrappers::default())
+    } else {
+        read_lists(lists.split_at(length - HEADER_LEN))?
+    };
+    let meta = EntryMeta {
+        stamp: Stamp {
+            time: Timestamp::from_micros(u64::from_be_bytes(array(fixed, 8))),
+            origin: u32::from_be_bytes(array(fixed, 16)),
+        },
+        epoch: u32::from_be_bytes(array(fixed, 20)),
+        soft_deadline: read_deadline(fixed, 24),
+        hard_deadline: read_deadline(fixed, 32),
+        load_cost: Duration::from_micros(u32::from_be_bytes(array(fixed, 40)).into()),
+        tags,
+        negative: fixed[3] & FLAG_NEGATIVE != 0,
+        tombstone: fixed[3] & FLAG_TOMBSTONE != 0,
+        format: u16::from_be_bytes(array(fixed, 4)),
+        wrappers,
+    };
+    Ok((meta, value_at))
+}
+
+/// The length of header and tags, of a header that this version can read.
+#[inline]
+fn check_header(fixed: &[u8; HEADER_LEN]) -> Result<usize, EnvelopeError> {
+    if fixed[..2] != MAGIC {
+        return Err(EnvelopeError::Magic { found: array(fixed, 0) });
     }
-    if bytes[..2] != MAGIC {
-        return Err(EnvelopeError::Magic { found: array(bytes, 0) });
+    if fixed[2] != VERSION {
+        return Err(EnvelopeError::Version { found: fixed[2] });
     }
-    if bytes[2] != VERSION {
-        return Err(EnvelopeError::Version { found: bytes[2] });
+    if fixed[3] & !(FLAG_TOMBSTONE | FLAG_NEGATIVE) != 0 {
+        return Err(EnvelopeError::Flags { found: fixed[3] });
     }
-    let flags = bytes[3];
-    if flags & !(FLAG_TOMBSTONE | FLAG_NEGATIVE) != 0 {
-        return Err(EnvelopeError::Flags { found: flags });
+    if usize::from(fixed[6]) > Wrappers::MAX {
+        return Err(EnvelopeError::Codec { found: fixed[6] });
     }
-    let wrappers = usize::from(bytes[6]);
-    if wrappers > Wrappers::MAX {
-        return Err(EnvelopeError::Codec { found: bytes[6] });
-    }
-    let length = usize::from(bytes[7]) * 8;
+    let length = usize::from(fixed[7]) * 8;
     let most = HEADER_LEN + MAX_TAGS * TAG_LEN;
     if !(HEADER_LEN..=most).contains(&length) || !(length - HEADER_LEN).is_multiple_of(TAG_LEN) {
         return Err(EnvelopeError::HeaderLength { found: length });
     }
-    let value_at = length + wrappers * WRAPPER_LEN;
-    if bytes.len() < value_at {
-        return Err(too_short(value_at));
-    }
-    let tags = bytes[HEADER_LEN..length].chunks_exact(TAG_LEN);
-    let wrappers = read_wrappers(&bytes[length..value_at]).ok_or(EnvelopeError::Wrapper)?;
-    let meta = EntryMeta {
-        stamp: Stamp {
-            time: Timestamp::from_micros(u64::from_be_bytes(array(bytes, 8))),
-            origin: u32::from_be_bytes(array(bytes, 16)),
-        },
-        epoch: u32::from_be_bytes(array(bytes, 20)),
-        soft_deadline: read_deadline(bytes, 24),
-        hard_deadline: read_deadline(bytes, 32),
-        load_cost: Duration::from_micros(u32::from_be_bytes(array(bytes, 40)).into()),
-        tags: tags
-            .map(|tag| TagStamp {
-                tag: u64::from_be_bytes(array(tag, 0)),
-                version: u64::from_be_bytes(array(tag, 8)),
-            })
-            .collect(),
-        negative: flags & FLAG_NEGATIVE != 0,
-        tombstone: flags & FLAG_TOMBSTONE != 0,
-        format: u16::from_be_bytes(array(bytes, 4)),
-        wrappers,
-    };
-    Ok((meta, value_at))
+    Ok(length)
+}
+
+/// What stands between header and value.
+fn read_lists(
+    (tags, wrappers): (&[u8], &[u8]),
+) -> Result<(Vec<TagStamp>, Wrappers), EnvelopeError> {
+    let tags = tags.chunks_exact(TAG_LEN).map(|tag| TagStamp {
+        tag: u64::from_be_bytes(array(tag, 0)),
+        version: u64::from_be_bytes(array(tag, 8)),
+    });
+    let wrappers = read_wrappers(wrappers).ok_or(EnvelopeError::Wrapper)?;
+    Ok((tags.collect(), wrappers))
 }
 
 fn read_wrappers(bytes: &[u8]) -> Option<Wrappers> {
@@ -341,24 +290,39 @@ fn read_wrappers(bytes: &[u8]) -> Option<Wrappers> {
 /// Of all but the deadlines, which change on their own, and the checksum itself.
 fn checksum(header: &[u8], lists: &[u8], value: &[u8]) -> u32 {
     const COST: Range<usize> = 40..44;
-    // In one piece: to begin with each costs more than what it is about.
-    let mut fixed = [0; DEADLINES.start + COST.end - COST.start];
-    fixed[..DEADLINES.start].copy_from_slice(&header[..DEADLINES.start]);
-    fixed[DEADLINES.start..].copy_from_slice(&header[COST]);
+    const FIXED: usize = DEADLINES.start + COST.end - COST.start;
+    let mut piece = Piece([0; PIECE]);
+    let piece = &mut piece.0;
+    piece[..DEADLINES.start].copy_from_slice(&header[..DEADLINES.start]);
+    piece[DEADLINES.start..FIXED].copy_from_slice(&header[COST]);
+    let whole = FIXED + value.len();
+    if lists.is_empty() && whole <= PIECE {
+        piece[FIXED..whole].copy_from_slice(value);
+        return crc32c::crc32c(&piece[..whole]);
+    }
     let rest = [lists, value].into_iter().filter(|part| !part.is_empty());
-    rest.fold(crc32c::crc32c(&fixed), crc32c::crc32c_append)
+    rest.fold(crc32c::crc32c(&piece[..FIXED]), crc32c::crc32c_append)
 }
+
+/// What is shorter than this is put together before its checksum is computed: to begin with each
+/// part costs more than the part does, as does every byte that is not part of a whole word.
+const PIECE: usize = 256;
+
+#[repr(align(8))]
+struct Piece([u8; PIECE]);
 
 fn deadline_field(deadline: Option<Timestamp>) -> u64 {
     deadline.map_or(0, |deadline| deadline.as_micros().max(1))
 }
 
+#[inline]
 fn read_deadline(bytes: &[u8], at: usize) -> Option<Timestamp> {
     let micros = u64::from_be_bytes(array(bytes, at));
     (micros != 0).then(|| Timestamp::from_micros(micros))
 }
 
 /// The `N` bytes at `at`, which every caller has checked to be there.
+#[inline]
 fn array<const N: usize>(bytes: &[u8], at: usize) -> [u8; N] {
     let mut field = [0; N];
     field.copy_from_slice(&bytes[at..at + N]);

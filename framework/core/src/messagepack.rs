@@ -52,10 +52,27 @@ enum Item {
 /// The first thing that is wrong with them.
 pub fn check(bytes: &[u8]) -> Result<(), ShapeError> {
     let mut rest = bytes;
+    let rest = match next(&mut rest)? {
+        Item::Bytes(length) => rest.get(length..).ok_or(ShapeError::TooShort)?,
+        Item::Values(count) => after_nest(count, rest)?,
+    };
+    if rest.is_empty() { Ok(()) } else { Err(ShapeError::LeftOver) }
+}
+
+/// What follows after so many values, each with all that it holds.
+fn after_nest(count: u64, mut rest: &[u8]) -> Result<&[u8], ShapeError> {
     // How many values are still to come on each level that is open.
     let mut open = [0_u64; MAX_DEPTH];
-    let mut depth = 0;
+    open[0] = count;
+    let mut depth = 1;
     loop {
+        while depth > 0 && open[depth - 1] == 0 {
+            depth -= 1;
+        }
+        if depth == 0 {
+            return Ok(rest);
+        }
+        open[depth - 1] -= 1;
         match next(&mut rest)? {
             Item::Bytes(length) => rest = rest.get(length..).ok_or(ShapeError::TooShort)?,
             Item::Values(count) => {
@@ -63,15 +80,7 @@ pub fn check(bytes: &[u8]) -> Result<(), ShapeError> {
                 depth += 1;
             }
         }
-        while depth > 0 && open[depth - 1] == 0 {
-            depth -= 1;
-        }
-        if depth == 0 {
-            break;
-        }
-        open[depth - 1] -= 1;
     }
-    if rest.is_empty() { Ok(()) } else { Err(ShapeError::LeftOver) }
 }
 
 /// Reads a marker and the length that belongs to it.

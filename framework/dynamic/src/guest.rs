@@ -60,8 +60,10 @@ pub use larder_abi as __abi;
 /// slot and the config type of each component.
 ///
 /// The slots are `backend`, `policy`, `serializer`, `wrapper`, `invalidator`, `replicator` and
-/// `warmer`. The name is that of the section `[plugins.…]` of a config. Use it once in a crate, and
-/// in one that nothing links: two libraries of one program cannot export the same symbols.
+/// `warmer`; `sync_backend` is a backend that never waits for anything, such as a table in memory,
+/// and is asked without a future. The name is that of the section `[plugins.…]` of a config. Use it
+/// once in a crate, and in one that nothing links: two libraries of one program cannot export the
+/// same symbols.
 #[macro_export]
 macro_rules! export_plugin {
     ($name:literal, $($slot:ident: $config:ty),+ $(,)?) => {

@@ -106,6 +106,7 @@ unsafe extern "C" fn spawn_blocking(
 }
 
 /// The hash that goes along with a key: the same for equal keys as long as the process lives.
+#[inline]
 pub(crate) fn hash_of(key: &str) -> u64 {
     use std::hash::BuildHasher;
     static STATE: LazyLock<foldhash::fast::RandomState> = LazyLock::new(Default::default);

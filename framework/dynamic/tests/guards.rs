@@ -3,11 +3,12 @@
 use std::path::Path;
 
 /// Calls that catch panics, or lead to one that does.
-const GUARDS: [&str; 11] = [
+const GUARDS: [&str; 12] = [
     "guard(",
     "or_broken(",
     "about(",
     "answer(",
+    "answer_now(",
     "create::<",
     "with(",
     "code(",

@@ -37,7 +37,7 @@ mod write;
 pub(crate) use lease::{Answer as LeaseAnswer, Granted};
 pub(crate) use look::{Look, TierSet};
 pub(crate) use put::Filling;
-pub(crate) use read::{Found, Read};
+pub(crate) use read::{Found, Read, Settled};
 pub(crate) use remove::requests_for;
 pub(crate) use write::{Finally, Payloads};
 

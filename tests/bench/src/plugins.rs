@@ -1,5 +1,5 @@
-//! What it costs that a plugin is in a library: the same C code called by C, and by Larder, one
-//! layer more at a time.
+//! What it costs that a plugin is in a library: the same code called without Larder, and by Larder,
+//! one layer more at a time.
 
 use std::hint::black_box;
 use std::io::Write;
@@ -13,20 +13,23 @@ use larder_core::backend::InProcess;
 use larder_core::library::{LibraryLoader, LibraryRequest, Trust};
 use larder_core::plugin::Factory;
 use larder_core::policy::Capacity;
-use larder_core::{Backend, BuildContext, Descriptor, Entry, PolicyFactory, SystemClock};
-use larder_core::{Bytes, serde_json::json};
+use larder_core::serde_json::{self, Value, json};
+use larder_core::{Backend, BuildContext, Bytes, Descriptor, Entry, PolicyFactory, SystemClock};
 use larder_dynamic::Loader;
 use larder_policies::SIEVE;
 use larder_store::{Insert, Store, StoreOptions};
 
+use self::shelf::Shelf;
 use crate::Failure;
 use crate::harness::{Round, Rounds, nanos_each};
 use crate::keys::uniform;
 use crate::overhead::polled_once;
 use crate::report::{Report, Row, Unit};
 
-/// Measures a call that does nothing, a hit in a table in C, and a hit in the store under a policy
-/// in C. What each row holds is in `docs/benchmarks.md`.
+mod shelf;
+
+/// Measures a call that does nothing, a hit in a table in C and in one in Rust, and a hit in the
+/// store under a policy in C. What each row holds is in `docs/benchmarks.md`.
 pub(crate) fn run<W: Write>(report: &mut Report<W>) -> Result<(), Failure> {
     let place = tempfile::tempdir()?;
     let place = place.path().canonicalize()?;
@@ -35,6 +38,7 @@ pub(crate) fn run<W: Write>(report: &mut Report<W>) -> Result<(), Failure> {
     let clock = library("c-clock", Path::new("examples/plugins/c-clock/clock.c"), &place)?;
     backend(report, "a call that does nothing", &nothing)?;
     backend(report, "a hit in a table in C", &shelf)?;
+    in_rust(report)?;
     policy(report, &clock)
 }
 
@@ -66,15 +70,15 @@ fn backend<W: Write>(
     case: &'static str,
     built: &Built,
 ) -> Result<(), Failure> {
-    let keys: Vec<String> = (0..ENTRIES).map(|at| format!("a key of the table {at}")).collect();
-    let backend = adapter(built, &keys)?;
+    let keys = keys();
+    let backend = adapter(&built.descriptor, &keys)?;
     let manager = handle(built)?;
     let cache: Cache<String, String> = manager.cache("bench")?;
     for key in &keys {
         // As long as the values of the other layers, once it is in an entry.
         polled_once(cache.set(key, "v".repeat(62))).ok_or("it waits")??;
     }
-    let at_once = |key: &String| backend.get_now(key).is_some_and(|found| found.is_ok());
+    let at_once = |key: &String| answers_at_once(&*backend, key);
     let polled = |key: &String| polled_once(backend.get(key)).is_some_and(|found| found.is_ok());
     let held = |key: &String| polled_once(cache.get(key)).is_some_and(|found| found.is_ok());
     let layers: [(&str, Ask<'_>); 3] =
@@ -87,16 +91,59 @@ fn backend<W: Write>(
     Ok(())
 }
 
+/// A hit in a table in Rust that is in a library, and that is linked.
+fn in_rust<W: Write>(report: &mut Report<W>) -> Result<(), Failure> {
+    let request = LibraryRequest::new("rust-shelf", &built_by_cargo("rust_shelf")?);
+    let loaded = Loader::new().load(&request.trust(Trust::Path))?;
+    let keys = keys();
+    let backend = adapter(loaded.first().ok_or("it has no component")?, &keys)?;
+    let linked = filled(Arc::new(Shelf::default()), &keys)?;
+    let mut rounds = Rounds::of(["adapter", "linked"]);
+    let (foreign, ours): (Ask<'_>, Ask<'_>) =
+        (&|key: &String| answers_at_once(&*backend, key), &|key: &String| {
+            answers_at_once(&*linked, key)
+        });
+    rounds.run(ROUNDS, &mut [asked(foreign, &keys), asked(ours, &keys)]);
+    let case = "a hit in a table in Rust, adapter".to_owned();
+    report.add(&Row::of_rounds(case, Unit::Nanos, &rounds))?;
+    Ok(())
+}
+
+/// The library that an example of this crate is.
+fn built_by_cargo(example: &str) -> Result<PathBuf, Failure> {
+    let mut cargo = Command::new(env!("CARGO"));
+    let manifest = Path::new(env!("CARGO_MANIFEST_DIR")).join("Cargo.toml");
+    cargo.args(["build", "--release", "--quiet", "--example", example, "--manifest-path"]);
+    let built = cargo.arg(manifest).args(["--message-format", "json"]).output()?;
+    let said = String::from_utf8_lossy(&built.stdout);
+    let artifacts = said.lines().filter_map(|line| serde_json::from_str::<Value>(line).ok());
+    let mut files = artifacts
+        .filter(|artifact| artifact["target"]["name"] == example)
+        .filter_map(|artifact| artifact["filenames"][0].as_str().map(PathBuf::from));
+    files.next().ok_or_else(|| String::from_utf8_lossy(&built.stderr).into())
+}
+
+fn answers_at_once(backend: &dyn Backend, key: &str) -> bool {
+    backend.get_now(key).is_some_and(|found| found.is_ok())
+}
+
 /// Asks for a key; whether it was answered at once.
 type Ask<'a> = &'a dyn Fn(&String) -> bool;
 
+fn keys() -> Vec<String> {
+    (0..ENTRIES).map(|at| format!("a key of the table {at}")).collect()
+}
+
 /// The backend itself, with an entry for each key.
-fn adapter(built: &Built, keys: &[String]) -> Result<Arc<dyn Backend>, Failure> {
-    let Factory::Backend(factory) = built.descriptor.factory else {
+fn adapter(descriptor: &Descriptor, keys: &[String]) -> Result<Arc<dyn Backend>, Failure> {
+    let Factory::Backend(factory) = descriptor.factory else {
         return Err("it is no backend".into());
     };
     let context = BuildContext::new("bench");
-    let backend = polled_once(factory.build(json!({}), &context)).ok_or("it waits")??;
+    filled(polled_once(factory.build(json!({}), &context)).ok_or("it waits")??, keys)
+}
+
+fn filled(backend: Arc<dyn Backend>, keys: &[String]) -> Result<Arc<dyn Backend>, Failure> {
     for key in keys {
         let entry = Entry { value: Bytes::from(vec![7; 64]), ..Entry::default() };
         polled_once(backend.set(key, entry)).ok_or("it waits")??;

@@ -48,6 +48,7 @@ impl Loan {
     /// # Panics
     ///
     /// When the buffer does not have the part.
+    #[inline]
     #[must_use]
     pub fn new(
         meta: EntryMeta,
@@ -60,6 +61,7 @@ impl Loan {
     }
 
     /// The value.
+    #[inline]
     #[must_use]
     pub fn value(&self) -> &[u8] {
         match &self.value {

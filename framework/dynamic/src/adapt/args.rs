@@ -96,6 +96,7 @@ impl<'a> Args<'a> {
 }
 
 /// A key for a library, which must copy it to keep it.
+#[inline]
 pub(crate) fn lend_key(key: &str) -> value::Key {
     value::Key { ptr: key.as_ptr(), len: key.len(), hash: host::hash_of(key) }
 }

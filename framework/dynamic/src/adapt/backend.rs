@@ -11,14 +11,15 @@ use async_trait::async_trait;
 use larder_abi::table::{BackendVt, cap};
 use larder_abi::{NEVER, value};
 use larder_core::backend::{Deadlines, Health, Lease, Loan, ScanPage, ScanRequest};
-use larder_core::envelope::{self, EnvelopeError, LONGEST_HEADER};
+use larder_core::envelope::{self, LONGEST_HEADER};
 use larder_core::{Backend, CacheError, Capabilities, Entry, EntryMeta, ErrorKind, Result};
 
-use super::args::{Args, Sealed, deadlines_us, lend_key};
+use super::args::{Args, Sealed, deadlines_us};
 use super::keeper::{Keeper, Run};
-use super::output::{Answer, Envelope, Found, Held, Many, Output, Page, Scratch, missed};
+use super::output::{Answer, Found, Many, Output, Page, missed};
 
 mod calls;
+mod now;
 mod page;
 
 /// A backend in a library.
@@ -84,49 +85,6 @@ impl ForeignBackend {
     fn is_dead(&self, deadlines: Deadlines) -> bool {
         deadlines.hard.is_some_and(|end| self.keeper.clock().has_come(end))
     }
-
-    /// Reads an entry with a library that never lets anybody wait.
-    fn get_here(&self, key: &str) -> Result<Option<Loan>> {
-        let lent = lend_key(key);
-        let (answer, room) =
-            self.keeper.answer_now::<Held>(|table, this, call, out: *mut value::Read, error| {
-                calls::get_one(table, this, call, lent, (out, error))
-            });
-        match answer {
-            Answer::Done(found) => {
-                let deadlines = found.deadlines;
-                let Ok(mut loan) = opened(found, room) else {
-                    self.corrupt.fetch_add(1, Ordering::Relaxed);
-                    self.remove_here(key);
-                    return Ok(None);
-                };
-                set_deadlines(&mut loan.meta, deadlines);
-                Ok((!self.is_dead(deadlines)).then_some(loan))
-            }
-            Answer::Miss(_) => Ok(None),
-            failed => failed.done("get", &self.keeper.identity()).map(|_: Held| None),
-        }
-    }
-
-    /// Removes what is no entry; it is a miss all the same if it cannot be.
-    fn remove_here(&self, key: &str) {
-        let args = Args::key(key);
-        self.keeper.answer_now::<()>(|table, this, call, out, error| {
-            calls::remove(table, this, call, &args, out, error)
-        });
-    }
-}
-
-/// The entry that a library put out during a call, where it lies.
-fn opened(found: Held, room: Scratch) -> Result<Loan, EnvelopeError> {
-    match found.envelope {
-        Envelope::Scratch(length) => {
-            let buffer = room.into_buffer();
-            let (meta, value_at) = envelope::read_checked(&buffer[..length])?;
-            Ok(Loan::new(meta, buffer, value_at..length, Scratch::give_back))
-        }
-        Envelope::Bytes(mut bytes) => envelope::decode_owned(&mut bytes).map(Loan::from),
-    }
 }
 
 fn set_deadlines(meta: &mut EntryMeta, deadlines: Deadlines) {
@@ -166,7 +124,10 @@ impl Backend for ForeignBackend {
     }
 
     fn get_now(&self, key: &str) -> Option<Result<Option<Loan>>> {
-        self.keeper.is_sync().then(|| self.get_here(key))
+        if !self.keeper.is_sync() {
+            return None;
+        }
+        self.get_here(key)
     }
 
     async fn get(&self, key: &str) -> Result<Option<Entry>> {

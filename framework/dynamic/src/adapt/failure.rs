@@ -140,3 +140,9 @@ pub(crate) const fn blank() -> call::Error {
         problems_json: value::Bytes::EMPTY,
     }
 }
+
+/// Whether there is nothing to release of an error of ours that a library may have filled in.
+#[inline]
+pub(crate) const fn owns_nothing(error: &call::Error) -> bool {
+    error.message.vt.is_null() && error.hint.vt.is_null() && error.problems_json.vt.is_null()
+}

@@ -14,9 +14,9 @@ use super::failure::Failure;
 use crate::borrow::{self, Garbage};
 use crate::host::instances::Identity;
 
-mod held;
+mod scratch;
 
-pub(crate) use held::{Envelope, Held, Scratch};
+pub(crate) use scratch::Scratch;
 
 /// What came of a call.
 #[derive(Debug)]
@@ -125,6 +125,11 @@ impl Lent {
         Self { keys: self.keys, scratch: None, arrays: None, items: None }
     }
 
+    /// What a call lends that has a buffer for a small value.
+    pub(crate) fn scratch(scratch: (*mut u8, usize)) -> Self {
+        Self { scratch: Some(scratch), ..Self::default() }
+    }
+
     /// What a call lends that has room for keys to warm.
     pub(crate) fn items(items: (*mut value::WarmItem, usize)) -> Self {
         Self { items: Some(items), ..Self::default() }
@@ -208,7 +213,7 @@ impl Output for Found {
     }
 
     fn lent(raw: &value::Read) -> Lent {
-        Lent { scratch: Some((raw.scratch, raw.scratch_cap)), ..Lent::default() }
+        Lent::scratch((raw.scratch, raw.scratch_cap))
     }
 
     unsafe fn take(raw: *mut value::Read, lent: &Lent) -> Result<Self, Garbage> {

@@ -90,6 +90,38 @@ where
     }
 }
 
+/// Answers with what a plugin has at hand, which takes no future; `None` if it has to be asked for
+/// one, and then nothing was put out.
+///
+/// # Safety
+///
+/// As of [`answer`].
+pub(crate) unsafe fn answer_now<T, R>(
+    (this, call, out, error): (*mut c_void, *const Call, *mut R::Raw, *mut Error),
+    ask: impl FnOnce(&T) -> Option<Result<R>>,
+) -> Option<Status>
+where
+    T: ?Sized,
+    R: Reply,
+{
+    let answered = guard(|| {
+        // SAFETY: the caller says so.
+        let guest = unsafe { guest::<T>(this) };
+        // SAFETY: the caller says so.
+        let Ok(known) = (unsafe { read_extensible(call) }) else { return Some(Status::BROKEN) };
+        guest.clock.set(known.now_us);
+        let _here = Here::new(guest.number);
+        let result = ask(&guest.plugin)?;
+        // SAFETY: the caller says so.
+        Some(unsafe { reply::write(result, out, error) })
+    });
+    match answered {
+        Ok(status) => status,
+        // SAFETY: the caller says so.
+        Err(panic) => Some(unsafe { reply::panicked(error, panic) }),
+    }
+}
+
 /// Goes on in a task, which polls again at once, so no waking up is lost.
 ///
 /// # Safety

@@ -13,7 +13,7 @@ use larder_core::backend::ScanRequest;
 use larder_core::plugin::Factory;
 use larder_core::{Backend, CacheError, Entry, ErrorKind, Result};
 
-use super::answer::{answer, cancel};
+use super::answer::{answer, answer_now, cancel};
 use super::instance::{create, destroy};
 use super::part::Exported;
 use super::reply::Head;
@@ -69,19 +69,44 @@ unsafe extern "C" fn make<X: Exported>(args: *const Create, this: *mut S, error:
     }
 }
 
-/// A copy of a key.
+/// What the backend has at hand takes no future and no copy of the key.
+unsafe extern "C" fn get(this: S, call: C, key: K, out: *mut Read, error: E) -> Status {
+    let ask = |backend: &Plugin| {
+        // SAFETY: the host keeps the rules of the header.
+        match unsafe { lent_text(key) } {
+            Ok(key) => backend.get_now(key),
+            Err(unusable) => Some(Err(unusable)),
+        }
+    };
+    // SAFETY: the host keeps the rules of the header.
+    let answered = unsafe { answer_now((this, call, out, error), ask) };
+    // SAFETY: as above; if there is no answer yet nothing was put out.
+    answered.unwrap_or_else(|| unsafe { get_later(this, call, key, out, error) })
+}
+
+/// A key, for the time of its call.
 ///
 /// # Safety
 ///
 /// It must be one of a call of the header.
-unsafe fn text(key: K) -> Result<String> {
+unsafe fn lent_text<'a>(key: K) -> Result<&'a str> {
     let unusable = || CacheError::new(ErrorKind::Key, "the key is no text");
     // SAFETY: the caller says so.
     let key = unsafe { key.as_ref() }.ok_or_else(unusable)?;
     // SAFETY: the caller says so.
     let bytes = unsafe { borrow::slice(&Slice { ptr: key.ptr, len: key.len }, "the key") };
     let bytes = bytes.map_err(|_| unusable())?;
-    String::from_utf8(bytes.to_vec()).map_err(|_| unusable())
+    std::str::from_utf8(bytes).map_err(|_| unusable())
+}
+
+/// A copy of a key.
+///
+/// # Safety
+///
+/// It must be one of a call of the header.
+unsafe fn text(key: K) -> Result<String> {
+    // SAFETY: the caller says so.
+    unsafe { lent_text(key) }.map(str::to_owned)
 }
 
 /// The entry of a call that stores one, whose bytes are kept if they have an owner.
@@ -140,7 +165,7 @@ macro_rules! functions {
 }
 
 functions! {
-    get(key: K) -> Read, reads [key = text], |backend| backend.get(&key);
+    get_later(key: K) -> Read, reads [key = text], |backend| backend.get(&key);
     set(key: K, entry: *const value::Entry) -> (), reads [key = text, entry = opened],
         |backend| backend.set(&key, entry);
     remove(key: K) -> (), reads [key = text], |backend| backend.delete(&key);

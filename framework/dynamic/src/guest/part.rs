@@ -101,6 +101,16 @@ pub fn backend<C: PluginConfig<Plugin: Backend>>() -> Part {
     part
 }
 
+/// The backend that a config type builds, which never waits: each of its futures is ready when it
+/// is polled for the first time. The host asks it where callers wait for memory only, and its
+/// [`get_now`](Backend::get_now) answers there without a future.
+#[must_use]
+pub fn sync_backend<C: PluginConfig<Plugin: Backend>>() -> Part {
+    let mut part = backend::<C>();
+    part.0.caps |= cap::SYNC;
+    part
+}
+
 /// The policy that a config type builds.
 #[must_use]
 pub fn policy<C: PolicyConfig>() -> Part {

@@ -1,9 +1,11 @@
 //! [`Reply`], results of the traits as structs of the header.
 
+use std::cell::Cell;
+
 use larder_abi::call::{self, ERROR_RETRYABLE, Error, health};
 use larder_abi::value::{self, Bytes};
 use larder_abi::{NEVER, Status};
-use larder_core::backend::{Health, Lease, ScanPage};
+use larder_core::backend::{Health, Lease, Loan, ScanPage};
 use larder_core::{CacheError, Entry, EntryMeta, ErrorKind, Result, envelope};
 
 use crate::adapt::args::deadline_us;
@@ -170,26 +172,56 @@ impl Reply for Option<Entry> {
 
     fn write(self, out: &mut value::Read) -> Result<Status> {
         let Some(entry) = self else { return Ok(Status::MISS) };
-        let mut bytes = Vec::with_capacity(envelope::encoded_len(&entry));
-        envelope::encode(&entry, &mut bytes)
-            .map_err(|error| CacheError::transparent(ErrorKind::Serialization, error))?;
-        out.entry.soft_us = deadline_us(entry.meta.soft_deadline);
-        out.entry.hard_us = deadline_us(entry.meta.hard_deadline);
-        out.entry.version.time_us = entry.meta.stamp.time.as_micros();
-        out.entry.version.origin = entry.meta.stamp.origin;
-        if bytes.len() > out.scratch_cap || out.scratch.is_null() {
-            out.entry.value = own(bytes);
-        } else {
-            // SAFETY: by the header the scratch has room for as many bytes as it says.
-            unsafe { out.scratch.copy_from_nonoverlapping(bytes.as_ptr(), bytes.len()) };
-            out.entry.value = Bytes { ptr: out.scratch, len: bytes.len(), ..Bytes::EMPTY };
-        }
-        Ok(Status::OK)
+        put_out(&entry.meta, &entry.value, out)
     }
 
     fn take_back(out: &value::Read) {
         borrow::release(&out.entry.value);
     }
+}
+
+impl Reply for Option<Loan> {
+    type Raw = value::Read;
+
+    fn blank() -> value::Read {
+        <Option<Entry>>::blank()
+    }
+
+    fn write(self, out: &mut value::Read) -> Result<Status> {
+        let Some(loan) = self else { return Ok(Status::MISS) };
+        put_out(&loan.meta, loan.value(), out)
+    }
+
+    fn take_back(out: &value::Read) {
+        <Option<Entry>>::take_back(out);
+    }
+}
+
+thread_local! {
+    /// Where entries are made that go into a buffer of the host.
+    static SPARE: Cell<Vec<u8>> = const { Cell::new(Vec::new()) };
+}
+
+/// Puts an entry out: into the buffer of the call, without an allocation, if it has room there.
+fn put_out(meta: &EntryMeta, value: &[u8], out: &mut value::Read) -> Result<Status> {
+    let mut bytes = SPARE.try_with(Cell::take).unwrap_or_default();
+    bytes.clear();
+    envelope::encode_parts(meta, value, &mut bytes)
+        .map_err(|error| CacheError::transparent(ErrorKind::Serialization, error))?;
+    out.entry.soft_us = deadline_us(meta.soft_deadline);
+    out.entry.hard_us = deadline_us(meta.hard_deadline);
+    out.entry.version.time_us = meta.stamp.time.as_micros();
+    out.entry.version.origin = meta.stamp.origin;
+    if bytes.len() > out.scratch_cap || out.scratch.is_null() {
+        out.entry.value = own(bytes);
+    } else {
+        // SAFETY: by the header the scratch has room for as many bytes as it says.
+        unsafe { out.scratch.copy_from_nonoverlapping(bytes.as_ptr(), bytes.len()) };
+        out.entry.value = Bytes { ptr: out.scratch, len: bytes.len(), ..Bytes::EMPTY };
+        // A thread that ends keeps nothing.
+        SPARE.try_with(|spare| spare.set(bytes)).ok();
+    }
+    Ok(Status::OK)
 }
 
 /// The head of an entry: what [`envelope::decode_header`] reads.

@@ -22,6 +22,7 @@ use super::part;
 use crate::library::Component;
 use crate::testing;
 
+mod at_once;
 mod grim;
 
 /// A backend that does what the key says.

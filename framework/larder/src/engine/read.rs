@@ -1,6 +1,5 @@
 //! Looking up entries in the byte tiers.
 
-use std::ops::ControlFlow::{self, Break, Continue};
 use std::sync::Arc;
 
 use larder_core::backend::Loan;
@@ -12,7 +11,7 @@ use crate::fence::Ticket;
 use crate::recovery::Work;
 use crate::stats::MissCause;
 use crate::tags::Tags;
-use crate::tier::{ByteTier, count, is_outage, was_skipped};
+use crate::tier::{ByteTier, Lane, count, is_outage, was_skipped};
 
 /// A valid entry and where it was.
 #[derive(Debug)]
@@ -36,6 +35,17 @@ impl From<Result<Option<Loan>>> for Read {
     fn from(outcome: Result<Option<Loan>>) -> Self {
         Self { outcome: outcome.map(|loan| loan.map(Loan::into_entry)), hidden: None }
     }
+}
+
+/// What a tier that answered at once says about a look-up.
+#[derive(Clone, Copy, Debug)]
+pub(crate) enum Settled {
+    /// The entry may be served as it is.
+    Hit,
+    /// There is none, and no other tier that may have it.
+    Miss(MissCause),
+    /// Something else has to be asked.
+    Not,
 }
 
 impl Engine {
@@ -92,22 +102,18 @@ impl Engine {
                 break;
             }
             let hidden: Vec<_> = batch.iter().map(|key| tier.recovery.hidden_up_to(key)).collect();
-            match tier.bounded("get_many", tier.backend.get_many(&batch)).await {
-                Ok(entries) => {
-                    // After the entries, as for one of them.
-                    let markers = self.markers_of(&entries).await;
-                    for (at, (entry, hidden)) in
-                        missing.into_iter().zip(entries.into_iter().zip(hidden))
-                    {
-                        let entry = self.admit(tier, keys[at], entry, hidden);
-                        let tags = entry.as_ref().map_or(Ok(None), |entry| markers.restore(entry));
-                        match self.judge(index, entry, tags, &mut None) {
-                            Err(MissCause::Cold) => {}
-                            other => found[at] = other,
-                        }
-                    }
+            let outcomes = tier.get_each(Lane::Usual, &batch).await;
+            // After the entries, as for one of them.
+            let markers = self.markers_of(&outcomes).await;
+            for (at, (outcome, hidden)) in missing.into_iter().zip(outcomes.into_iter().zip(hidden))
+            {
+                let entry = outcome.map_err(|_| MissCause::TierDown);
+                let entry = entry.and_then(|entry| self.admit(tier, keys[at], entry, hidden));
+                let tags = entry.as_ref().map_or(Ok(None), |entry| markers.restore(entry));
+                match self.judge(index, entry, tags, &mut None) {
+                    Err(MissCause::Cold) => {}
+                    other => found[at] = other,
                 }
-                Err(_) => missing.into_iter().for_each(|at| found[at] = Err(MissCause::TierDown)),
             }
         }
         found
@@ -133,26 +139,22 @@ impl Engine {
         self.validate(index, key, read, look, stale).await
     }
 
-    /// What the first tier said at once, if nothing else has to be asked: an entry that may be
-    /// served as it is, or that there is none and no other tier that may have it. Only the latter
-    /// is counted.
-    pub(crate) fn settled(
-        &self,
-        key: &str,
-        outcome: Result<Option<Loan>>,
-    ) -> ControlFlow<Result<Loan, MissCause>, Read> {
-        let [tier, others @ ..] = &*self.tiers else { return Continue(outcome.into()) };
+    /// Whether what the first tier said at once settles a look-up, so that nothing else has to be
+    /// asked. A miss is counted.
+    #[inline]
+    pub(crate) fn settles(&self, key: &str, outcome: &Result<Option<Loan>>) -> Settled {
+        let [tier, others @ ..] = &*self.tiers else { return Settled::Not };
         match outcome {
             Ok(Some(loan)) if self.is_plain(tier, key, &loan.meta) => {
                 self.follow(tier, loan.meta.stamp);
-                Break(Ok(loan))
+                Settled::Hit
             }
             Ok(None) if others.is_empty() => {
                 count(&tier.counters.misses);
-                Break(Err(MissCause::Cold))
+                Settled::Miss(MissCause::Cold)
             }
-            Err(_) if others.is_empty() => Break(Err(MissCause::TierDown)),
-            outcome => Continue(outcome.into()),
+            Err(_) if others.is_empty() => Settled::Miss(MissCause::TierDown),
+            _ => Settled::Not,
         }
     }
 

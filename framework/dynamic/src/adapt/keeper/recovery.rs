@@ -63,7 +63,7 @@ fn say_down(of: &Identity, error: impl std::fmt::Display, pause: Duration) {
 impl<V: Send + Sync> Keeper<V> {
     /// The answer of an instance that was given up. One caller after the pause begins to make
     /// another, and none waits for it.
-    pub(super) fn refuse<O>(self: &Arc<Self>) -> Answer<O> {
+    pub(in crate::adapt) fn refuse<O>(self: &Arc<Self>) -> Answer<O> {
         let now = self.manner.clock.now();
         let mut recovery = self.recovery();
         match recovery.retry_at {
@@ -108,12 +108,12 @@ impl<V: Send + Sync> Keeper<V> {
 
     async fn make_another(self: &Arc<Self>) -> Result<(), Failure> {
         self.end_the_old().await;
-        let made = Arc::new(made(&self.recipe, &self.manner).await?);
+        let made = Arc::new(made(&self.recipe, self.manner.timeout).await?);
         let is_started = self.is_started.load(Ordering::Acquire);
         if is_started && let Answer::Failed(failure) = self.start_one(&made).await {
             return Err(failure);
         }
-        self.instance.store(Some(made));
+        drop(self.instance.exchange(Some(made)));
         if let Some(hub) = &self.recipe.sink {
             hub.lost_track().await;
         }
@@ -121,11 +121,11 @@ impl<V: Send + Sync> Keeper<V> {
     }
 
     /// Destroys the instance that was given up before another is made, which may need a lock or a
-    /// port that it has. A call that hangs does not hold that up: the instance ends with it.
+    /// port that it has. A call that hangs does not hold that up: the instance ends after it.
     async fn end_the_old(&self) {
-        let Some(mut old) = self.instance.swap(None) else { return };
+        let Some(mut old) = self.instance.exchange(None) else { return };
         for _ in 0..LOOKS {
-            match Arc::try_unwrap(old) {
+            match old.try_into_inner() {
                 Ok(ended) => {
                     let ending = Box::pin(on_a_blocking_thread(move || ended.end()));
                     let due = self.manner.clock.now().after(self.manner.timeout);

@@ -9,7 +9,7 @@ use larder_core::{CacheError, ErrorKind};
 
 use super::Answer;
 use crate::core::{CacheValue, Core, Key, KeyRef, place, place_of};
-use crate::engine::{Look, Read};
+use crate::engine::{Look, Read, Settled};
 use crate::fence::Ticket;
 use crate::stats::MissCause;
 use crate::tier::count;
@@ -42,23 +42,24 @@ impl<K: Key, V: CacheValue> Core<K, V> {
         // To keep an entry awake takes a call.
         let is_lasting = self.settings_for(key).idle_ttl.duration().is_none();
         let tier = self.engine.tiers.first().filter(|_| is_asked && is_lasting);
-        let Some(outcome) = tier.and_then(|tier| tier.read_now(&text)) else {
-            return Continue(Begun { ticket, read: None });
-        };
-        let loan = match self.engine.settled(&text, outcome) {
-            Break(Ok(loan)) => loan,
-            Break(Err(MissCause::Cold)) => return Break(Err(cause)),
-            Break(Err(other)) => return Break(Err(other)),
-            Continue(read) => return Continue(Begun { ticket, read: Some(read) }),
-        };
-        // One that makes no value has to be removed.
-        let Ok(answer) = self.decode_plain(&loan) else {
-            return Continue(Begun { ticket, read: Some(Ok(Some(loan)).into()) });
-        };
-        count(&self.engine.tiers[0].counters.hits);
-        let of = (&loan.meta, None, loan.value().len());
-        self.hand_up(key, of, &answer, ticket.as_ref(), look);
-        Break(Ok(answer))
+        let Some(tier) = tier else { return Continue(Begun { ticket, read: None }) };
+        let said = tier.read_now(&text);
+        let Some(outcome) = &said else { return Continue(Begun { ticket, read: None }) };
+        match (self.engine.settles(&text, outcome), outcome) {
+            (Settled::Hit, Ok(Some(loan))) => {
+                // One that makes no value has to be removed.
+                if let Ok(answer) = self.decode_plain(loan) {
+                    count(&tier.counters.hits);
+                    let of = (&loan.meta, None, loan.value().len());
+                    self.hand_up(key, of, &answer, ticket.as_ref(), look);
+                    return Break(Ok(answer));
+                }
+            }
+            (Settled::Miss(MissCause::Cold), _) => return Break(Err(cause)),
+            (Settled::Miss(other), _) => return Break(Err(other)),
+            (Settled::Hit | Settled::Not, _) => {}
+        }
+        Continue(Begun { ticket, read: said.map(Read::from) })
     }
 
     /// The value of an entry of the first byte tier that went through nothing but a serializer.

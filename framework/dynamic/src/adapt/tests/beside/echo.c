@@ -1,7 +1,9 @@
 /* An invalidator, a warmer and a replicator that bring back what they are given.
  *
  * Deliveries wait for the cache, so a thread of the plugin makes each. */
+#define _POSIX_C_SOURCE 200809L
 #include <pthread.h>
+#include <time.h>
 
 #include "larder_plugin_easy.h"
 
@@ -114,6 +116,24 @@ static int32_t matches(void *self, const larder_slice *pattern, const larder_sli
 
 static void cancel(void *self, uint64_t token) { (void)self, (void)token; }
 
+/* Runs that ended while the plugin was told that nobody waits for their keys, and before. */
+static uint64_t overtaken, ended, told;
+
+/* Takes its time, so that an end that does not wait for it is seen. */
+static void cancel_keys(void *self, uint64_t token) {
+    uint64_t before = __atomic_load_n(&ended, __ATOMIC_SEQ_CST);
+    struct timespec pause = { 0, 10000000 };
+    (void)self, (void)token;
+    for (int i = 0; i < 30; i++) {
+        nanosleep(&pause, NULL);
+        if (__atomic_load_n(&ended, __ATOMIC_SEQ_CST) != before) {
+            __atomic_add_fetch(&overtaken, 1, __ATOMIC_SEQ_CST);
+            break;
+        }
+    }
+    __atomic_add_fetch(&told, 1, __ATOMIC_SEQ_CST);
+}
+
 static const larder_invalidator_vt invalidator_table = {
     .struct_size = sizeof(larder_invalidator_vt), .create = create, .destroy = destroy,
     .start = start, .publish = publish, .stop = stop, .matches = matches, .cancel = cancel,
@@ -137,7 +157,11 @@ static int32_t next(void *self, void *run, const larder_call *call, larder_warm_
     static const larder_slice value = LARDER_STR("v");
     instance *me = self;
     int64_t *named = run;
-    (void)call, (void)error;
+    (void)error;
+    if (me->count == 77) {
+        me->host->op_defer(call, 3);
+        return LARDER_PENDING;
+    }
     if (*named >= me->count) return LARDER_MISS;
     for (; out->n < out->cap && *named < me->count; ++*named) {
         larder_warm_item *item = &out->items[out->n];
@@ -160,14 +184,15 @@ static int32_t next(void *self, void *run, const larder_call *call, larder_warm_
 }
 
 static void end(void *self, void *run, const larder_warm_stats *stats) {
-    (void)self;
+    instance *me = self;
     free(run);
+    if (me->count == 77) __atomic_add_fetch(&ended, 1, __ATOMIC_SEQ_CST);
     if (stats) __atomic_store_n(&warmed, stats->warmed, __ATOMIC_SEQ_CST);
 }
 
 static const larder_warmer_vt warmer_table = {
     .struct_size = sizeof(larder_warmer_vt), .create = create, .destroy = destroy,
-    .begin = begin, .next = next, .end = end, .cancel = cancel,
+    .begin = begin, .next = next, .end = end, .cancel = cancel_keys,
 };
 
 static int32_t send(void *self, const larder_call *call, const larder_mutation *mutations,
@@ -217,7 +242,11 @@ static const larder_component parts[] = {
     COMPONENT(LARDER_KIND_WARMER, "c-echo.warmer", &warmer_table),
     COMPONENT(LARDER_KIND_REPLICATOR, "c-echo.replicator", &replicator_table),
 };
+
 static const void *query(const larder_slice *name) {
+    if (larder_is(name, "x-ended")) return &ended;
+    if (larder_is(name, "x-overtaken")) return &overtaken;
+    if (larder_is(name, "x-told")) return &told;
     return larder_is(name, "x-warmed") ? &warmed : NULL;
 }
 
