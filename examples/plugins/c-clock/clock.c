@@ -10,11 +10,7 @@
  *
  * Read it from the end: the descriptor names the component, its table names the functions. The
  * host calls the functions of an instance one after the other, so there is no lock. */
-#include <larder_plugin.h>
-
-#include <stdlib.h>
-
-LARDER_DEFINE_STAMP("c-clock", "any", 0);
+#include <larder_plugin_easy.h>
 
 /* A slot that is none: there are fewer. */
 #define NONE UINT32_MAX
@@ -33,8 +29,8 @@ typedef struct ring {
 
 static int32_t ring_create(const larder_create *args, void **out, larder_error *error) {
     ring *self = calloc(1, sizeof *self);
-    (void)args, (void)error;
-    if (!self) return LARDER_CAPACITY;
+    (void)args;
+    if (!self) return larder_no_memory(error);
     self->hand = NONE;
     *out = self;
     return LARDER_OK;
@@ -139,21 +135,4 @@ static const larder_component clock_component = {
     .vtable = &policy,
 };
 
-static const larder_component *const components[] = { &clock_component };
-
-static const larder_plugin plugin = {
-    .struct_size = sizeof(larder_plugin),
-    .abi_major = LARDER_ABI_MAJOR,
-    .abi_minor = LARDER_TARGET_MINOR,
-    .name = LARDER_STR("c-clock"),
-    .version = LARDER_STR("1.0.0"),
-    .components = components,
-    .n_components = 1,
-};
-
-LARDER_EXPORT int32_t larder_entry_v1(const larder_host *host, const larder_plugin **out,
-                                      larder_error *error) {
-    (void)host, (void)error;
-    *out = &plugin;
-    return LARDER_OK;
-}
+LARDER_DEFINE_PLUGIN("c-clock", "1.0.0", &clock_component);

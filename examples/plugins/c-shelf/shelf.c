@@ -5,14 +5,10 @@
  *
  * Read it from the end: the descriptor names the component, its table names the functions. The
  * rules that it follows are those at the top of larder_plugin.h; "R4" below is one of them. */
-#include <larder_plugin.h>
+#include <larder_plugin_easy.h>
 
 #include <pthread.h>
 #include <stdio.h>
-#include <stdlib.h>
-#include <string.h>
-
-LARDER_DEFINE_STAMP("c-shelf", "any", 0);
 
 /* An entry, in a list with others of the same bucket. */
 typedef struct node {
@@ -41,23 +37,18 @@ static int keep(larder_bytes *value) {
         value->vt->retain(value->owner);
         return 1;
     }
-    uint8_t *copy = malloc(value->len ? value->len : 1);
+    uint8_t *copy = larder_copy(value->ptr, value->len);
     if (!copy) return 0;
-    if (value->len) memcpy(copy, value->ptr, value->len);
     value->ptr = copy;
     value->owner = copy;
     return 1;
 }
 
-/* What the host frees when it is done; nobody shares it. */
-static void retain_never(void *owner) { (void)owner; }
-static const larder_bytes_vt malloc_vt = { retain_never, free };
-
 /* Makes a value of ours one for the host: one more owner, or a copy. */
 static int hand_over(larder_bytes *value) {
     int is_copy = !value->vt;
     if (!keep(value)) return 0;
-    if (is_copy) value->vt = &malloc_vt;
+    if (is_copy) value->vt = &larder_malloc_vt;
     return 1;
 }
 
@@ -97,29 +88,19 @@ static node **find_living(shelf *self, const larder_key *key, int64_t now_us) {
     return *at ? at : NULL;
 }
 
-static int32_t fail(larder_error *error, int32_t code, const char *message, const char *hint) {
-    if (!error) return code;
-    error->code = code;
-    error->message.ptr = (const uint8_t *)message;
-    error->message.len = strlen(message);
-    error->hint.ptr = (const uint8_t *)hint;
-    error->hint.len = strlen(hint);
-    return code;
-}
-
 /* The old entry goes first: a set that fails leaves none, not the one of before. */
 static int32_t store(shelf *self, const larder_key *key, const larder_entry *entry,
                      larder_error *error) {
     node **at = find(self, key);
     if (*at) unlink_node(self, at);
     if (self->count >= self->capacity)
-        return fail(error, LARDER_CAPACITY, "the shelf is full", "raise `capacity`");
+        return larder_fail(error, LARDER_CAPACITY, "the shelf is full", "raise `capacity`");
     node *fresh = malloc(sizeof *fresh + key->len);
-    if (!fresh) return fail(error, LARDER_CAPACITY, "there is no memory", "lower `capacity`");
+    if (!fresh) return larder_no_memory(error);
     fresh->entry = *entry;
     if (!keep(&fresh->entry.value)) {
         free(fresh);
-        return fail(error, LARDER_CAPACITY, "there is no memory", "lower `capacity`");
+        return larder_no_memory(error);
     }
     fresh->hash = key->hash;
     fresh->key_len = key->len;
@@ -133,24 +114,10 @@ static int32_t store(shelf *self, const larder_key *key, const larder_entry *ent
 
 /* ---- the functions of the backend ------------------------------------------------------------ */
 
-/* The host has checked the options against the schema below, so a number is all there can be. */
-static size_t capacity_of(const larder_slice *json) {
-    static const char name[] = "\"capacity\":";
-    size_t length = sizeof name - 1;
-    for (size_t at = 0; at + length < json->len; at++) {
-        if (memcmp(json->ptr + at, name, length) != 0) continue;
-        size_t capacity = 0;
-        for (at += length; at < json->len && json->ptr[at] >= '0' && json->ptr[at] <= '9'; at++)
-            capacity = capacity * 10 + (size_t)(json->ptr[at] - '0');
-        return capacity;
-    }
-    return 10000;
-}
-
 static int32_t shelf_create(const larder_create *args, void **out, larder_error *error) {
     shelf *self = calloc(1, sizeof *self);
-    if (!self) return fail(error, LARDER_CAPACITY, "there is no memory", "");
-    self->capacity = capacity_of(&args->config_json);
+    if (!self) return larder_no_memory(error);
+    self->capacity = (size_t)larder_number(&args->config_json, "capacity", 10000);
     size_t buckets = 16;
     while (buckets < self->capacity) buckets *= 2;
     self->mask = buckets - 1;
@@ -158,7 +125,7 @@ static int32_t shelf_create(const larder_create *args, void **out, larder_error 
     if (!self->buckets || pthread_mutex_init(&self->lock, NULL) != 0) {
         free(self->buckets);
         free(self);
-        return fail(error, LARDER_CAPACITY, "there is no memory", "lower `capacity`");
+        return larder_no_memory(error);
     }
     *out = self;
     return LARDER_OK;
@@ -197,7 +164,7 @@ static int32_t shelf_get(void *instance, const larder_call *call, const larder_k
             value->owner = NULL;
             value->vt = NULL;
         } else if (!hand_over(value)) {
-            status = fail(error, LARDER_CAPACITY, "there is no memory", "lower `capacity`");
+            status = larder_no_memory(error);
         }
     }
     pthread_mutex_unlock(&self->lock);
@@ -313,12 +280,12 @@ static int32_t shelf_scan(void *instance, const larder_call *call, const larder_
     if (!is_complete || (!is_end && !next)) {
         free(page.ptr);
         free(next);
-        return fail(error, LARDER_CAPACITY, "there is no memory", "ask for fewer keys a page");
+        return larder_fail(error, LARDER_CAPACITY, "there is no memory", "ask for fewer keys a page");
     }
-    out->keys = (larder_bytes){ page.ptr, page.len, page.ptr, &malloc_vt };
+    out->keys = (larder_bytes){ page.ptr, page.len, page.ptr, &larder_malloc_vt };
     if (next) {
         int length = snprintf(next, 24, "%zu", bucket);
-        out->next = (larder_bytes){ (uint8_t *)next, (size_t)length, next, &malloc_vt };
+        out->next = (larder_bytes){ (uint8_t *)next, (size_t)length, next, &larder_malloc_vt };
     }
     return LARDER_OK;
 }
@@ -353,12 +320,10 @@ static const larder_backend_vt backend = {
 };
 
 static int32_t schema(larder_slice *out) {
-    static const char json[] =
+    *out = larder_text(
         "{\"type\": \"object\", \"additionalProperties\": false, \"properties\": {"
         "\"capacity\": {\"type\": \"integer\", \"minimum\": 1, \"maximum\": 100000000,"
-        " \"default\": 10000, \"description\": \"How many entries fit.\"}}}";
-    out->ptr = (const uint8_t *)json;
-    out->len = sizeof json - 1;
+        " \"default\": 10000, \"description\": \"How many entries fit.\"}}}");
     return LARDER_OK;
 }
 
@@ -372,21 +337,4 @@ static const larder_component shelf_component = {
     .config_schema = schema,
 };
 
-static const larder_component *const components[] = { &shelf_component };
-
-static const larder_plugin plugin = {
-    .struct_size = sizeof(larder_plugin),
-    .abi_major = LARDER_ABI_MAJOR,
-    .abi_minor = LARDER_TARGET_MINOR,
-    .name = LARDER_STR("c-shelf"),
-    .version = LARDER_STR("1.0.0"),
-    .components = components,
-    .n_components = 1,
-};
-
-LARDER_EXPORT int32_t larder_entry_v1(const larder_host *host, const larder_plugin **out,
-                                      larder_error *error) {
-    (void)host, (void)error;
-    *out = &plugin;
-    return LARDER_OK;
-}
+LARDER_DEFINE_PLUGIN("c-shelf", "1.0.0", &shelf_component);

@@ -519,7 +519,9 @@ typedef struct larder_warmer_vt {
     /* The next batch; LARDER_MISS at the end. */
     int32_t (*next)(void *self, void *run, const larder_call *call, larder_warm_batch *out,
                     larder_error *error);
-    /* Ends a run at any point; stats is NULL if it was given up. */
+    /* Ends a run at any point; stats is NULL if it was given up. Every next of it has returned, and
+     * what it put off was answered, or cancel for it has returned: after that nothing of the plugin
+     * may use the run. A warmer without cancel answers at once. */
     void (*end)(void *self, void *run, const larder_warm_stats *stats);
     void (*cancel)(void *self, uint64_t token);
 } larder_warmer_vt;

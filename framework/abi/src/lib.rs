@@ -55,3 +55,6 @@ pub const UNLIMITED: u64 = u64::MAX;
 
 /// The text of the header, for tools that write new plugins.
 pub const HEADER: &str = include_str!("../include/larder_plugin.h");
+
+/// The text of the header with what plugins in C have in common. It is not part of the ABI.
+pub const EASY_HEADER: &str = include_str!("../include/larder_plugin_easy.h");

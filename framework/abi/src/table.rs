@@ -336,7 +336,8 @@ pub struct WarmerVt {
     pub begin: F<unsafe extern "C" fn(S, u32, *mut *mut c_void, *mut u64, E) -> Status>,
     /// The next batch.
     pub next: F<unsafe extern "C" fn(S, *mut c_void, C, *mut WarmBatch, E) -> Status>,
-    /// Ends a run.
+    /// Ends a run, after everything that was asked of it: what was put off was answered, or
+    /// `cancel` for it has returned.
     pub end: F<unsafe extern "C" fn(S, *mut c_void, *const WarmStats)>,
     /// Nobody waits any more.
     pub cancel: F<CancelFn>,

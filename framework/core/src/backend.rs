@@ -140,6 +140,20 @@ pub trait Backend: Send + Sync + fmt::Debug + 'static {
         Ok(entries)
     }
 
+    /// Reads many entries, each of which may fail by itself; answers in the order of the keys. A
+    /// cache reads with this, so a part of the backend that is away, such as a node of a cluster,
+    /// costs no more than its own keys. Default: what [`get_many`](Self::get_many) says of all.
+    ///
+    /// # Behaviour
+    ///
+    /// There are as many answers as keys. Those that are there are the ones of `get_many`.
+    async fn get_each(&self, keys: &[&str]) -> Vec<Result<Option<Entry>>> {
+        match self.get_many(keys).await {
+            Ok(entries) => entries.into_iter().map(Ok).collect(),
+            Err(error) => keys.iter().map(|_| Err(error.clone())).collect(),
+        }
+    }
+
     /// Stores many entries. When it fails, some of them may be stored.
     ///
     /// # Errors

@@ -1,5 +1,7 @@
 //! [`Wrapper`], serialized values to other bytes and back: compression, encryption, encoding.
 
+use std::sync::Arc;
+
 use crate::error::Result;
 
 /// Turns the bytes that a serializer wrote into others, and back.
@@ -48,6 +50,20 @@ pub trait Wrapper: Send + Sync + std::fmt::Debug + 'static {
     /// [`ErrorKind::Serialization`](crate::ErrorKind::Serialization) when the bytes are not what
     /// this wrapper writes, are too large undone, or were wrapped under another key or context.
     fn undo(&self, bytes: &[u8], context: &WrapContext<'_>) -> Result<Vec<u8>>;
+}
+
+impl<W: Wrapper + ?Sized> Wrapper for Arc<W> {
+    fn number(&self) -> u16 {
+        (**self).number()
+    }
+
+    fn wrap(&self, bytes: &[u8], context: &WrapContext<'_>) -> Result<Vec<u8>> {
+        (**self).wrap(bytes, context)
+    }
+
+    fn undo(&self, bytes: &[u8], context: &WrapContext<'_>) -> Result<Vec<u8>> {
+        (**self).undo(bytes, context)
+    }
 }
 
 /// What a wrapper does to bytes. In the order in which wrappers are applied when a value is

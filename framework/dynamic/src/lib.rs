@@ -47,6 +47,6 @@ mod trust;
 #[cfg(not(unix))]
 use elsewhere::{ending, open, trust};
 
-pub use larder_abi::HEADER;
+pub use larder_abi::{EASY_HEADER, HEADER};
 pub use library::{Component, Library, Table};
 pub use loader::{Examined, Loader};

@@ -78,6 +78,19 @@ pub(crate) fn backend_of(table: BackendVt, caps: u64) -> &'static Component {
     }))
 }
 
+/// The same for a codec.
+pub(crate) fn codec_of(table: CodecVt) -> &'static Component {
+    Box::leak(Box::new(Component {
+        name: "tested.codec",
+        summary: "for a test",
+        plugin: "tested",
+        caps: 0,
+        table: Table::Codec(table),
+        schema: json!({"type": "object"}),
+        validate: None,
+    }))
+}
+
 /// The same for a policy.
 pub(crate) fn policy_of(table: PolicyVt) -> &'static Component {
     let table = Table::Policy(table);

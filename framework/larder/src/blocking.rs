@@ -7,6 +7,7 @@ use std::io::{Read, Write};
 use larder_core::{Life, Result};
 
 use crate::block::block_on;
+use crate::cache::many::Failures;
 use crate::cache::{Cache, Lookup};
 use crate::core::{CacheValue, Key, KeyRef};
 use crate::settings::SetOptions;
@@ -153,7 +154,14 @@ impl<K: Key, V: CacheValue> Blocking<K, V> {
     /// As [`Cache::set_many`].
     pub fn set_many(&self, entries: impl IntoIterator<Item = (K, V)>) -> Result<()> {
         let options = SetOptions::new();
-        entries.into_iter().try_for_each(|(key, value)| self.put(key, Some(value), &options))
+        let mut failures = Failures::default();
+        for (key, value) in entries {
+            let stored = self.put(key, Some(value), &options);
+            if stored.is_err_and(|error| !failures.go_on_after(error)) {
+                break;
+            }
+        }
+        failures.into_result()
     }
 
     /// See [`Cache::delete`].

@@ -13,7 +13,8 @@ use std::time::Duration;
 use larder_config::model::TierSpec;
 use larder_core::backend::Loan;
 use larder_core::{
-    Backend, CacheError, Capabilities, Clock, ErrorKind, Life, Result, Stamp, Tier, telemetry,
+    Backend, CacheError, Capabilities, Clock, Entry, ErrorKind, Life, Result, Stamp, Tier,
+    telemetry,
 };
 
 use crate::breaker::{Breaker, End, Phase};
@@ -161,6 +162,32 @@ impl ByteTier {
         answer
     }
 
+    /// What the backend has of many keys, each of which may fail by itself. Such failures are
+    /// reported once for all of them.
+    pub(crate) async fn get_each(&self, lane: Lane, keys: &[&str]) -> Vec<Result<Option<Entry>>> {
+        const OPERATION: &str = "get_many";
+        let call = async {
+            let outcomes = self.backend.get_each(keys).await;
+            match first_error(&outcomes) {
+                _ if outcomes.len() != keys.len() => {
+                    let message = "the backend does not answer for every key";
+                    Err(CacheError::new(ErrorKind::Plugin, message))
+                }
+                Some(error) if outcomes.iter().all(Result::is_err) => Err(error),
+                _ => Ok(outcomes),
+            }
+        };
+        match self.call(lane, OPERATION, call).await {
+            Ok(outcomes) => {
+                if let Some(error) = first_error(&outcomes) {
+                    self.failed(error, OPERATION);
+                }
+                outcomes
+            }
+            Err(error) => keys.iter().map(|_| Err(error.clone())).collect(),
+        }
+    }
+
     /// What the end of a call says to the breaker; and takes notice of whether it took too long.
     fn end_of<T>(&self, outcome: &Result<T>, is_hurried: bool) -> End {
         let is_late = matches!(outcome, Err(error) if error.kind() == ErrorKind::Timeout);
@@ -289,6 +316,10 @@ impl ByteTier {
     pub(crate) fn can(&self, capabilities: Capabilities) -> bool {
         self.backend.capabilities().contains(capabilities)
     }
+}
+
+fn first_error<T>(outcomes: &[Result<T>]) -> Option<CacheError> {
+    outcomes.iter().find_map(|outcome| outcome.as_ref().err().cloned())
 }
 
 /// Whether an error says that the tier does not work, and not that it refuses this one call.

@@ -112,16 +112,20 @@ impl Backend for RedisBackend {
     }
 
     async fn get_many(&self, keys: &[&str]) -> Result<Vec<Option<Entry>>> {
-        keys.iter().try_for_each(|key| key::check_text(key))?;
+        self.get_each(keys).await.into_iter().collect()
+    }
+
+    async fn get_each(&self, keys: &[&str]) -> Vec<Result<Option<Entry>>> {
         let mut entries = Vec::with_capacity(keys.len());
         for keys in keys.chunks(MOST_KEYS) {
-            let gets = keys.iter().map(|key| self.space.get(key, Company::Others));
+            let gets = keys.iter().map(|key| async {
+                key::check_text(key)?;
+                self.space.get(key, Company::Others).await
+            });
             // All are waited for, so that those who are asked next do not come on top of them.
-            for entry in join_all(gets).await {
-                entries.push(entry?);
-            }
+            entries.extend(join_all(gets).await);
         }
-        Ok(entries)
+        entries
     }
 
     async fn set_many(&self, entries: Vec<(String, Entry)>) -> Result<()> {

@@ -47,6 +47,9 @@ impl Text {
 impl Space {
     /// Asks for the lease of a key. `holder` tells our leases from those of others.
     pub(crate) async fn lease(&self, key: &str, duration: Duration, holder: u64) -> Result<Lease> {
+        // Whoever has to wait for another process looks for what that one stores.
+        let keys = [key];
+        let _noted = self.noting(&keys);
         let now = self.now();
         let own = Text { holder, until: now.after(duration), token: fastrand::u64(..) };
         let text = own.to_bytes();

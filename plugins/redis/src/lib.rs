@@ -7,7 +7,7 @@
 //! | [`backend`] | [`RedisBackend`], which keeps the entries of a cache |
 //! | `space` | the part of the servers that a cache has; every command under its generation |
 //! | `keys`, `scripts` | how things are named there, and what the server does in one step |
-//! | `sizes`, `uploads` | small entries apart from large ones, without one overtaking the other |
+//! | `sizes`, `changes` | small entries apart from large ones, without one overtaking the other |
 //! | `read`, `write`, `lease`, `scan` | the operations |
 //! | `walk` | going through all keys of all servers, whatever becomes of them meanwhile |
 //! | `sweep` | removing what a clear has left behind |
@@ -24,6 +24,7 @@
 mod answer;
 pub mod backend;
 mod backoff;
+mod changes;
 pub mod config;
 pub mod connection;
 mod error;
@@ -44,7 +45,6 @@ mod tls;
 mod tls;
 mod topology;
 mod unreadable;
-mod uploads;
 mod walk;
 mod write;
 

@@ -14,12 +14,12 @@ use redis::{Cmd, Pipeline, Value};
 use tokio::sync::{Notify, Semaphore};
 
 use crate::answer;
+use crate::changes::Changes;
 use crate::connection::{Lane, RedisConnection, Route};
 use crate::keys::{Generation, Keys};
 use crate::scripts::{By, ServerScript};
 use crate::sizes::Sizes;
 use crate::unreadable::Unreadable;
-use crate::uploads::Uploads;
 
 mod ask;
 mod generation;
@@ -27,7 +27,7 @@ mod life;
 mod recent;
 
 pub(crate) use life::{life, millis};
-use recent::Recent;
+use recent::{Noting, Recent};
 
 /// How often a command is done under another generation before it is given up.
 pub(crate) const ATTEMPTS: usize = 8;
@@ -42,7 +42,7 @@ pub(crate) struct Space {
     pub(crate) clock: Arc<dyn Clock>,
     pub(crate) unreadable: Unreadable,
     pub(crate) sizes: Sizes,
-    pub(crate) uploads: Uploads,
+    pub(crate) changes: Changes,
     /// The right to read a large entry.
     pub(crate) large_reads: Semaphore,
     /// The greatest generation that was seen; 0 before the first.
@@ -79,7 +79,7 @@ impl Space {
             clock,
             unreadable: Unreadable::new(cache),
             sizes: Sizes::default(),
-            uploads: Uploads::default(),
+            changes: Changes::default(),
             large_reads: Semaphore::new(LARGE_READS),
             generation: AtomicU64::new(0),
             recent: None,
@@ -131,6 +131,12 @@ impl Space {
         pipeline.add_command(command);
         let mut answers = self.connection.send(lane, route, pipeline).await?;
         Ok(answers.pop().unwrap_or_default())
+    }
+
+    /// Notes until it is dropped, and then, that these keys are written: they are read from the
+    /// primary for a while.
+    pub(crate) fn noting<'a>(&'a self, keys: &'a [&'a str]) -> Noting<'a> {
+        Noting::new(self.recent.as_ref(), keys)
     }
 
     pub(crate) fn names(&self, generation: Generation, key: &str) -> Names {

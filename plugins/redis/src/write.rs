@@ -157,26 +157,34 @@ impl Space {
     }
 
     /// Does commands that change keys, each of which would take a lane of its own; see
-    /// [`each`](Self::each). If one of them needs the large lane, all of them take it.
+    /// [`each`](Self::each). If one of them needs the large lane, all of them take it, also those
+    /// that are bound to the small one.
     async fn change_each(
         &self,
         lanes: &[Lane],
         keys: &[&str],
         commands: impl Fn(usize, &Names, By) -> Vec<Cmd>,
     ) -> Result<Vec<Result<Vec<Value>>>> {
-        let is_bulk = |(key, lane): (&&str, &Lane)| self.uploads.lane(key, *lane) == Lane::Bulk;
+        let _noted = self.noting(keys);
+        let is_bulk = |(key, lane): (&&str, &Lane)| self.changes.lane(key, *lane) == Lane::Bulk;
         let lane = match keys.iter().zip(lanes).any(is_bulk) {
             true => Lane::Bulk,
             false => Lane::Small,
         };
-        let uploads: Vec<_> = keys.iter().map(|key| self.uploads.begin(key, lane)).collect();
-        let answers = self.each(lane, keys, commands).await?;
-        for (upload, answers) in uploads.into_iter().zip(&answers) {
-            if let (Some(upload), Ok(_)) = (upload, answers) {
-                upload.answered();
+        let changes: Vec<_> = keys.iter().map(|key| self.changes.begin(key, lane)).collect();
+        let outcome = self.each(lane, keys, commands).await;
+        let of_all = outcome.as_ref().err();
+        for (at, change) in changes.into_iter().enumerate() {
+            let answers = outcome.as_ref().ok().and_then(|answers| answers.get(at));
+            let error = of_all.or_else(|| answers?.as_ref().err());
+            match error.map(CacheError::kind) {
+                None => change.answered(),
+                // It may be under way.
+                Some(ErrorKind::Timeout) => drop(change),
+                Some(_) => change.failed(),
             }
         }
-        Ok(answers)
+        outcome
     }
 
     fn was_deleted(&self, answers: Vec<Value>) -> Result<bool> {

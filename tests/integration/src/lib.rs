@@ -58,6 +58,8 @@ pub struct Strings {
     pub is_hanging: Notify,
     /// Every call that concerns this key fails in a way of its own.
     pub poisoned: Mutex<Option<String>>,
+    /// Every call that concerns a key that begins like this fails, and no other.
+    pub fails_for: Mutex<Option<&'static str>>,
     /// Whether a write whose caller goes away while it hangs waits for [`land`](Self::land).
     pub is_remote: AtomicBool,
     /// Writes that wait for it.
@@ -137,6 +139,10 @@ impl Strings {
         locked(&self.calls).push(format!("{operation} {key}"));
         if locked(&self.poisoned).as_deref() == Some(key) {
             return Err(CacheError::new(ErrorKind::Plugin, "the key is poisoned"));
+        }
+        if locked(&self.fails_for).is_some_and(|part| key.starts_with(part)) {
+            let error = CacheError::new(ErrorKind::Connection, "a part was told to fail");
+            return Err(error.of_a_part());
         }
         self.check()
     }
@@ -275,6 +281,14 @@ impl Backend for Puppet {
         let found = self.strings.entries().get(key).cloned();
         self.strings.pause().await;
         Ok(found.filter(|entry| !entry.meta.is_dead(now)))
+    }
+
+    async fn get_each(&self, keys: &[&str]) -> Vec<Result<Option<Entry>>> {
+        let mut found = Vec::new();
+        for key in keys {
+            found.push(self.get(key).await);
+        }
+        found
     }
 
     async fn set(&self, key: &str, entry: Entry) -> Result<()> {

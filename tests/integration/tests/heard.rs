@@ -9,7 +9,7 @@ use std::time::Duration;
 
 use larder::{Cache, CacheManager, Format, ManualClock};
 use larder_core::telemetry;
-use larder_integration as _;
+use larder_integration::until;
 use tokio::sync::oneshot;
 use tracing::field::{Field, Visit};
 use tracing_subscriber::layer::{Context, Layer, SubscriberExt};
@@ -45,14 +45,13 @@ impl<S: tracing::Subscriber> Layer<S> for Events {
 impl Events {
     /// What was heard since, when there is something.
     async fn next(&self) -> BTreeSet<String> {
-        for _ in 0..10_000 {
-            let heard: BTreeSet<String> = self.0.lock().unwrap().drain(..).collect();
-            if !heard.is_empty() {
-                return heard;
-            }
-            tokio::task::yield_now().await;
-        }
-        panic!("nothing was heard");
+        let mut heard = BTreeSet::new();
+        until("an event", || {
+            heard.extend(self.0.lock().unwrap().drain(..));
+            !heard.is_empty()
+        })
+        .await;
+        heard
     }
 }
 
@@ -108,9 +107,7 @@ async fn what_is_done_about_slow_and_failing_loads_is_heard_of() {
         };
         slow.get_or_load(&1, load).await
     });
-    while clock.sleepers() == 0 {
-        tokio::task::yield_now().await;
-    }
+    until("a caller who waits", || clock.sleepers() > 0).await;
     clock.advance(Duration::from_millis(100));
     assert_eq!(caller.await.unwrap().unwrap(), 7);
     assert_eq!(events.next().await, set(&[&served("timeout", "22.1s")]));

@@ -275,6 +275,34 @@ async fn a_cache_can_be_the_tier_of_another() {
 }
 
 #[tokio::test]
+async fn a_part_of_a_tier_that_fails_costs_no_other_keys_of_a_batch() {
+    let text = "[caches.users]\nbackend = { kind = \"test.puppet\", name = \"in-parts\" }\n";
+    let builder = CacheManager::builder().text("caches.toml", Format::Toml, text);
+    let manager = builder.build().await.unwrap();
+    let users = manager.cache::<String, String>("users").unwrap();
+    let puppet = strings("in-parts");
+    let batch = |version: u32| {
+        ["a1", "b1", "b2", "a2"].map(|key| (key.to_owned(), format!("{key}:{version}")))
+    };
+    users.set_many(batch(1)).await.unwrap();
+    *puppet.fails_for.lock().unwrap() = Some("b");
+    let found = users.get_many(["b1", "a1", "b2", "a2"]).await.unwrap();
+    let value = |text: &str| Some(text.to_owned());
+    assert_eq!(found, [None, value("a1:1"), None, value("a2:1")]);
+    assert!(users.set_many(batch(2)).await.unwrap_err().is_of_a_part());
+    assert!(users.blocking().set_many(batch(3)).unwrap_err().is_of_a_part());
+    *puppet.fails_for.lock().unwrap() = None;
+    assert_eq!(users.get("a2").await.unwrap(), value("a2:3"), "it stands behind those that failed");
+    let tier = users.stats().snapshot().tiers[0].clone();
+    assert_eq!((tier.breaker_opened, &*tier.breaker), (0, "closed"));
+    let calls = || puppet.sets.load(SeqCst);
+    puppet.fails.store(true, SeqCst);
+    let before = calls();
+    users.set_many((0..50).map(|number| (number.to_string(), String::new()))).await.unwrap_err();
+    assert_eq!(calls() - before, 1, "there is no use in trying the others");
+}
+
+#[tokio::test]
 async fn the_tags_of_a_batch_are_looked_up_once() {
     let (text, clock) = (over_puppet("batch-of-tags"), ManualClock::new());
     let puppet = strings("batch-of-tags");

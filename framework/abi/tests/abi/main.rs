@@ -4,6 +4,7 @@
 #![expect(clippy::unwrap_used, reason = "helpers of tests may panic like tests")]
 
 mod compile;
+mod easy;
 mod extensible;
 mod header;
 mod released;

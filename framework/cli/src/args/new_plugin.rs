@@ -40,10 +40,18 @@ pub(crate) enum NewSlot {
     /// Keeps entries.
     #[default]
     Backend,
+    /// Tells caches what changed elsewhere.
+    Invalidator,
     /// Says which entry has to go.
     Policy,
+    /// Carries changes to other sites.
+    Replicator,
     /// Turns values into bytes.
     Serializer,
+    /// Names the keys to have before anybody asks.
+    Warmer,
+    /// Turns bytes into others, around a serializer.
+    Wrapper,
 }
 
 impl NewSlot {
@@ -51,8 +59,12 @@ impl NewSlot {
     pub(crate) const fn as_str(self) -> &'static str {
         match self {
             Self::Backend => "backend",
+            Self::Invalidator => "invalidator",
             Self::Policy => "policy",
+            Self::Replicator => "replicator",
             Self::Serializer => "serializer",
+            Self::Warmer => "warmer",
+            Self::Wrapper => "wrapper",
         }
     }
 }

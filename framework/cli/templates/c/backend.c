@@ -2,13 +2,9 @@
  *
  * Read it from the end: the descriptor names the component, its table names the functions. The
  * rules are those at the top of larder_plugin.h; "R4" below is one of them. */
-#include "larder_plugin.h"
+#include "larder_plugin_easy.h"
 
 #include <pthread.h>
-#include <stdlib.h>
-#include <string.h>
-
-LARDER_DEFINE_STAMP("acme-demo", "any", 0);
 
 /* Each key has one place, by its hash; a key that comes later takes it from another. */
 typedef struct place {
@@ -23,24 +19,7 @@ typedef struct table {
     size_t count;
 } table;
 
-/* ---- helpers, all but these under the lock --------------------------------------------------- */
-
-static int32_t no_memory(larder_error *error) {
-    static const char message[] = "there is no memory", hint[] = "lower `places`";
-    error->code = LARDER_CAPACITY;
-    error->message.ptr = (const uint8_t *)message;
-    error->message.len = sizeof message - 1;
-    error->hint.ptr = (const uint8_t *)hint;
-    error->hint.len = sizeof hint - 1;
-    return LARDER_CAPACITY;
-}
-
-/* Inputs are gone when the function returns (R4). */
-static uint8_t *copy_of(const uint8_t *from, size_t len) {
-    uint8_t *copy = malloc(len ? len : 1);
-    if (copy && len) memcpy(copy, from, len);
-    return copy;
-}
+/* ---- the table, always under the lock -------------------------------------------------------- */
 
 static void empty(place *at) {
     free(at->key);
@@ -59,30 +38,17 @@ static place *find(table *self, const larder_key *key, int64_t now_us) {
     return is_it && at->entry.hard_us > now_us ? at : NULL;
 }
 
-/* The number behind a name. The host has checked the options against the schema below. */
-static size_t option(const larder_slice *json, const char *name, size_t otherwise) {
-    size_t length = strlen(name);
-    for (size_t at = 0; at + length < json->len; at++) {
-        if (memcmp(json->ptr + at, name, length) != 0) continue;
-        size_t number = 0;
-        for (at += length; at < json->len && json->ptr[at] >= '0' && json->ptr[at] <= '9'; at++)
-            number = number * 10 + (size_t)(json->ptr[at] - '0');
-        return number;
-    }
-    return otherwise;
-}
-
 /* ---- the functions of the backend ------------------------------------------------------------ */
 
 static int32_t table_create(const larder_create *args, void **out, larder_error *error) {
     table *self = calloc(1, sizeof *self);
-    if (!self) return no_memory(error);
-    self->count = option(&args->config_json, "\"places\":", 65536);
+    if (!self) return larder_no_memory(error);
+    self->count = (size_t)larder_number(&args->config_json, "places", 65536);
     self->places = calloc(self->count, sizeof *self->places);
     if (!self->places || pthread_mutex_init(&self->lock, NULL) != 0) {
         free(self->places);
         free(self);
-        return no_memory(error);
+        return larder_no_memory(error);
     }
     *out = self;
     return LARDER_OK;
@@ -105,10 +71,6 @@ static void table_destroy(void *instance) {
     free(self);
 }
 
-/* What the host frees when it is done with it; nobody shares it. */
-static void retain_never(void *owner) { (void)owner; }
-static const larder_bytes_vt malloc_vt = { retain_never, free };
-
 static int32_t table_get(void *instance, const larder_call *call, const larder_key *key,
                          larder_read *out, larder_error *error) {
     table *self = instance;
@@ -116,17 +78,11 @@ static int32_t table_get(void *instance, const larder_call *call, const larder_k
     pthread_mutex_lock(&self->lock);
     const place *at = find(self, key, call->now_us);
     if (at) {
-        larder_bytes *value = &out->entry.value;
-        status = LARDER_OK;
+        const larder_bytes *value = &at->entry.value;
         out->entry = at->entry;
-        if (value->len <= out->scratch_cap) { /* the host has room, so nobody allocates */
-            if (value->len) memcpy(out->scratch, value->ptr, value->len);
-            value->ptr = out->scratch;
-        } else {
-            uint8_t *copy = copy_of(value->ptr, value->len);
-            *value = (larder_bytes){ copy, copy ? value->len : 0, copy, copy ? &malloc_vt : NULL };
-            if (!copy) status = no_memory(error);
-        }
+        uint8_t *to = larder_room_in(out->scratch, out->scratch_cap, value->len, &out->entry.value);
+        if (to && value->len) memcpy(to, value->ptr, value->len);
+        status = to ? LARDER_OK : larder_no_memory(error);
     }
     pthread_mutex_unlock(&self->lock);
     return status;
@@ -140,8 +96,8 @@ static int32_t table_set(void *instance, const larder_call *call, const larder_k
     pthread_mutex_lock(&self->lock);
     place *at = place_of(self, key);
     empty(at); /* first: a set that fails must not leave the entry of before */
-    uint8_t *name = copy_of(key->ptr, key->len);
-    uint8_t *value = copy_of(entry->value.ptr, entry->value.len);
+    uint8_t *name = larder_copy(key->ptr, key->len);
+    uint8_t *value = larder_copy(entry->value.ptr, entry->value.len);
     if (name && value) {
         at->key = name;
         at->key_len = key->len;
@@ -150,7 +106,7 @@ static int32_t table_set(void *instance, const larder_call *call, const larder_k
     } else {
         free(name);
         free(value);
-        status = no_memory(error);
+        status = larder_no_memory(error);
     }
     pthread_mutex_unlock(&self->lock);
     return status;
@@ -180,12 +136,10 @@ static const larder_backend_vt backend = {
 };
 
 static int32_t schema(larder_slice *out) {
-    static const char json[] =
+    *out = larder_text(
         "{\"type\": \"object\", \"additionalProperties\": false, \"properties\": {"
         "\"places\": {\"type\": \"integer\", \"minimum\": 1, \"maximum\": 100000000,"
-        " \"default\": 65536, \"description\": \"How many entries there is room for.\"}}}";
-    out->ptr = (const uint8_t *)json;
-    out->len = sizeof json - 1;
+        " \"default\": 65536, \"description\": \"How many entries there is room for.\"}}}");
     return LARDER_OK;
 }
 
@@ -199,21 +153,4 @@ static const larder_component component = {
     .config_schema = schema,
 };
 
-static const larder_component *const components[] = { &component };
-
-static const larder_plugin plugin = {
-    .struct_size = sizeof(larder_plugin),
-    .abi_major = LARDER_ABI_MAJOR,
-    .abi_minor = LARDER_TARGET_MINOR,
-    .name = LARDER_STR("acme-demo"),
-    .version = LARDER_STR("0.1.0"),
-    .components = components,
-    .n_components = 1,
-};
-
-LARDER_EXPORT int32_t larder_entry_v1(const larder_host *host, const larder_plugin **out,
-                                      larder_error *error) {
-    (void)host, (void)error;
-    *out = &plugin;
-    return LARDER_OK;
-}
+LARDER_DEFINE_PLUGIN("acme-demo", "0.1.0", &component);

@@ -4,12 +4,7 @@
  * Read it from the end: the descriptor names the component, its table names the functions. The
  * host calls those of an instance one after the other, so there is no lock; the rules are at the
  * top of larder_plugin.h. */
-#include "larder_plugin.h"
-
-#include <stdlib.h>
-#include <string.h>
-
-LARDER_DEFINE_STAMP("acme-demo", "any", 0);
+#include "larder_plugin_easy.h"
 
 /* When each entry came in; 0 for a slot without one. */
 typedef struct ages {
@@ -21,8 +16,8 @@ typedef struct ages {
 
 static int32_t ages_create(const larder_create *args, void **out, larder_error *error) {
     ages *self = calloc(1, sizeof *self);
-    (void)args, (void)error;
-    if (!self) return LARDER_CAPACITY;
+    (void)args;
+    if (!self) return larder_no_memory(error);
     *out = self;
     return LARDER_OK;
 }
@@ -108,21 +103,4 @@ static const larder_component component = {
     .vtable = &policy,
 };
 
-static const larder_component *const components[] = { &component };
-
-static const larder_plugin plugin = {
-    .struct_size = sizeof(larder_plugin),
-    .abi_major = LARDER_ABI_MAJOR,
-    .abi_minor = LARDER_TARGET_MINOR,
-    .name = LARDER_STR("acme-demo"),
-    .version = LARDER_STR("0.1.0"),
-    .components = components,
-    .n_components = 1,
-};
-
-LARDER_EXPORT int32_t larder_entry_v1(const larder_host *host, const larder_plugin **out,
-                                      larder_error *error) {
-    (void)host, (void)error;
-    *out = &plugin;
-    return LARDER_OK;
-}
+LARDER_DEFINE_PLUGIN("acme-demo", "0.1.0", &component);

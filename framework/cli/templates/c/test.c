@@ -31,6 +31,11 @@ static void make_and_end(create_fn *create, destroy_fn *destroy) {
     destroy(self);
 }
 
+/* Every table has both functions. */
+#define TRY(type, component) \
+    make_and_end(((const type *)(component)->vtable)->create, \
+                 ((const type *)(component)->vtable)->destroy)
+
 static void try_component(const larder_component *component) {
     printf("%.*s: %.*s\n", (int)component->name.len, (const char *)component->name.ptr,
            (int)component->summary.len, (const char *)component->summary.ptr);
@@ -38,15 +43,14 @@ static void try_component(const larder_component *component) {
         larder_slice schema = { NULL, 0 };
         must(component->config_schema(&schema) == LARDER_OK && schema.len, "there is a schema");
     }
-    if (component->kind == LARDER_KIND_BACKEND) {
-        const larder_backend_vt *backend = component->vtable;
-        make_and_end(backend->create, backend->destroy);
-    } else if (component->kind == LARDER_KIND_POLICY) {
-        const larder_policy_vt *policy = component->vtable;
-        make_and_end(policy->create, policy->destroy);
-    } else if (component->kind == LARDER_KIND_CODEC) {
-        const larder_codec_vt *codec = component->vtable;
-        make_and_end(codec->create, codec->destroy);
+    switch (component->kind) {
+    case LARDER_KIND_BACKEND: TRY(larder_backend_vt, component); break;
+    case LARDER_KIND_CODEC: TRY(larder_codec_vt, component); break;
+    case LARDER_KIND_INVALIDATOR: TRY(larder_invalidator_vt, component); break;
+    case LARDER_KIND_POLICY: TRY(larder_policy_vt, component); break;
+    case LARDER_KIND_REPLICATOR: TRY(larder_replicator_vt, component); break;
+    case LARDER_KIND_WARMER: TRY(larder_warmer_vt, component); break;
+    default: must(0, "its kind is known");
     }
 }
 

@@ -7,12 +7,27 @@
 use std::fs;
 use std::path::{Path, PathBuf};
 use std::process::Command;
+use std::sync::Arc;
+use std::time::Duration;
 
 use larder::CacheManager;
+use larder::libraries::Loader;
+use larder::plugin::invalidator::{Invalidation, InvalidationSink, Scope};
+use larder::plugin::library::{LibraryLoader as _, LibraryRequest, Trust};
+use larder::plugin::plugin::Factory;
+use larder::plugin::replicator::{Mutation, MutationSink};
+use larder::plugin::warmer::WarmingTrigger;
+use larder::plugin::{BuildContext, Descriptor, Stamp, async_trait};
+use serde_json::{Value, json};
+use tokio::sync::mpsc::{UnboundedSender, unbounded_channel};
 
 use crate::support::{Folder, golden};
 
-const SLOTS: [&str; 3] = ["backend", "policy", "serializer"];
+/// Longer than anything here takes.
+const MINUTE: Duration = Duration::from_secs(60);
+
+const SLOTS: [&str; 7] =
+    ["backend", "invalidator", "policy", "replicator", "serializer", "warmer", "wrapper"];
 
 fn root() -> PathBuf {
     let root = Path::new(env!("CARGO_MANIFEST_DIR")).join("../..");
@@ -69,13 +84,98 @@ fn a_plugin_in_c_is_built_checked_and_loaded() {
     }
 }
 
-#[test]
-fn a_backend_in_c_is_used_through_its_config() {
-    let folder = built_in_c("backend");
-    let config = folder.path().join("our-thing/caches.toml");
-    let runtime = tokio::runtime::Builder::new_current_thread().enable_time().build();
-    let found = runtime.expect("a runtime needs nothing").block_on(stored_and_found(&config));
-    assert_eq!(found.expect("the config can be used").as_deref(), Some("one"));
+/// One test for all slots, since they have the same name in one process.
+#[tokio::test]
+async fn a_plugin_in_c_is_used_through_its_config() {
+    for slot in ["backend", "policy", "serializer", "wrapper"] {
+        let folder = built_in_c(slot);
+        let config = folder.path().join("our-thing/caches.toml");
+        let words = format!("dir = {:?}", folder.path().join("words"));
+        let text = fs::read_to_string(&config).expect("it was written");
+        fs::write(&config, text.replace("dir = \"words\"", &words)).expect("it can be written");
+        let found = stored_and_found(&config).await;
+        let found = found.unwrap_or_else(|error| panic!("{slot}: {error}"));
+        assert_eq!(found.as_deref(), Some("one"), "{slot}");
+    }
+}
+
+/// What a library in C registers, with its file in this folder as its option.
+async fn plugin_in_c(slot: &str) -> (Folder, Descriptor, Value, BuildContext) {
+    let folder = built_in_c(slot);
+    let place = folder.path().canonicalize().expect("it was just made");
+    let library = place.join("our-thing/libour_thing.so");
+    let request = LibraryRequest::new("our-thing", library).trust(Trust::Path);
+    let loaded = Loader::new().load(&request).unwrap_or_else(|refusal| panic!("{refusal}"));
+    (folder, loaded[0], json!({"path": place.join("file")}), BuildContext::new("words"))
+}
+
+/// Takes what is delivered, in the place of a cache.
+#[derive(Debug)]
+struct Sink(UnboundedSender<Scope>);
+
+#[async_trait]
+impl InvalidationSink for Sink {
+    async fn invalidate(&self, invalidation: Invalidation) -> larder::Result<()> {
+        self.0.send(invalidation.scope).expect("the test listens");
+        Ok(())
+    }
+
+    async fn lost_track(&self) {}
+}
+
+#[async_trait]
+impl MutationSink for Sink {
+    async fn apply(&self, _: Vec<Mutation>) -> larder::Result<()> {
+        Ok(())
+    }
+}
+
+#[tokio::test]
+async fn an_invalidator_in_c_tells_another_what_changed() {
+    let (_folder, plugin, options, context) = plugin_in_c("invalidator").await;
+    let Factory::Invalidator(factory) = plugin.factory else { panic!("it is an invalidator") };
+    let one = factory.build(options.clone(), &context).await.expect("it can be built");
+    let other = factory.build(options, &context).await.expect("it can be built");
+    let (sender, mut delivered) = unbounded_channel();
+    other.start(Arc::new(Sink(sender))).await.expect("it can be started");
+    for key in ["a", "b"] {
+        let change = Invalidation::new(Scope::Key(key.to_owned()), Stamp::default());
+        one.publish(&change).await.expect("the file can be written");
+        let heard = tokio::time::timeout(MINUTE, delivered.recv()).await;
+        assert_eq!(heard.expect("it is heard of soon"), Some(change.scope));
+    }
+    assert!(one.publish(&Invalidation::new(Scope::All, Stamp::default())).await.is_err());
+    other.stop().await.expect("it ends");
+}
+
+#[tokio::test]
+async fn a_warmer_in_c_names_the_keys_of_its_list() {
+    let (folder, plugin, options, context) = plugin_in_c("warmer").await;
+    let Factory::Warmer(factory) = plugin.factory else { panic!("it is a warmer") };
+    let warmer = factory.build(options, &context).await.expect("it can be built");
+    assert!(warmer.keys(WarmingTrigger::Demand).await.is_err(), "there is no list");
+    let listed: Vec<String> = (0..2500).map(|number| format!("key-{number}")).collect();
+    folder.write("file", &listed.join("\n"));
+    let mut run = warmer.keys(WarmingTrigger::Startup).await.expect("there is a list");
+    let mut named = Vec::new();
+    while let Some(batch) = run.next_batch().await.expect("it can be read") {
+        named.extend(batch.into_iter().map(|key| key.key));
+    }
+    assert_eq!(named, listed);
+}
+
+#[tokio::test]
+async fn a_replicator_in_c_writes_its_journal() {
+    let (folder, plugin, options, context) = plugin_in_c("replicator").await;
+    let Factory::Replicator(factory) = plugin.factory else { panic!("it is a replicator") };
+    let journal = factory.build(options, &context).await.expect("it can be built");
+    let delete = |key: &str| Mutation::Delete { key: key.to_owned(), stamp: Stamp::default() };
+    assert!(journal.send(vec![delete("a")]).await.is_err(), "it is not started");
+    journal.start(Arc::new(Sink(unbounded_channel().0))).await.expect("it can be started");
+    journal.send(vec![delete("a"), delete("b")]).await.expect("it can be written");
+    assert_eq!(journal.status()[0].target, "journal");
+    journal.stop(MINUTE).await.expect("it ends");
+    assert_eq!(folder.read("file"), "delete 0 a\ndelete 0 b\n");
 }
 
 #[test]
@@ -172,7 +272,7 @@ fn a_crate_finds_all_that_it_depends_on() {
         let mut metadata = cargo(&path);
         metadata.args(["metadata", "--offline", "--format-version=1", "--filter-platform", &host]);
         let found = run(&mut metadata);
-        let found: serde_json::Value = serde_json::from_str(&found).expect("it is JSON");
+        let found: Value = serde_json::from_str(&found).expect("it is JSON");
         let packages = found["packages"].as_array().expect("it has packages");
         let ours = packages.iter().find(|one| one["name"] == format!("our-{slot}").as_str());
         let targets = ours.expect("it is one of them")["targets"].to_string();
@@ -191,7 +291,10 @@ fn a_crate_is_built_and_tested_by_itself() {
     for slot in SLOTS {
         let path = crate_in_rust(&folder, slot);
         let said = run(cargo(&path).args(["test", "--offline"]).env("CARGO_TARGET_DIR", &target));
-        assert!(said.contains("test a_config_uses_it ... ok"), "{said}");
+        let is_used = ["config", "program"].map(|who| format!("test a_{who}_uses_it ... ok"));
+        assert!(is_used.iter().any(|test| said.contains(test)), "{said}");
+        // Tests leave the library where only they look.
+        run(cargo(&path).args(["build", "--offline"]).env("CARGO_TARGET_DIR", &target));
         let library = target.join(format!("debug/libour_{slot}.so"));
         let said = folder.run(&["plugins", "info", library.to_str().expect("a plain path")]);
         assert!(said.stdout.contains(&format!("{slot} `our.{slot}`")), "{}", said.stdout);

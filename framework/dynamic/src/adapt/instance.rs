@@ -17,6 +17,7 @@ use larder_core::Clock;
 use super::args::deadline_us;
 use super::aside::{Alarm, aside, say_stuck};
 use super::failure::{self, Failure};
+use super::warmer::WarmRun;
 use crate::borrow::Portable;
 use crate::host::instances::{self, Identity};
 use crate::host::sinks::{Hub, Number};
@@ -62,10 +63,14 @@ pub(crate) struct Instance {
     patience: Duration,
 }
 
+/// What an answer is about, if that must not end before the library was told that nobody waits for
+/// it: a run of a warmer.
+pub(crate) type Kept = Option<Arc<WarmRun>>;
+
 /// Answers that nobody waits for any more, by the tokens of the library.
 #[derive(Debug, Default)]
 struct Unwanted {
-    tokens: VecDeque<u64>,
+    tokens: VecDeque<(u64, Kept)>,
     is_being_told: bool,
 }
 
@@ -128,12 +133,12 @@ impl Instance {
     }
 
     /// Tells the library that nobody waits for an answer any more. Does not wait for it.
-    pub(crate) fn cancel(self: &Arc<Self>, function: CancelFn, token: u64) {
+    pub(crate) fn cancel(self: &Arc<Self>, function: CancelFn, token: u64, kept: Kept) {
         let mut unwanted = self.unwanted();
-        if unwanted.tokens.len() >= MOST_TOKENS {
+        if unwanted.tokens.len() >= MOST_TOKENS && kept.is_none() {
             return;
         }
-        unwanted.tokens.push_back(token);
+        unwanted.tokens.push_back((token, kept));
         if unwanted.is_being_told {
             return;
         }
@@ -143,7 +148,8 @@ impl Instance {
         let alarm = self.alarm("cancel");
         if aside(move || instance.tell(function, alarm)).is_err() {
             // Without a thread the library finds out when it answers.
-            *self.unwanted() = Unwanted::default();
+            let unwanted = std::mem::take(&mut *self.unwanted());
+            drop(unwanted);
         }
     }
 
@@ -155,7 +161,7 @@ impl Instance {
     fn tell(&self, function: CancelFn, _alarm: Alarm) {
         loop {
             let mut unwanted = self.unwanted();
-            let Some(token) = unwanted.tokens.pop_front() else {
+            let Some((token, kept)) = unwanted.tokens.pop_front() else {
                 unwanted.is_being_told = false;
                 return;
             };
@@ -164,6 +170,7 @@ impl Instance {
                 // SAFETY: the table was checked when it was loaded, and any thread may call this.
                 unsafe { function(self.this.0, token) };
             }
+            drop(kept);
         }
     }
 

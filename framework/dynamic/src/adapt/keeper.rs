@@ -15,9 +15,9 @@ use larder_abi::{NEVER, Status, call};
 use larder_core::{Clock, Moment, Result, Timestamp};
 use tokio::sync::Semaphore;
 
-use super::args::{Args, deadline_us};
+use super::args::{Args, More, deadline_us};
 use super::failure::{self, Failure};
-use super::instance::{Instance, Recipe};
+use super::instance::{Instance, Kept, Recipe};
 use super::output::{Answer, Lent, Output};
 use crate::host::instances::Identity;
 use crate::host::log;
@@ -101,6 +101,7 @@ struct Waiting<O> {
     instance: Arc<Instance>,
     token: u64,
     cancel: Option<CancelFn>,
+    kept: Kept,
 }
 
 impl<O> Drop for Waiting<O> {
@@ -109,7 +110,7 @@ impl<O> Drop for Waiting<O> {
         if let (true, Some(cancel)) = (is_given_up, self.cancel)
             && !self.instance.identity().is_poisoned()
         {
-            self.instance.cancel(cancel, self.token);
+            self.instance.cancel(cancel, self.token, self.kept.take());
         }
     }
 }
@@ -121,7 +122,7 @@ impl<V: Send + Sync> Keeper<V> {
         recipe: Recipe,
         manner: Manner,
     ) -> Result<Arc<Self>, Failure> {
-        let made = made(&recipe, &manner).await?;
+        let made = made(&recipe, manner.timeout).await?;
         let of = Arc::clone(made.identity());
         let instance = Place::new(made);
         let timeout_us = i64::try_from(manner.timeout.as_micros()).unwrap_or(NEVER);
@@ -291,9 +292,15 @@ impl<V: Send + Sync> Keeper<V> {
         let mut room = O::Room::default();
         let mut blank = O::blank(&mut room, args);
         let (lent, out) = (O::lent(&blank), &raw mut blank);
-        self.call_into(instance, due, (out, lent), |this, call, error| {
+        let mut outcome = self.call_into(instance, due, (out, lent), |this, call, error| {
             run(self.table, this, call, args, out, error)
-        })
+        });
+        if let (Outcome::Later(waiting), Some(More::Run(run))) =
+            (&mut outcome, args.more.as_deref())
+        {
+            waiting.kept = Some(Arc::clone(run));
+        }
+        outcome
     }
 
     fn call<O: Output>(
@@ -341,7 +348,7 @@ impl<V: Send + Sync> Keeper<V> {
                 return Outcome::Now(Answer::broken(message));
             };
             let (instance, cancel) = (Arc::clone(instance), self.manner.cancel);
-            return Outcome::Later(Waiting { pending, instance, token, cancel });
+            return Outcome::Later(Waiting { pending, instance, token, cancel, kept: None });
         }
         // SAFETY: both are ours, filled in by the call, and read for the first time.
         let answer = unsafe { Answer::taken(status, out, &raw const error, &lent) };
@@ -351,17 +358,17 @@ impl<V: Send + Sync> Keeper<V> {
 }
 
 /// Makes an instance. That may block, so a thread for it does it.
-async fn made(recipe: &Recipe, manner: &Manner) -> Result<Instance, Failure> {
+pub(super) async fn made(recipe: &Recipe, timeout: Duration) -> Result<Instance, Failure> {
     // Nobody else waits for this thread where there is no runtime.
     let has_runtime = tokio::runtime::Handle::try_current().is_ok();
-    if !has_runtime && manner.caps & cap::BLOCKING == 0 {
+    if !has_runtime && !recipe.may_block {
         return recipe.make();
     }
-    let recipe = recipe.clone();
+    let (recipe, clock) = (recipe.clone(), Arc::clone(&recipe.clock));
     let making = on_a_blocking_thread(move || recipe.make());
-    let due = manner.clock.now().after(manner.timeout);
-    before(&manner.clock, due, Box::pin(making)).await.unwrap_or_else(|| {
-        let message = format!("the plugin did not make it within `{:?}`", manner.timeout);
+    let due = clock.now().after(timeout);
+    before(&clock, due, Box::pin(making)).await.unwrap_or_else(|| {
+        let message = format!("the plugin did not make it within `{timeout:?}`");
         Err(Failure::ours(Status::TIMEOUT, message))
     })?
 }

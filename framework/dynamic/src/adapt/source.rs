@@ -1,6 +1,6 @@
 //! A [`Component`] of a library as a [`Descriptor`]: checked and built like one that is linked in.
 
-use std::sync::Arc;
+use std::sync::{Arc, mpsc};
 use std::time::Duration;
 
 use async_trait::async_trait;
@@ -13,16 +13,19 @@ use larder_core::{
 };
 use schemars::Schema;
 use serde_json::Value;
+use tracing::Dispatch;
+use tracing::dispatcher::{get_default, with_default};
 
+use super::aside::aside;
 use super::backend::{self, ForeignBackend};
 use super::codec::ForeignCodec;
 use super::failure::{self, Failure};
 use super::instance::{PATIENCE, Recipe};
-use super::keeper::{Keeper, Manner};
+use super::keeper::{self, Keeper, Manner};
 use super::policy::ForeignPolicies;
 use crate::host::instances::Identity;
 use crate::host::lend;
-use crate::library::{Component, Table};
+use crate::library::{Component, Table, Validate};
 
 mod others;
 
@@ -77,22 +80,41 @@ impl ConfigCheck for Options {
 
     fn check(&self, options: &Value, at: &KeyPath) -> Result<(), Problems> {
         let Some(validate) = self.0.validate else { return Ok(()) };
-        let options = options.to_string();
-        let json = lend(&options);
-        let mut error = failure::blank();
-        // SAFETY: the function was checked when it was loaded; both arguments live during the call.
-        let status = unsafe { validate(&raw const json, &raw mut error) };
-        // SAFETY: the error is ours, and read for the first time.
-        let failure = unsafe { Failure::taken(status, &raw const error) };
-        if status == Status::OK {
-            return Ok(());
-        }
-        Err(problems(&failure, at))
+        validated(validate, options.to_string(), TIMEOUT).map_err(|failure| problems(&failure, at))
     }
 
     fn resources(&self, _: &Value) -> Vec<Resource> {
         Vec::new()
     }
+}
+
+/// Whether a library takes options. It is asked on another thread, which is left behind if it does
+/// not return in time.
+pub(super) fn validated(
+    validate: Validate,
+    options: String,
+    limit: Duration,
+) -> Result<(), Failure> {
+    let listener = get_default(Dispatch::clone);
+    let (sender, answer) = mpsc::sync_channel(1);
+    let asked = aside(move || {
+        with_default(&listener, || drop(sender.send(ask(validate, &options))));
+    });
+    asked.map_err(|error| Failure::ours(Status::BUSY, error.to_string()))?;
+    answer.recv_timeout(limit).unwrap_or_else(|_| {
+        let message = format!("the plugin did not check its options within `{limit:?}`");
+        Err(Failure::ours(Status::TIMEOUT, message))
+    })
+}
+
+fn ask(validate: Validate, options: &str) -> Result<(), Failure> {
+    let json = lend(options);
+    let mut error = failure::blank();
+    // SAFETY: the function was checked when it was loaded; both arguments live during the call.
+    let status = unsafe { validate(&raw const json, &raw mut error) };
+    // SAFETY: the error is ours, and read for the first time.
+    let failure = unsafe { Failure::taken(status, &raw const error) };
+    if status == Status::OK { Ok(()) } else { Err(failure) }
 }
 
 /// What a library says is wrong with options, each at the option that it points to.
@@ -206,11 +228,12 @@ struct Codecs {
 }
 
 impl Codecs {
-    fn open(&self, options: &Value, context: &BuildContext) -> Result<ForeignCodec> {
+    async fn open(&self, options: &Value, context: &BuildContext) -> Result<ForeignCodec> {
         let cache = &context.cache;
         let functions = (self.table.create, self.table.destroy);
         let recipe = self.options.recipe(functions, options, cache, &context.clock)?;
-        let made = recipe.make().map_err(|failure| self.options.error(failure, cache))?;
+        let made = keeper::made(&recipe, TIMEOUT).await;
+        let made = made.map_err(|failure| self.options.error(failure, cache))?;
         Ok(ForeignCodec::new(self.table, made, recipe.component))
     }
 }
@@ -222,7 +245,7 @@ impl BoxFactory<dyn Serializer> for Codecs {
     }
 
     async fn build(&self, options: Value, context: &BuildContext) -> Result<Arc<dyn Serializer>> {
-        Ok(Arc::new(self.open(&options, context)?))
+        Ok(Arc::new(self.open(&options, context).await?))
     }
 }
 
@@ -233,7 +256,7 @@ impl BoxFactory<dyn Wrapper> for Codecs {
     }
 
     async fn build(&self, options: Value, context: &BuildContext) -> Result<Arc<dyn Wrapper>> {
-        Ok(Arc::new(self.open(&options, context)?))
+        Ok(Arc::new(self.open(&options, context).await?))
     }
 }
 

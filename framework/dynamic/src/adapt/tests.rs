@@ -5,6 +5,7 @@ mod beside;
 mod c;
 mod codec;
 mod foreign_policy;
+mod options;
 mod protocol;
 #[cfg(all(target_os = "linux", not(miri)))]
 mod reload;

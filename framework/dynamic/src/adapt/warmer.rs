@@ -1,7 +1,8 @@
 //! [`ForeignWarmer`], a `larder_warmer_vt` as a [`Warmer`].
 //!
 //! A run belongs to the instance that began it. It is ended when nobody can call it any more: a
-//! call that its caller went away from may still be in the library.
+//! call that its caller went away from may still be in the library, and one that it answers later
+//! it has to be told of first.
 
 use std::collections::VecDeque;
 use std::ffi::c_void;

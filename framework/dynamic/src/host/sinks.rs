@@ -157,9 +157,14 @@ impl Hub {
 
     /// The instance was replaced after a panic: what it heard may be lost.
     pub(crate) async fn lost_track(&self) {
-        if let Ok(Opened { sink: Sink::Invalidations(sink), .. }) = self.opened() {
+        let Ok(opened) = self.opened() else { return };
+        let Sink::Invalidations(sink) = opened.sink.clone() else { return };
+        // As a delivery, so that it ends unfinished when the hub is closed.
+        let telling = async move {
             sink.lost_track().await;
-        }
+            Ok(())
+        };
+        opened.run(telling).await;
     }
 
     /// Has the cache take a delivery, and waits on this thread until it is done.

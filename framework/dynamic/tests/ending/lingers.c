@@ -4,12 +4,8 @@
 #include <sched.h>
 #include <stdatomic.h>
 #include <stdio.h>
-#include <stdlib.h>
-#include <string.h>
 
-#include "larder_plugin.h"
-
-LARDER_DEFINE_STAMP("acme.lingers", "any", 0);
+#include "larder_plugin_easy.h"
 
 static const larder_host *host;
 
@@ -27,7 +23,7 @@ static void expect_closed(int32_t status) {
 static void never(void *argument) { (void)argument; }
 
 static void *go_on(void *argument) {
-    static const larder_slice said = LARDER_STR("still here");
+    const larder_slice said = larder_text("still here");
     larder_read nothing;
     larder_invalidation event;
     larder_mutation mutation;
@@ -161,15 +157,4 @@ static const larder_component second = {
     .struct_size = sizeof second, .kind = LARDER_KIND_REPLICATOR,
     .name = LARDER_STR("acme.lingers"), .summary = LARDER_STR("goes on"), .vtable = &replicator,
 };
-static const larder_component *const list[] = { &first, &second };
-static const larder_plugin plugin = {
-    .struct_size = sizeof plugin, .abi_major = LARDER_ABI_MAJOR, .name = LARDER_STR("acme.lingers"),
-    .version = LARDER_STR("1.0.0"), .components = list, .n_components = 2, .shutdown = told,
-};
-
-LARDER_EXPORT int32_t larder_entry_v1(const larder_host *of, const larder_plugin **out,
-                                      larder_error *error) {
-    (void)of, (void)error;
-    *out = &plugin;
-    return LARDER_OK;
-}
+LARDER_DEFINE_PLUGIN_WITH("acme.lingers", "1.0.0", told, NULL, &first, &second);

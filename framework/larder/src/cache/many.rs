@@ -4,12 +4,13 @@ use std::borrow::Borrow;
 use std::future::Future;
 use std::sync::Arc;
 
-use larder_core::Result;
+use larder_core::{CacheError, Result};
 
 use super::Cache;
 use crate::core::{Batches, BoxError, CacheValue, Key, KeyRef, LoadMany, Request};
 use crate::options::LoadOptions;
 use crate::settings::SetOptions;
+use crate::tier::is_outage;
 
 /// Boxes a loader of many keys.
 pub(crate) fn boxed_many<K, V, F, Fut, I, E>(loader: F) -> LoadMany<K, V>
@@ -26,6 +27,25 @@ where
             Ok(found.into_iter().collect())
         })
     })
+}
+
+/// What failed of many changes.
+#[derive(Debug, Default)]
+pub(crate) struct Failures {
+    first: Option<CacheError>,
+}
+
+impl Failures {
+    /// Takes notice of what failed for one key; whether it makes sense to go on with the next.
+    pub(crate) fn go_on_after(&mut self, error: CacheError) -> bool {
+        let is_of_all = is_outage(&error) && !error.is_of_a_part();
+        self.first.get_or_insert(error);
+        !is_of_all
+    }
+
+    pub(crate) fn into_result(self) -> Result<()> {
+        self.first.map_or(Ok(()), Err)
+    }
 }
 
 impl<K: Key, V: CacheValue> Cache<K, V> {
@@ -127,24 +147,31 @@ impl<K: Key, V: CacheValue> Cache<K, V> {
     ///
     /// # Errors
     ///
-    /// As [`set`](Self::set), for the first one that fails; those before it are stored.
+    /// As [`set`](Self::set), for the first one that fails. What can be stored is stored all the
+    /// same: all are tried, unless the error says that no tier works. One
+    /// [of a part](CacheError::is_of_a_part), such as a node of a cluster, does not say that.
     ///
     /// # Cancellation
     ///
     /// Dropping the future leaves some of them stored.
     pub async fn set_many(&self, entries: impl IntoIterator<Item = (K, V)>) -> Result<()> {
         let options = SetOptions::new();
+        let mut failures = Failures::default();
         for (key, value) in entries {
-            self.core.set(key, Some(value), &options).await?;
+            let stored = self.core.set(key, Some(value), &options).await;
+            if stored.is_err_and(|error| !failures.go_on_after(error)) {
+                break;
+            }
         }
-        Ok(())
+        failures.into_result()
     }
 
     /// Removes many keys; how many were there.
     ///
     /// # Errors
     ///
-    /// As [`delete`](Self::delete), for the first one that fails; those before it are removed.
+    /// As [`delete`](Self::delete), for the first one that fails. All are tried, unless the error
+    /// says that no tier works.
     ///
     /// # Cancellation
     ///
@@ -155,10 +182,18 @@ impl<K: Key, V: CacheValue> Cache<K, V> {
         Q: KeyRef<K> + ?Sized + 'q,
     {
         let mut deleted = 0;
+        let mut failures = Failures::default();
         for key in keys {
-            deleted += u64::from(self.core.delete(key).await?);
+            match self.core.delete(key).await {
+                Ok(was_there) => deleted += u64::from(was_there),
+                Err(error) => {
+                    if !failures.go_on_after(error) {
+                        break;
+                    }
+                }
+            }
         }
-        Ok(deleted)
+        failures.into_result().map(|()| deleted)
     }
 
     /// Removes every key whose text matches a glob such as `user:*`; how many there were.

@@ -54,9 +54,9 @@ impl Engine {
         };
         let mut is_outdated = cells.iter().any(|cell| cell.version() > since);
         // One that nobody knew until now was not invalidated: its version is made here.
-        let markers = tier.read_markers(Lane::Usual, &cells).await.unwrap_or_default();
+        let markers = tier.read_markers(Lane::Usual, &cells).await;
         for (cell, marker) in cells.iter().zip(markers) {
-            if let Some(marker) = marker {
+            if let Ok(Some(marker)) = marker {
                 is_outdated |= marker > since;
                 cell.note_marked(marker);
             }
@@ -184,43 +184,37 @@ impl Engine {
         let cells: Vec<_> = stamps.iter().map(|stamp| self.tags.cell_of(stamp.tag)).collect();
         // Another process may have moved the versions, so the markers are read each time.
         let markers = tier.read_markers(look.lane(), &cells).await;
-        let markers = markers.map_err(|_| MissCause::TierDown)?;
         compare(stamps, cells.into_iter().zip(markers))
     }
 
     /// What the last tier says of all tags of some entries, asked once.
-    pub(super) async fn markers_of(&self, entries: &[Option<Entry>]) -> Markers {
-        let stamps = entries.iter().flatten().flat_map(|entry| &entry.meta.tags);
+    pub(super) async fn markers_of(&self, entries: &[Result<Option<Entry>>]) -> Markers {
+        let stamps = entries.iter().flatten().flatten().flat_map(|entry| &entry.meta.tags);
         let tags: BTreeSet<u64> = stamps.map(|stamp| stamp.tag).collect();
         let (false, Some(tier)) = (tags.is_empty(), self.tiers.last()) else {
-            return Markers(Some(HashMap::new()));
+            return Markers(HashMap::new());
         };
         let cells: Vec<_> = tags.iter().map(|tag| self.tags.cell_of(*tag)).collect();
-        let markers = tier.read_markers(Lane::Usual, &cells).await.ok();
-        Markers(
-            markers.map(|markers| tags.into_iter().zip(cells.into_iter().zip(markers)).collect()),
-        )
+        let markers = tier.read_markers(Lane::Usual, &cells).await;
+        Markers(tags.into_iter().zip(cells.into_iter().zip(markers)).collect())
     }
 }
 
-/// Tags of several entries, by their hash, with the versions that the last tier keeps of them;
-/// nothing if it could not be asked.
+/// Tags of several entries, by their hash, with the versions that the last tier keeps of them.
 #[derive(Debug)]
-pub(super) struct Markers(Option<HashMap<u64, Marked>>);
+pub(super) struct Markers(HashMap<u64, Marked>);
 
-/// A tag, and the version that the last tier keeps of it.
-type Marked = (Arc<TagCell>, Option<u64>);
+/// A tag, and the version that the last tier keeps of it, if it could be asked.
+type Marked = (Arc<TagCell>, Result<Option<u64>, MissCause>);
 
 impl Markers {
     /// The tags of one of the entries, if all of them still have the versions it was stored with.
     pub(super) fn restore(&self, entry: &Entry) -> Result<Option<Arc<Tags>>, MissCause> {
         let stamps = &entry.meta.tags;
-        let known = self.0.as_ref().ok_or(MissCause::TierDown);
         if stamps.is_empty() {
             return Ok(None);
         }
-        let known = known?;
-        let marked = stamps.iter().filter_map(|stamp| known.get(&stamp.tag).cloned());
+        let marked = stamps.iter().filter_map(|stamp| self.0.get(&stamp.tag).cloned());
         compare(stamps, marked)
     }
 }
@@ -232,7 +226,7 @@ fn compare(
 ) -> Result<Option<Arc<Tags>>, MissCause> {
     let mut tags = Vec::with_capacity(stamps.len());
     for (stamp, (cell, marker)) in stamps.iter().zip(marked) {
-        let Some(version) = marker else {
+        let Some(version) = marker? else {
             // The tier lost it; without this nobody would make it again.
             cell.note_unmarked();
             return Err(MissCause::Tag);
@@ -258,15 +252,23 @@ impl ByteTier {
     }
 
     /// The versions of some tags, in one call.
-    async fn read_markers(&self, lane: Lane, cells: &[Arc<TagCell>]) -> Result<Vec<Option<u64>>> {
+    async fn read_markers(
+        &self,
+        lane: Lane,
+        cells: &[Arc<TagCell>],
+    ) -> Vec<Result<Option<u64>, MissCause>> {
         if let [cell] = cells {
-            return Ok(vec![self.read_marker_on(lane, cell).await?]);
+            let marker = self.read_marker_on(lane, cell).await;
+            return vec![marker.map_err(|_| MissCause::TierDown)];
         }
         let keys: Vec<String> = cells.iter().map(|cell| cell.marker_key()).collect();
         let asked: Vec<&str> = keys.iter().map(String::as_str).collect();
-        let entries = self.call(lane, "get_many", self.backend.get_many(&asked)).await?;
-        let found = keys.iter().zip(entries).map(|(key, entry)| self.version_in(key, entry));
-        Ok(found.collect())
+        let entries = self.get_each(lane, &asked).await;
+        let version = |(key, entry): (&String, Result<Option<Entry>>)| {
+            let entry = entry.map_err(|_| MissCause::TierDown)?;
+            Ok(self.version_in(key, entry))
+        };
+        keys.iter().zip(entries).map(version).collect()
     }
 
     /// The version that a marker says, if it can be trusted.

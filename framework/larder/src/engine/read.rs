@@ -11,7 +11,7 @@ use crate::fence::Ticket;
 use crate::recovery::Work;
 use crate::stats::MissCause;
 use crate::tags::Tags;
-use crate::tier::{ByteTier, count, is_outage, was_skipped};
+use crate::tier::{ByteTier, Lane, count, is_outage, was_skipped};
 
 /// A valid entry and where it was.
 #[derive(Debug)]
@@ -102,22 +102,18 @@ impl Engine {
                 break;
             }
             let hidden: Vec<_> = batch.iter().map(|key| tier.recovery.hidden_up_to(key)).collect();
-            match tier.bounded("get_many", tier.backend.get_many(&batch)).await {
-                Ok(entries) => {
-                    // After the entries, as for one of them.
-                    let markers = self.markers_of(&entries).await;
-                    for (at, (entry, hidden)) in
-                        missing.into_iter().zip(entries.into_iter().zip(hidden))
-                    {
-                        let entry = self.admit(tier, keys[at], entry, hidden);
-                        let tags = entry.as_ref().map_or(Ok(None), |entry| markers.restore(entry));
-                        match self.judge(index, entry, tags, &mut None) {
-                            Err(MissCause::Cold) => {}
-                            other => found[at] = other,
-                        }
-                    }
+            let outcomes = tier.get_each(Lane::Usual, &batch).await;
+            // After the entries, as for one of them.
+            let markers = self.markers_of(&outcomes).await;
+            for (at, (outcome, hidden)) in missing.into_iter().zip(outcomes.into_iter().zip(hidden))
+            {
+                let entry = outcome.map_err(|_| MissCause::TierDown);
+                let entry = entry.and_then(|entry| self.admit(tier, keys[at], entry, hidden));
+                let tags = entry.as_ref().map_or(Ok(None), |entry| markers.restore(entry));
+                match self.judge(index, entry, tags, &mut None) {
+                    Err(MissCause::Cold) => {}
+                    other => found[at] = other,
                 }
-                Err(_) => missing.into_iter().for_each(|at| found[at] = Err(MissCause::TierDown)),
             }
         }
         found

@@ -31,7 +31,6 @@ pub(crate) fn poisonous(name: &str) -> Compiled {
         (table, format!("{poison}\n{table}").as_str()),
         (".get = shelf_get,", ".get = poisoned_get,"),
         (".create = shelf_create,", ".create = poisoned_create,"),
-        ("(void)host, (void)error;", "the_host = host; (void)error;"),
         ("LARDER_CAP_SYNC | ", ""),
         (".config_schema = schema,", ".config_schema = schema, .validate = validate,"),
         ("\"acme.c-shelf\"", &format!("\"acme.{name}\"")),

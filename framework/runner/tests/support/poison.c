@@ -17,6 +17,7 @@ static void hang(void) {
 /* For a cache whose name is a path: hangs if there is a file, and makes it. */
 static int32_t poisoned_create(const larder_create *args, void **self, larder_error *error) {
     char path[256] = {0};
+    the_host = args->host;
     if (args->cache.len > 0 && args->cache.len < sizeof path && args->cache.ptr[0] == '/') {
         memcpy(path, args->cache.ptr, args->cache.len);
         if (access(path, F_OK) == 0) hang();

@@ -4,7 +4,6 @@ use futures_util::future::{join, join_all};
 use larder_core::{Bytes, Result};
 use redis::{Cmd, Pipeline, Value};
 
-use super::recent::Noting;
 use super::{ATTEMPTS, Names, Space, restless};
 use crate::answer;
 use crate::connection::{Lane, Route};
@@ -33,7 +32,6 @@ impl Space {
         keys: &[&str],
         commands: impl Fn(usize, &Names, By) -> Vec<Cmd>,
     ) -> Result<Vec<Result<Vec<Value>>>> {
-        let _noted = Noting::new(self.recent.as_ref(), keys);
         let mut by = By::Hash;
         let mut attempts = 0;
         let mut outdated: Vec<Names> = Vec::new();

@@ -44,14 +44,14 @@ impl Recent {
 
 /// Notes keys when a write of them begins and when it ends. The server may do it also when it was
 /// given up half-way, so that is an end like any other.
-pub(super) struct Noting<'a> {
+pub(crate) struct Noting<'a> {
     recent: Option<&'a Recent>,
     keys: &'a [&'a str],
 }
 
 impl<'a> Noting<'a> {
     /// A write of these keys begins.
-    pub(super) fn new(recent: Option<&'a Recent>, keys: &'a [&'a str]) -> Self {
+    pub(crate) fn new(recent: Option<&'a Recent>, keys: &'a [&'a str]) -> Self {
         let noting = Self { recent, keys };
         noting.note();
         noting

@@ -39,7 +39,8 @@ struct Known {
     /// When the primary was last asked, and when it last answered.
     asked: Option<Instant>,
     told: Option<Instant>,
-    /// At which place the primary was, and when; the latest at the end.
+    /// In which history the primary was, at which place of it, and when; the latest at the end.
+    history: String,
     places: VecDeque<(Instant, u64)>,
     /// Those that keep up.
     current: Vec<Arc<Endpoint>>,
@@ -50,6 +51,8 @@ struct Known {
 /// What a primary says about replication.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 struct Told {
+    /// What the primary calls its history. A place says nothing in another one.
+    history: String,
     place: u64,
     /// The replicas that are connected to it, and the place of each.
     replicas: Vec<(Address, u64)>,
@@ -98,16 +101,7 @@ impl Endpoint {
     fn heard_of_replicas(&self, asked: Instant, told: &Told) {
         let mut known = self.replicas.lock();
         known.told = Some(asked);
-        // Another primary counts in another way.
-        if known.places.back().is_some_and(|(_, place)| *place > told.place) {
-            known.places.clear();
-        }
-        known.places.push_back((asked, told.place));
-        while known.places.front().is_some_and(|(when, _)| when.elapsed() > BEHIND) {
-            known.places.pop_front();
-        }
-        // Whoever has come to a place has everything that was written before the primary was there.
-        let enough = known.places.iter().map(|(_, place)| *place).min().unwrap_or(u64::MAX);
+        let enough = known.note_place(asked, told);
         let is_told = |address: &Address| told.replicas.iter().any(|(other, _)| other == address);
         known.nodes.retain(|address, _| is_told(address));
         known.current.clear();
@@ -128,6 +122,24 @@ impl Endpoint {
         // Without a runtime it is not made, and the replica is not read.
         node.run().ok();
         Arc::new(node)
+    }
+}
+
+impl Known {
+    /// Takes notice of where the primary is. Returns the place to which a replica must have come to
+    /// have all that was written a while ago.
+    fn note_place(&mut self, asked: Instant, told: &Told) -> u64 {
+        let is_back = self.places.back().is_some_and(|(_, place)| *place > told.place);
+        if self.history != told.history || is_back {
+            self.history.clone_from(&told.history);
+            self.places.clear();
+        }
+        self.places.push_back((asked, told.place));
+        while self.places.front().is_some_and(|(when, _)| when.elapsed() > BEHIND) {
+            self.places.pop_front();
+        }
+        // Whoever has come to a place has everything that was written before the primary was there.
+        self.places.iter().map(|(_, place)| *place).min().unwrap_or(u64::MAX)
     }
 }
 
@@ -158,6 +170,9 @@ fn read(info: &str) -> Told {
         if name == "master_repl_offset" {
             told.place = value.parse().unwrap_or(u64::MAX);
         }
+        if name == "master_replid" {
+            value.clone_into(&mut told.history);
+        }
         let number = name.strip_prefix("slave").and_then(|number| number.parse::<u32>().ok());
         if let (Some(_), Some(replica)) = (number, read_replica(value)) {
             told.replicas.push(replica);
@@ -183,9 +198,23 @@ mod tests {
         let info = "# Replication\r\nrole:master\r\nconnected_slaves:2\r\n\
                     slave0:ip=10.0.0.1,port=7,state=online,offset=90,lag=0\r\n\
                     slave1:ip=10.0.0.2,port=8,state=wait_bgsave,offset=0,lag=0\r\n\
-                    slave_read_only:1\r\nmaster_repl_offset:100\r\n";
-        let told = read(info);
-        assert_eq!(told, Told { place: 100, replicas: vec![(Address::tcp("10.0.0.1", 7), 90)] });
+                    slave_read_only:1\r\nmaster_replid:abc\r\nmaster_repl_offset:100\r\n";
+        let replicas = vec![(Address::tcp("10.0.0.1", 7), 90)];
+        assert_eq!(read(info), Told { history: "abc".to_owned(), place: 100, replicas });
         assert_eq!(read("").replicas, []);
+    }
+
+    #[test]
+    fn what_a_replica_must_have_is_counted_anew_in_another_history() {
+        let mut known = Known::default();
+        let mut enough = |history: &str, place| {
+            let told = Told { history: history.to_owned(), place, ..Told::default() };
+            known.note_place(Instant::now(), &told)
+        };
+        assert_eq!(enough("one", 100), 100);
+        assert_eq!(enough("one", 200), 100, "it had all that was written before");
+        assert_eq!(enough("other", 900), 900, "places of the first say nothing about this one");
+        assert_eq!(enough("other", 950), 900);
+        assert_eq!(enough("other", 10), 10, "it has begun again");
     }
 }

@@ -49,6 +49,29 @@ async fn a_silent_node_fails_the_reads_of_its_own_keys_alone() {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_killed_node_fails_its_own_keys_of_a_batch_alone() {
+    let nodes = Cluster::start_with(&ClusterOptions::new(3).partial());
+    let users = open_cluster(&nodes).await;
+    let (keys, killed) = entries_and_a_node(&nodes, &users).await;
+    let is_killed: Vec<bool> = keys.iter().map(|key| is_on(&nodes, killed, key)).collect();
+    let texts: Vec<&str> = keys.iter().map(String::as_str).collect();
+    nodes.nodes()[killed].kill();
+    let newer = keys.iter().map(|key| (key.clone(), entry(format!("{key} again"))));
+    let error = users.set_many(newer.collect()).await.unwrap_err();
+    let server = format!("127.0.0.1:{}", nodes.nodes()[killed].port());
+    assert_eq!((error.is_of_a_part(), error.context("server")), (true, Some(&*server)));
+    let found = users.get_each(&texts).await;
+    assert_eq!(found.len(), keys.len());
+    for ((key, is_killed), found) in keys.iter().zip(is_killed).zip(found) {
+        match found {
+            Ok(found) => assert_eq!(found, Some(entry(format!("{key} again"))), "{key}"),
+            Err(error) => assert!(is_killed && error.is_of_a_part(), "{key}: {error}"),
+        }
+    }
+    assert!(users.get_many(&texts).await.unwrap_err().is_of_a_part());
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_dead_node_keeps_no_other_keys_from_being_removed() {
     let nodes = Cluster::start_with(&ClusterOptions::new(3).partial());
     let users = open_cluster(&nodes).await;
@@ -92,6 +115,32 @@ async fn a_large_write_that_was_given_up_does_not_come_after_what_followed_it() 
     // What was sent over the large socket before this has been carried out as well.
     users.set("other", large()).await.unwrap();
     assert!(users.get("42").await.unwrap().is_none(), "the write came after the delete");
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_small_write_that_was_given_up_does_not_come_after_a_large_one_that_followed_it() {
+    let site = Site::new();
+    let users = site.open_still("users:").await;
+    let large = || entry(vec![7; 100_000]);
+    // Both sockets are open.
+    users.set("other", large()).await.unwrap();
+    users.set("another", entry("small")).await.unwrap();
+    for round in 0..5 {
+        let key = format!("key {round}");
+        site.server.stop();
+        let given_up = Duration::from_millis(50);
+        let set = tokio::time::timeout(given_up, users.set(&key, entry("small"))).await;
+        assert!(set.is_err(), "the server stands still");
+        let mut set = std::pin::pin!(users.set(&key, large()));
+        let waiting = tokio::time::timeout(given_up, &mut set).await;
+        site.server.cont();
+        assert!(waiting.is_err(), "the server stands still");
+        tokio::time::timeout(LIMIT, set).await.expect("an answer").unwrap();
+        // What was sent over the socket for small values before this has been carried out as well.
+        users.set("another", entry("small")).await.unwrap();
+        let found = users.get(&key).await.unwrap().expect("an entry");
+        assert_eq!(found.value.len(), 100_000, "the small one came after it");
+    }
 }
 
 #[tokio::test]

@@ -65,6 +65,20 @@ async fn values_come_from_a_replica_and_own_writes_from_the_primary() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn a_key_that_was_only_looked_at_is_read_from_a_replica_all_the_same() {
+    let primary = Redis::start();
+    let replica = Redis::start_with(&RedisOptions::new().replica_of(primary.port()));
+    open(&[primary.url()], ReadFrom::Primary).await.set("42", entry("value")).await.unwrap();
+    let reader = open(&[primary.url()], ReadFrom::Replica).await;
+    larder_servers::until("an answer of the replica", LIMIT, async || {
+        assert!(reader.exists("42").await.unwrap());
+        assert!(reader.get("42").await.unwrap().is_some());
+        reads(&replica) > 0
+    })
+    .await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn without_a_replica_the_primary_answers() {
     let (primary, replica) = (Redis::start(), Redis::start());
     let users = open(&[primary.url()], ReadFrom::Replica).await;

@@ -1,7 +1,5 @@
 /* A backend in which nothing ever is: what a call costs that does no work. */
-#include <larder_plugin.h>
-
-LARDER_DEFINE_STAMP("nothing", "any", 0);
+#include <larder_plugin_easy.h>
 
 static int32_t create(const larder_create *args, void **self, larder_error *error) {
     (void)args, (void)error;
@@ -53,21 +51,4 @@ static const larder_component component = {
     .vtable = &table,
 };
 
-static const larder_component *const components[] = { &component };
-
-static const larder_plugin plugin = {
-    .struct_size = sizeof(larder_plugin),
-    .abi_major = LARDER_ABI_MAJOR,
-    .abi_minor = LARDER_TARGET_MINOR,
-    .name = LARDER_STR("nothing"),
-    .version = LARDER_STR("1.0.0"),
-    .components = components,
-    .n_components = 1,
-};
-
-LARDER_EXPORT int32_t larder_entry_v1(const larder_host *host, const larder_plugin **out,
-                                      larder_error *error) {
-    (void)host, (void)error;
-    *out = &plugin;
-    return LARDER_OK;
-}
+LARDER_DEFINE_PLUGIN("nothing", "1.0.0", &component);

@@ -14,6 +14,8 @@ pub async fn answers_stand_in_the_order_of_the_keys(subject: &Subject) {
     asked.extend(["key 1", "key 7", "key 1"]);
     let found = backend.get_many(&asked).await.must();
     assert_eq!(found.len(), asked.len());
+    let each = backend.get_each(&asked).await;
+    assert_eq!(each.into_iter().map(Must::must).collect::<Vec<_>>(), found);
     for (key, found) in asked.into_iter().zip(found) {
         let expected = as_kept(&*backend, subject.full_entry(key.as_bytes()));
         assert_eq!(found, (!key.ends_with('7')).then_some(expected), "{key}");

@@ -1,6 +1,6 @@
 //! Clusters whose nodes die and whose slots move.
 
-use larder_faults::{Config, Site, Source};
+use larder_faults::{Config, Site, Source, Value};
 use larder_servers::{Cluster, ClusterOptions, Redis, until};
 
 use crate::{SOON, keys, load_all};
@@ -49,6 +49,33 @@ async fn a_killed_primary_of_a_cluster_leaves_the_others_alone_and_is_replaced()
     })
     .await;
     assert_eq!(replica.info("role"), "master");
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_killed_node_of_a_cluster_costs_a_batch_its_own_keys_alone() {
+    let cluster = Cluster::start_with(&ClusterOptions::new(3).partial());
+    let site = Site::open(&config(&cluster).without_memory(), &Source::new()).await;
+    let all: Vec<String> = keys("key", 60).collect();
+    let batch = |version| all.iter().map(move |key| (key.clone(), Value::new(key, version)));
+    // A node may not have heard of all others at first.
+    until("all slots", SOON, async || site.cache().set_many(batch(1)).await.is_ok()).await;
+    let control = cluster.nodes().iter().position(|node| {
+        let keys = node.cli(&["KEYS", "ldr1:c:*"]).texts();
+        !keys.is_empty()
+    });
+    let dead = (control.expect("a node with the generation") + 1) % 3;
+    cluster.nodes()[dead].kill();
+    for version in 1..3 {
+        let found = site.cache().get_many(&all).await.unwrap();
+        for (key, found) in all.iter().zip(found) {
+            let found = found.inspect(|value| value.check(key)).map(|value| value.version);
+            let is_lost = owner(&cluster, key) == dead;
+            assert_eq!(found, (!is_lost).then_some(version), "{key}");
+        }
+        let error = site.cache().set_many(batch(version + 1)).await.unwrap_err();
+        let server = format!("127.0.0.1:{}", cluster.nodes()[dead].port());
+        assert_eq!(error.context("server"), Some(&*server), "{error}");
+    }
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]

@@ -137,13 +137,13 @@ async fn a_large_value_on_a_thin_line_does_not_hold_up_small_ones() {
     let mut count = 0;
     while !large.is_finished() {
         let key = format!("small{}", count % 10);
-        let start = Instant::now();
         assert!(site.get(&key).await.is_some());
-        assert!(start.elapsed() < Duration::from_secs(2), "{:?}", start.elapsed());
         count += 1;
     }
     large.await.unwrap().check("large");
-    assert!(count > 5, "{count} small values beside the large one");
+    // The first one would come with the end of the large one if it were held up, however busy the
+    // machine is.
+    assert!(count > 3, "{count} small values beside the large one");
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]

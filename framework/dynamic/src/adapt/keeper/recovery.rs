@@ -108,7 +108,7 @@ impl<V: Send + Sync> Keeper<V> {
 
     async fn make_another(self: &Arc<Self>) -> Result<(), Failure> {
         self.end_the_old().await;
-        let made = Arc::new(made(&self.recipe, &self.manner).await?);
+        let made = Arc::new(made(&self.recipe, self.manner.timeout).await?);
         let is_started = self.is_started.load(Ordering::Acquire);
         if is_started && let Answer::Failed(failure) = self.start_one(&made).await {
             return Err(failure);

@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use async_trait::async_trait;
-use larder_abi::table::{CancelFn, InvalidatorVt, PlainFn, ReplicatorVt, WarmerVt};
+use larder_abi::table::{CancelFn, InvalidatorVt, PlainFn, ReplicatorVt, WarmerVt, cap};
 use larder_core::invalidator::Invalidator;
 use larder_core::plugin::{BoxFactory, ConfigCheck};
 use larder_core::replicator::Replicator;
@@ -26,15 +26,22 @@ pub(super) struct Others<V: 'static> {
 }
 
 impl<V: Send + Sync> Others<V> {
-    async fn kept(
+    fn manner(
         &self,
-        recipe: Result<Recipe>,
         start: Option<PlainFn>,
         cancel: Option<CancelFn>,
         context: &BuildContext,
-    ) -> Result<Arc<Keeper<V>>> {
+    ) -> Manner {
         let (caps, clock) = (self.options.0.caps, Arc::clone(&context.clock));
-        let manner = Manner { caps, start, cancel, timeout: TIMEOUT, clock };
+        Manner { caps, start, cancel, timeout: TIMEOUT, clock }
+    }
+
+    async fn kept(
+        &self,
+        recipe: Result<Recipe>,
+        manner: Manner,
+        context: &BuildContext,
+    ) -> Result<Arc<Keeper<V>>> {
         let kept = Keeper::make(self.table, recipe?, manner).await;
         kept.map_err(|failure| self.options.error(failure, &context.cache))
     }
@@ -51,7 +58,8 @@ impl BoxFactory<dyn Invalidator> for Others<InvalidatorVt> {
         let functions = (table.create, table.destroy);
         let recipe = self.options.recipe(functions, &options, &context.cache, &context.clock);
         let recipe = recipe.map(|recipe| Recipe { sink: Some(Arc::clone(&hub)), ..recipe });
-        let keeper = self.kept(recipe, table.start, table.cancel, context).await?;
+        let manner = self.manner(table.start, table.cancel, context);
+        let keeper = self.kept(recipe, manner, context).await?;
         Ok(Arc::new(ForeignInvalidator::new(keeper, hub)))
     }
 }
@@ -67,7 +75,8 @@ impl BoxFactory<dyn Replicator> for Others<ReplicatorVt> {
         let functions = (table.create, table.destroy);
         let recipe = self.options.recipe(functions, &options, &context.cache, &context.clock);
         let recipe = recipe.map(|recipe| Recipe { sink: Some(Arc::clone(&hub)), ..recipe });
-        let keeper = self.kept(recipe, table.start, table.cancel, context).await?;
+        let manner = self.manner(table.start, table.cancel, context);
+        let keeper = self.kept(recipe, manner, context).await?;
         Ok(Arc::new(ForeignReplicator::new(keeper, hub, self.options.0.name)))
     }
 }
@@ -81,7 +90,12 @@ impl BoxFactory<dyn Warmer> for Others<WarmerVt> {
     async fn build(&self, options: Value, context: &BuildContext) -> Result<Arc<dyn Warmer>> {
         let functions = (self.table.create, self.table.destroy);
         let recipe = self.options.recipe(functions, &options, &context.cache, &context.clock);
-        let keeper = self.kept(recipe, None, self.table.cancel, context).await?;
+        let mut manner = self.manner(None, self.table.cancel, context);
+        if manner.cancel.is_none() {
+            // An end could not be told from the middle of an answer that comes later.
+            manner.caps |= cap::SYNC;
+        }
+        let keeper = self.kept(recipe, manner, context).await?;
         Ok(Arc::new(ForeignWarmer::new(keeper)))
     }
 }

@@ -221,15 +221,35 @@ async fn a_warmer_names_its_keys_a_batch_at_a_time() {
     }
 }
 
+/// A number that the plugin in C counts.
+#[cfg(not(miri))]
+fn number_in_c(name: &str) -> u64 {
+    let name = larder_abi::value::Slice::new(name.as_bytes());
+    // SAFETY: it is a function of the plugin, and the name lives.
+    let at = unsafe { IN_C.query.unwrap()(&raw const name) };
+    // SAFETY: it is a number that the plugin writes as an atomic.
+    unsafe { AtomicU64::from_ptr(at.cast_mut().cast()) }.load(Ordering::SeqCst)
+}
+
+#[cfg(not(miri))]
+#[tokio::test]
+async fn a_run_ends_after_the_library_was_told_that_nobody_waits_for_its_keys() {
+    let [_, part, _] = languages()[0];
+    let warmer = warmer(part, json!({"count": 77})).await;
+    let mut keys = warmer.keys(WarmingTrigger::Demand).await.unwrap();
+    let waited = tokio::time::timeout(Duration::from_millis(10), keys.next_batch()).await;
+    assert!(waited.is_err(), "it answers later, and does not: {waited:?}");
+    drop((keys, warmer));
+    until("the run has ended", || number_in_c("x-ended") == 1).await;
+    until("it was told", || number_in_c("x-told") == 1).await;
+    assert_eq!(number_in_c("x-overtaken"), 0, "the end came first");
+}
+
 /// What the last run of a language said that it warmed.
 fn warmed(part: &Component) -> u64 {
     #[cfg(not(miri))]
     if part.plugin == "c-echo" {
-        let name = larder_abi::value::Slice::new(b"x-warmed");
-        // SAFETY: it is a function of the plugin, and the name lives.
-        let at = unsafe { IN_C.query.unwrap()(&raw const name) };
-        // SAFETY: it is a number that the plugin writes as an atomic.
-        return unsafe { AtomicU64::from_ptr(at.cast_mut().cast()) }.load(Ordering::SeqCst);
+        return number_in_c("x-warmed");
     }
     rust::WARMED.load(Ordering::SeqCst)
 }

@@ -2,6 +2,9 @@
 //! out what nobody asked for.
 
 use std::ffi::c_void;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::time::{Duration, Instant};
 
 use async_trait::async_trait;
 use larder_abi::call::{Create, Error};
@@ -9,10 +12,11 @@ use larder_abi::table::{CodeFn, CodecContext, CodecVt, codec};
 use larder_abi::value::{Bytes, Output, Slice};
 use larder_abi::{Status, UNLIMITED};
 use larder_conformance::{serializer, wrapper};
+use larder_core::plugin::Factory;
 use larder_core::wrapper::number_of;
 use larder_core::{
-    BuildContext, CacheError, ErrorKind, PluginConfig, Result, Role, Serializer, SystemClock,
-    WrapContext, Wrapper, WrapperConfig,
+    BuildContext, CacheError, ErrorKind, ManualClock, PluginConfig, Result, Role, Serializer,
+    SystemClock, WrapContext, Wrapper, WrapperConfig,
 };
 use schemars::JsonSchema;
 use serde::Deserialize;
@@ -95,7 +99,11 @@ fn codec_of(table: CodecVt) -> ForeignCodec {
 }
 
 fn that(encode: CodeFn, decode: CodeFn) -> ForeignCodec {
-    codec_of(CodecVt {
+    codec_of(table_of(encode, decode))
+}
+
+fn table_of(encode: CodeFn, decode: CodeFn) -> CodecVt {
+    CodecVt {
         struct_size: size_of::<CodecVt>() as u32,
         model: codec::SERIALIZER,
         number: 0,
@@ -104,7 +112,7 @@ fn that(encode: CodeFn, decode: CodeFn) -> ForeignCodec {
         destroy: Some(destroy),
         encode: Some(encode),
         decode: Some(decode),
-    })
+    }
 }
 
 fn an_echo() -> ForeignCodec {
@@ -112,6 +120,50 @@ fn an_echo() -> ForeignCodec {
 }
 
 serializer!(an_echo, All as an_echo_keeps_the_contract);
+
+static MAY_RETURN: AtomicBool = AtomicBool::new(false);
+
+/// Returns when it may.
+unsafe extern "C" fn hangs(_: *const Create, _: *mut *mut c_void, _: *mut Error) -> Status {
+    while !MAY_RETURN.load(Ordering::Acquire) {
+        std::thread::yield_now();
+    }
+    Status::OK
+}
+
+/// Were it not so, this test would hang until its watcher lets the library go.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_codec_that_is_not_made_in_time_is_an_error() {
+    let component = testing::codec_of(CodecVt { create: Some(hangs), ..table_of(echo, echo) });
+    let Factory::Serializer(factory) = testing::factory(component) else { panic!("a serializer") };
+    let manual = ManualClock::new();
+    let context = BuildContext::new("slow").clock(Arc::new(manual.clone()));
+    let watcher = tokio::task::spawn_blocking(|| {
+        let begun = Instant::now();
+        while !MAY_RETURN.load(Ordering::Acquire) && begun.elapsed() < Duration::from_secs(20) {
+            std::thread::yield_now();
+        }
+        MAY_RETURN.store(true, Ordering::Release);
+    });
+    let later = async {
+        while manual.sleepers() == 0 {
+            tokio::task::yield_now().await;
+        }
+        manual.advance(Duration::from_secs(60));
+    };
+    let build = async {
+        let built = factory.build(serde_json::json!({}), &context).await;
+        MAY_RETURN.store(true, Ordering::Release);
+        built
+    };
+    let later = tokio::time::timeout(Duration::from_secs(60), later);
+    let (built, later) = tokio::join!(build, later);
+    let error = built.map(drop).unwrap_err();
+    assert_eq!(error.kind(), ErrorKind::Timeout, "{error}");
+    assert!(error.to_string().contains("did not make it within `30s`"), "{error}");
+    later.expect("it was waited for");
+    watcher.await.unwrap();
+}
 
 #[test]
 fn what_a_codec_should_not_put_out_is_an_error() {

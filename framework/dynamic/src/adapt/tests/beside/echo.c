@@ -1,13 +1,11 @@
 /* An invalidator, a warmer and a replicator that bring back what they are given.
  *
  * Deliveries wait for the cache, so a thread of the plugin makes each. */
+#define _POSIX_C_SOURCE 200809L
 #include <pthread.h>
-#include <stdlib.h>
-#include <string.h>
+#include <time.h>
 
-#include "larder_plugin.h"
-
-LARDER_DEFINE_STAMP("c-echo", "tests", 0);
+#include "larder_plugin_easy.h"
 
 typedef struct instance {
     const larder_host *host;
@@ -29,34 +27,21 @@ typedef struct errand {
 
 static uint64_t warmed; /* by the last run whose end said so */
 
-static int64_t number_in(const larder_slice *json) {
-    int64_t number = 0;
-    for (size_t i = 0; i < json->len; i++)
-        if (json->ptr[i] >= '0' && json->ptr[i] <= '9') number = number * 10 + json->ptr[i] - '0';
-    return number;
-}
-
 static int32_t create(const larder_create *args, void **self, larder_error *error) {
-    (void)error;
     instance *made = calloc(1, sizeof *made);
-    if (!made) return LARDER_CAPACITY;
+    if (!made) return larder_no_memory(error);
     made->host = args->host;
     made->sink = args->sink;
-    made->count = number_in(&args->config_json);
+    made->count = (int64_t)larder_number(&args->config_json, "count", 0);
     *self = made;
     return LARDER_OK;
 }
 
 static void destroy(void *self) { free(self); }
 
-static int is(const larder_slice *text, const char *word) {
-    return text->len == strlen(word) && memcmp(text->ptr, word, text->len) == 0;
-}
-
 static larder_slice copied(const larder_slice *text) {
-    uint8_t *copy = malloc(text->len ? text->len : 1);
+    uint8_t *copy = larder_copy(text->ptr, text->len);
     larder_slice made = { copy, copy ? text->len : 0 };
-    if (copy) memcpy(copy, text->ptr, text->len);
     return made;
 }
 
@@ -107,16 +92,13 @@ static int32_t publish(void *self, const larder_call *call, const larder_invalid
                        larder_error *error) {
     instance *me = self;
     errand work = { me->host, me->sink, 0, 0, *event, NULL, 0 };
-    if (is(&event->target, "never")) {
+    if (larder_is(&event->target, "never")) {
         me->host->op_defer(call, 9);
         return LARDER_PENDING;
     }
-    if (is(&event->target, "panics")) return LARDER_PANICKED;
-    if (is(&event->target, "fails")) {
-        static const larder_slice why = LARDER_STR("not today");
-        if (error) error->message = (larder_bytes){ why.ptr, why.len, NULL, NULL };
-        return LARDER_INVALIDATION;
-    }
+    if (larder_is(&event->target, "panics")) return LARDER_PANICKED;
+    if (larder_is(&event->target, "fails"))
+        return larder_fail(error, LARDER_INVALIDATION, "not today", NULL);
     work.event.target = copied(&event->target);
     return later(work, call);
 }
@@ -133,6 +115,24 @@ static int32_t matches(void *self, const larder_slice *pattern, const larder_sli
 }
 
 static void cancel(void *self, uint64_t token) { (void)self, (void)token; }
+
+/* Runs that ended while the plugin was told that nobody waits for their keys, and before. */
+static uint64_t overtaken, ended, told;
+
+/* Takes its time, so that an end that does not wait for it is seen. */
+static void cancel_keys(void *self, uint64_t token) {
+    uint64_t before = __atomic_load_n(&ended, __ATOMIC_SEQ_CST);
+    struct timespec pause = { 0, 10000000 };
+    (void)self, (void)token;
+    for (int i = 0; i < 30; i++) {
+        nanosleep(&pause, NULL);
+        if (__atomic_load_n(&ended, __ATOMIC_SEQ_CST) != before) {
+            __atomic_add_fetch(&overtaken, 1, __ATOMIC_SEQ_CST);
+            break;
+        }
+    }
+    __atomic_add_fetch(&told, 1, __ATOMIC_SEQ_CST);
+}
 
 static const larder_invalidator_vt invalidator_table = {
     .struct_size = sizeof(larder_invalidator_vt), .create = create, .destroy = destroy,
@@ -157,7 +157,11 @@ static int32_t next(void *self, void *run, const larder_call *call, larder_warm_
     static const larder_slice value = LARDER_STR("v");
     instance *me = self;
     int64_t *named = run;
-    (void)call, (void)error;
+    (void)error;
+    if (me->count == 77) {
+        me->host->op_defer(call, 3);
+        return LARDER_PENDING;
+    }
     if (*named >= me->count) return LARDER_MISS;
     for (; out->n < out->cap && *named < me->count; ++*named) {
         larder_warm_item *item = &out->items[out->n];
@@ -180,14 +184,15 @@ static int32_t next(void *self, void *run, const larder_call *call, larder_warm_
 }
 
 static void end(void *self, void *run, const larder_warm_stats *stats) {
-    (void)self;
+    instance *me = self;
     free(run);
+    if (me->count == 77) __atomic_add_fetch(&ended, 1, __ATOMIC_SEQ_CST);
     if (stats) __atomic_store_n(&warmed, stats->warmed, __ATOMIC_SEQ_CST);
 }
 
 static const larder_warmer_vt warmer_table = {
     .struct_size = sizeof(larder_warmer_vt), .create = create, .destroy = destroy,
-    .begin = begin, .next = next, .end = end, .cancel = cancel,
+    .begin = begin, .next = next, .end = end, .cancel = cancel_keys,
 };
 
 static int32_t send(void *self, const larder_call *call, const larder_mutation *mutations,
@@ -225,8 +230,7 @@ static const larder_replicator_vt replicator_table = {
 };
 
 static int32_t schema(larder_slice *out) {
-    static const larder_slice text = LARDER_STR("{\"type\": \"object\"}");
-    *out = text;
+    *out = larder_text("{\"type\": \"object\"}");
     return LARDER_OK;
 }
 
@@ -238,20 +242,12 @@ static const larder_component parts[] = {
     COMPONENT(LARDER_KIND_WARMER, "c-echo.warmer", &warmer_table),
     COMPONENT(LARDER_KIND_REPLICATOR, "c-echo.replicator", &replicator_table),
 };
-static const larder_component *const list[] = { &parts[0], &parts[1], &parts[2] };
 
 static const void *query(const larder_slice *name) {
-    return is(name, "x-warmed") ? &warmed : NULL;
+    if (larder_is(name, "x-ended")) return &ended;
+    if (larder_is(name, "x-overtaken")) return &overtaken;
+    if (larder_is(name, "x-told")) return &told;
+    return larder_is(name, "x-warmed") ? &warmed : NULL;
 }
 
-static const larder_plugin plugin = {
-    .struct_size = sizeof(larder_plugin), .abi_major = LARDER_ABI_MAJOR,
-    .name = LARDER_STR("c-echo"), .version = LARDER_STR("1.0.0"), .components = list,
-    .n_components = 3, .query = query,
-};
-
-int32_t larder_entry_v1(const larder_host *host, const larder_plugin **out, larder_error *error) {
-    (void)host, (void)error;
-    *out = &plugin;
-    return LARDER_OK;
-}
+LARDER_DEFINE_PLUGIN_WITH("c-echo", "1.0.0", NULL, query, &parts[0], &parts[1], &parts[2]);
