@@ -8,7 +8,7 @@ use crate::support::Folder;
 fn entries_on_a_server_are_set_read_listed_counted_and_cleared() {
     let server = Redis::start();
     let folder = Folder::with(&format!(
-        "[connections.main]\nkind = \"redis\"\nurl = \"{}\"\n\
+        "[connections.main]\nkind = \"redis\"\nurl = \"{}\"\nconnect_timeout = \"1m\"\n\
          [caches.users]\nbackend = {{ kind = \"redis\", connection = \"main\" }}\n",
         server.url()
     ));
