@@ -144,6 +144,8 @@ impl Core {
         let (lanes, breaker) = (&session.lanes, &session.breaker);
         let link = lanes.first();
         let mut pulse = link.follow();
+        // It may have died before anybody followed it, in the last step of the greeting.
+        pulse.mark_changed();
         let mut compared = Instant::now();
         let mut moved = std::pin::pin!(self.source.moved_from(lanes.address()));
         loop {
