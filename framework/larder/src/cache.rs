@@ -266,7 +266,8 @@ impl<K: Key, V: CacheValue> Cache<K, V> {
     ///
     /// # Cancellation
     ///
-    /// Dropping the future leaves the store empty and some tiers cleared.
+    /// The store is empty once the future was polled. Tiers that are left when it is dropped are
+    /// not read before they are cleared, which is done later.
     pub async fn clear(&self) -> Result<()> {
         self.core.clear_all().await
     }

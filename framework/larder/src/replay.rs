@@ -120,13 +120,16 @@ impl ByteTier {
 
     /// How long until the next delivery is to be tried; `None` when nothing waits.
     fn until_next(&self) -> Option<Duration> {
-        let due = self.recovery.next_due()?;
+        if self.recovery.is_empty() {
+            return None;
+        }
         let now = self.clock.now();
         let least = Duration::from_millis(1);
         Some(match self.open_until() {
             Some(_) if self.is_back() => least,
             Some(open) => open.since(now).clamp(least, LOOK),
-            None => due.since(now).max(least),
+            // Looks at all that waits, which may be much, so only who delivers asks.
+            None => self.recovery.next_due()?.since(now).max(least),
         })
     }
 

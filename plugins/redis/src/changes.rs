@@ -69,7 +69,9 @@ impl Changes {
         if lane == Lane::Bulk {
             let mut keys = self.lock();
             number = self.next();
-            self.entry(&mut keys, key, lane).running += 1;
+            let key = self.entry(&mut keys, key, lane);
+            // Others of its batch may take one along that was bound to the small lane.
+            (key.lane, key.running) = (lane, key.running + 1);
         }
         Change { changes: self, key, lane, number, verdict: None }
     }
@@ -178,6 +180,17 @@ mod tests {
         assert_eq!(changes.lane("a", Lane::Bulk), Lane::Small, "that one was sent before it");
         changes.begin("a", Lane::Small).answered();
         assert_eq!(changes.lane("a", Lane::Bulk), Lane::Bulk);
+        assert!(changes.lock().is_empty());
+        assert_eq!(changes.count.load(Ordering::Relaxed), 0);
+    }
+
+    #[test]
+    fn a_large_write_takes_a_key_along_that_was_bound_to_the_small_lane() {
+        let changes = Changes::default();
+        drop(changes.begin("a", Lane::Small));
+        let large = changes.begin("a", Lane::Bulk);
+        assert_eq!(changes.lane("a", Lane::Small), Lane::Bulk, "what follows comes after it");
+        large.answered();
         assert!(changes.lock().is_empty());
         assert_eq!(changes.count.load(Ordering::Relaxed), 0);
     }

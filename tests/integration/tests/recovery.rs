@@ -382,6 +382,30 @@ async fn a_clear_that_its_caller_gives_up_is_done_all_the_same() {
 }
 
 #[tokio::test]
+async fn a_pattern_that_its_caller_gives_up_before_its_turn_is_deleted_all_the_same() {
+    let process = Process::start("pattern-given-up", false, &ManualClock::new()).await;
+    process.set("a", "Ada").await;
+    process.puppet.hang_in("set");
+    let users = process.users.clone();
+    // A deletion by pattern waits for a write that is under way.
+    let set = tokio::spawn(async move { users.set("b", "Bob".into()).await });
+    process.puppet.hangs().await;
+    let users = process.users.clone();
+    let delete = tokio::spawn(async move { users.delete_pattern("a*").await });
+    for _ in 0..100 {
+        tokio::task::yield_now().await;
+    }
+    delete.abort();
+    assert!(delete.await.unwrap_err().is_cancelled(), "it waits for the write");
+    assert_eq!(process.get("a").await, None, "until it is deleted");
+    process.puppet.hang_in(None);
+    process.puppet.go_on.notify_one();
+    soon("the set", set).await.unwrap().unwrap();
+    process.replayed().await;
+    assert!(!process.has("a") && process.has("b"));
+}
+
+#[tokio::test]
 async fn keys_that_are_gone_are_not_listed() {
     let process = Process::start("gone-keys", true, &ManualClock::new()).await;
     for key in ["a", "b", "c"] {

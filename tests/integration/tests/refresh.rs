@@ -7,7 +7,7 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 
 use larder::{Cache, CacheManager, Format, LoadOptions, ManualClock, RefreshAhead, Share};
-use larder_integration as _;
+use larder_integration::strings;
 use tokio::sync::oneshot;
 
 type Users = Cache<String, String>;
@@ -208,6 +208,27 @@ async fn a_refresh_takes_over_what_another_process_loaded() {
     settle().await;
     assert_eq!(get(&users, "ours").await, "theirs");
     assert_eq!(users.stats().snapshot().loads, 1, "nothing had to be loaded");
+}
+
+#[tokio::test]
+async fn a_refresh_that_a_change_of_other_keys_kept_from_taking_over_is_tried_again() {
+    let (clock, puppet) = (ManualClock::new(), strings("no-take-over"));
+    let text = "[caches.users]\nttl = \"10s\"\nrefresh_ahead = 0.5\nl1.backend = \"memory\"\n\
+                l2.backend = { kind = \"test.puppet\", name = \"no-take-over\" }\n";
+    let users = open(text, &clock).await;
+    assert_eq!(get(&users, "old").await, "old");
+    clock.advance(5 * SECOND);
+    open(text, &clock).await.set("a", "theirs".into()).await.unwrap();
+    puppet.hang_in("get");
+    assert_eq!(get(&users, "ours").await, "old");
+    puppet.hangs().await;
+    users.delete_pattern("other*").await.unwrap();
+    puppet.hang_in(None);
+    puppet.go_on.notify_one();
+    settle().await;
+    assert_eq!(get(&users, "ours").await, "old", "the pattern came in between");
+    settle().await;
+    assert_eq!(get(&users, "ours").await, "theirs");
 }
 
 #[tokio::test]

@@ -465,6 +465,7 @@ async fn a_load_without_background_goes_on_for_who_waits_longest() {
         settle().await;
         fixture.clock.advance(3 * SECOND);
         assert_eq!(first.await.unwrap().unwrap_err().kind(), ErrorKind::Timeout, "{tiers:?}");
+        assert_eq!(fixture.users.stats().snapshot().load_failures, 1, "{tiers:?}: for the first");
         fixture.clock.advance(SECOND);
         release.send(Ok("new".to_owned())).unwrap();
         assert_eq!(second.await.unwrap().unwrap(), "new", "{tiers:?}");

@@ -289,6 +289,8 @@ async fn a_part_of_a_tier_that_fails_costs_no_other_keys_of_a_batch() {
     let found = users.get_many(["b1", "a1", "b2", "a2"]).await.unwrap();
     let value = |text: &str| Some(text.to_owned());
     assert_eq!(found, [None, value("a1:1"), None, value("a2:1")]);
+    let tier = users.stats().snapshot().tiers[0].clone();
+    assert_eq!((tier.hits, tier.misses), (2, 0), "who cannot be asked has no misses");
     assert!(users.set_many(batch(2)).await.unwrap_err().is_of_a_part());
     assert!(users.blocking().set_many(batch(3)).unwrap_err().is_of_a_part());
     *puppet.fails_for.lock().unwrap() = None;

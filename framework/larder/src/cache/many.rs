@@ -207,7 +207,7 @@ impl<K: Key, V: CacheValue> Cache<K, V> {
     ///
     /// # Cancellation
     ///
-    /// Dropping the future leaves some of them removed.
+    /// Those that are left when the future is dropped are not served any more, and removed later.
     pub async fn delete_pattern(&self, pattern: &str) -> Result<u64> {
         self.core.delete_pattern(pattern).await
     }

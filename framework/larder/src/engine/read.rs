@@ -107,8 +107,11 @@ impl Engine {
             let markers = self.markers_of(&outcomes).await;
             for (at, (outcome, hidden)) in missing.into_iter().zip(outcomes.into_iter().zip(hidden))
             {
-                let entry = outcome.map_err(|_| MissCause::TierDown);
-                let entry = entry.and_then(|entry| self.admit(tier, keys[at], entry, hidden));
+                let Ok(entry) = outcome else {
+                    found[at] = Err(MissCause::TierDown);
+                    continue;
+                };
+                let entry = self.admit(tier, keys[at], entry, hidden);
                 let tags = entry.as_ref().map_or(Ok(None), |entry| markers.restore(entry));
                 match self.judge(index, entry, tags, &mut None) {
                     Err(MissCause::Cold) => {}

@@ -24,11 +24,9 @@ impl Engine {
 
     /// The same as a part of something, which is what a tier has to be told that is not reached.
     async fn remove_as(&self, key: &str, work: &Work, stamp: Stamp) -> Result<bool> {
-        let untold = |tier| Untold::new(tier, work.clone(), stamp);
-        let untold: Vec<_> = self.tiers.iter().map(|tier| untold(&**tier)).collect();
         let mut removed = false;
         let mut outcome = Ok(());
-        for (tier, untold) in self.tiers.iter().zip(untold) {
+        for (tier, untold) in self.tiers.iter().zip(self.untold(work, stamp)) {
             match self.remove_from(tier, key, stamp).await {
                 Ok(was_there) => {
                     removed |= was_there;
@@ -85,9 +83,11 @@ impl Engine {
             self.check_scan(tier)?;
         }
         let _finally = Finally(|| self.fence.change_all(&mut forget));
+        let ban = Work::Pattern(pattern.into());
+        let begun = self.untold(&ban, self.stamp());
         // Loads that are being stored found the fence open before: let them end, and notice.
         drop(self.clearing.write().await);
-        let (ban, stamp) = (Work::Pattern(pattern.into()), self.stamp());
+        let stamp = self.stamp();
         for tier in &self.tiers {
             let added = tier.recovery.add_begun(ban.clone(), stamp, self.clock.now());
             if added == Added::Overflow {
@@ -96,6 +96,7 @@ impl Engine {
             // The caller may go away before it is delivered.
             tier.kick();
         }
+        begun.into_iter().for_each(Untold::told);
         let mut removed = Vec::new();
         let mut outcome = Ok(());
         for tier in &self.tiers {

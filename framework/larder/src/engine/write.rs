@@ -145,14 +145,14 @@ impl Engine {
             return Ok(());
         }
         let mut held = Held::default();
-        let begun = self.untold_clear(self.stamp());
+        let begun = self.untold(&Work::Clear, self.stamp());
         // A key that is written or copied upwards meanwhile could escape.
         let _alone = self.clearing.write().await;
         // What was read from a tier before it was cleared must not stay.
         let _finally = Finally(|| held.collect(|| self.fence.change_all(&mut empty)));
         // What is written from here on is newer, and stays.
         let stamp = self.stamp();
-        let untold = self.untold_clear(stamp);
+        let untold = self.untold(&Work::Clear, stamp);
         begun.into_iter().for_each(Untold::told);
         let mut outcome = Ok(());
         for (tier, untold) in self.tiers.iter().zip(untold) {
@@ -171,8 +171,8 @@ impl Engine {
         outcome
     }
 
-    /// That every tier has to be cleared.
-    fn untold_clear(&self, stamp: Stamp) -> Vec<Untold<'_>> {
-        self.tiers.iter().map(|tier| Untold::new(tier, Work::Clear, stamp)).collect()
+    /// What every tier has to be told.
+    pub(super) fn untold(&self, work: &Work, stamp: Stamp) -> Vec<Untold<'_>> {
+        self.tiers.iter().map(|tier| Untold::new(tier, work.clone(), stamp)).collect()
     }
 }

@@ -64,6 +64,10 @@ impl Core {
         if !is_news {
             return;
         }
+        if state == State::Healthy {
+            // It was suspect, and others than the one who tried it may have been turned away.
+            self.settings.tally.note_comeback();
+        }
         if state == State::Suspect {
             let address = self.status.borrow().address.clone();
             let server = address.map(|address| address.to_string()).unwrap_or_default();

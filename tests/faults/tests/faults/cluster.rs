@@ -54,7 +54,13 @@ async fn a_killed_primary_of_a_cluster_leaves_the_others_alone_and_is_replaced()
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_killed_node_of_a_cluster_costs_a_batch_its_own_keys_alone() {
     let cluster = Cluster::start_with(&ClusterOptions::new(3).partial());
-    let site = Site::open(&config(&cluster).without_memory(), &Source::new()).await;
+    // A machine that is busy is no node that is away.
+    let patient = config(&cluster)
+        .without_memory()
+        .connection("connect_timeout = \"20s\"")
+        .connection("timeout = \"20s\"")
+        .tier("timeout = \"20s\"");
+    let site = Site::open(&patient, &Source::new()).await;
     let all: Vec<String> = keys("key", 60).collect();
     let batch = |version| all.iter().map(move |key| (key.clone(), Value::new(key, version)));
     // A node may not have heard of all others at first.

@@ -59,8 +59,11 @@ fn rounds() -> usize {
 fn ten_thousand_callers_in_four_processes_load_a_cold_key_once() {
     let redis = Redis::start();
     // A machine that is busy is no server that is away, which every process would load without.
-    let patient = Config::redis(&redis.url()).connection("timeout = \"20s\"");
-    let fleet = Fleet::start(&patient.tier("timeout = \"20s\""), 4);
+    let patient = Config::redis(&redis.url())
+        .connection("connect_timeout = \"20s\"")
+        .connection("timeout = \"20s\"")
+        .tier("timeout = \"20s\"");
+    let fleet = Fleet::start(&patient, 4);
     let each = CALLERS / fleet.nodes.len();
     for round in 0..rounds() {
         let start = Instant::now();

@@ -16,6 +16,7 @@ use tokio::runtime::Handle;
 use super::attempt::Purpose;
 use super::caller::Caller;
 use super::lease::is_elsewhere;
+use super::patience::Patience;
 use super::stale::Kept;
 use super::{Mark, Outcome};
 use crate::core::{CacheValue, Core, Key, KeyRef, place};
@@ -202,8 +203,11 @@ impl<K: Key, V: CacheValue> Core<K, V> {
             false => self.timed_out(caller.terms.hard_timeout),
         };
         // A load that ends with the time of its caller reports so itself.
-        if caller.is_leader && caller.terms.background {
-            self.report_failure(&error, Purpose::Miss, caller.patience.as_deref());
+        let patience = caller.patience.as_deref();
+        let is_left = |patience: &Patience| patience.end() != caller.hard;
+        let goes_on = caller.terms.background || patience.is_some_and(is_left);
+        if caller.is_leader && goes_on {
+            self.report_failure(&error, Purpose::Miss, patience);
         }
         self.pause(key, &caller.terms);
         match stale {

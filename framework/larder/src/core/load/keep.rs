@@ -216,7 +216,7 @@ impl<K: Key, V: CacheValue> Core<K, V> {
         );
     }
 
-    /// A loaded value cannot be stored in a tier, and in none below it.
+    /// Reports that a loaded value cannot be stored in a tier.
     pub(in crate::core) fn warn_unstored(&self, tier: Tier, error: &CacheError) {
         tracing::warn!(
             target: telemetry::TARGET,

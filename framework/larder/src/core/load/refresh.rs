@@ -166,6 +166,10 @@ impl<K: Key, V: CacheValue> Core<K, V> {
             && end.since(self.engine.clock.wall()) > ours + YOUNGER
             && let Ok(answer) = self.take_up(key, found, &mark.ticket).await
         {
+            // A change of other keys may have kept it out of the store.
+            if !mark.ticket.holds() {
+                self.release_claim(key);
+            }
             return Ok(Ok(answer));
         }
         self.load_into_tiers(key, loader, plan, mark).await

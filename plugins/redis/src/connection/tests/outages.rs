@@ -162,9 +162,15 @@ async fn a_slow_server_is_left_alone_until_it_answers_again() {
         count("slow", telemetry::CONNECTION_SUSPECT) >= 1
     })
     .await;
+    let before = connection.comebacks();
     proxy.heal();
     until_up(&connection).await;
     until_state(&connection, State::Healthy).await;
+    // Once for whoever tries it, and once for those who were turned away meanwhile.
+    larder_servers::until("it is said that it is back", PATIENCE, async || {
+        connection.comebacks() > before + 1 || connection.health().reconnects > 0
+    })
+    .await;
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
