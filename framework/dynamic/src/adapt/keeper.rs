@@ -358,8 +358,8 @@ impl<V: Send + Sync> Keeper<V> {
     }
 }
 
-/// Makes an instance. That may block, so a thread for it does it: none of a runtime, which would wait
-/// for a library that does not return when it ends.
+/// Makes an instance. That may block, so a thread for it does it. It is none of a runtime, which
+/// would wait when it ends for a library that does not return.
 pub(super) async fn made(recipe: &Recipe, timeout: Duration) -> Result<Instance, Failure> {
     // Nobody else waits for this thread where there is no runtime.
     let has_runtime = tokio::runtime::Handle::try_current().is_ok();
