@@ -13,9 +13,10 @@ use std::time::Duration;
 use larder_abi::table::{CancelFn, PlainFn, cap};
 use larder_abi::{NEVER, Status, call};
 use larder_core::{Clock, Moment, Result, Timestamp};
-use tokio::sync::Semaphore;
+use tokio::sync::{Semaphore, oneshot};
 
 use super::args::{Args, More, deadline_us};
+use super::aside::aside;
 use super::failure::{self, Failure};
 use super::instance::{Instance, Kept, Recipe};
 use super::output::{Answer, Lent, Output};
@@ -357,7 +358,8 @@ impl<V: Send + Sync> Keeper<V> {
     }
 }
 
-/// Makes an instance. That may block, so a thread for it does it.
+/// Makes an instance. That may block, so a thread for it does it. It is none of a runtime, which
+/// would wait when it ends for a library that does not return.
 pub(super) async fn made(recipe: &Recipe, timeout: Duration) -> Result<Instance, Failure> {
     // Nobody else waits for this thread where there is no runtime.
     let has_runtime = tokio::runtime::Handle::try_current().is_ok();
@@ -365,12 +367,15 @@ pub(super) async fn made(recipe: &Recipe, timeout: Duration) -> Result<Instance,
         return recipe.make();
     }
     let (recipe, clock) = (recipe.clone(), Arc::clone(&recipe.clock));
-    let making = on_a_blocking_thread(move || recipe.make());
+    let (sender, made) = oneshot::channel();
+    let making = aside(move || drop(sender.send(recipe.make())));
+    making.map_err(|error| Failure::ours(Status::BUSY, error.to_string()))?;
     let due = clock.now().after(timeout);
-    before(&clock, due, Box::pin(making)).await.unwrap_or_else(|| {
+    let Some(made) = before(&clock, due, made).await else {
         let message = format!("the plugin did not make it within `{timeout:?}`");
-        Err(Failure::ours(Status::TIMEOUT, message))
-    })?
+        return Err(Failure::ours(Status::TIMEOUT, message));
+    };
+    made.map_err(|_| Failure::ours(Status::CLOSED, "its thread ended before the call"))?
 }
 
 fn overdue<O>(due: Due) -> Answer<O> {

@@ -14,9 +14,12 @@ use object::elf::{
 use object::read::File;
 use object::read::elf::{ElfFile, FileHeader, ProgramHeader as _, SectionHeader as _};
 
-/// Segments that begin where a section does.
+/// Segments that are parts of what is loaded, and begin where a section does.
 const PARTS: [ProgramType; 7] =
     [PT_DYNAMIC, PT_GNU_EH_FRAME, PT_GNU_PROPERTY, PT_GNU_RELRO, PT_INTERP, PT_NOTE, PT_TLS];
+
+/// Those of which tools leave the segment when they remove the section: it is empty then.
+const LEFT: [ProgramType; 3] = [PT_GNU_EH_FRAME, PT_GNU_PROPERTY, PT_NOTE];
 
 /// Sections that are written to after the library was loaded.
 const WRITTEN: [&[u8]; 2] = [b".bss", b".data"];
@@ -126,7 +129,8 @@ fn unmapped(section: &Section<'_>, loaded: &[&Segment]) -> Option<String> {
     Some(format!("the section `{name}` may not be used as it says"))
 }
 
-/// What the system looks into begins where a section does, and what it protects is not written to.
+/// What the system looks into begins where a section does, or did before somebody removed that, and
+/// what it protects is not written to.
 fn misplaced(segment: &Segment, headers: u64, sections: &[Section<'_>]) -> Option<String> {
     let Segment { kind, address, in_memory, .. } = *segment;
     if kind == PT_PHDR && segment.offset != headers {
@@ -140,7 +144,9 @@ fn misplaced(segment: &Segment, headers: u64, sections: &[Section<'_>]) -> Optio
     };
     // Thread-local memory may have no bytes in the file, and its section then takes up nothing.
     let is_placed = kind == PT_TLS && segment.in_file == 0 || sections.iter().any(|one| fits(&one));
-    if !is_placed {
+    let is_left = LEFT.contains(&kind)
+        && !sections.iter().any(|one| is_within(address, 1, one.address, one.size));
+    if !is_placed && !is_left {
         return Some(format!("no section begins where segment {:#x} does", kind.0));
     }
     let end = address.saturating_add(in_memory);

@@ -102,6 +102,26 @@ fn every_truncation_is_refused_in_a_child() {
     made.open().unwrap();
 }
 
+/// As `llvm-strip -R` leaves it: the segments of the notes are still there.
+#[cfg(target_pointer_width = "64")]
+#[test]
+fn a_library_whose_notes_were_removed_is_loaded() {
+    const NOTE: [u8; 4] = 7_u32.to_ne_bytes();
+    let made = plugin("acme.noteless", &["-Wl,--build-id"]);
+    let mut bytes = made.bytes();
+    let long = |at: usize| u64::from_ne_bytes(bytes[at..at + 8].try_into().unwrap()) as usize;
+    let short = |at: usize| usize::from(u16::from_ne_bytes(bytes[at..at + 2].try_into().unwrap()));
+    let (start, size, count) = (long(40), short(58), short(60));
+    let headers = (0..count).map(|index| start + index * size);
+    let notes: Vec<usize> = headers.filter(|at| bytes[at + 4..at + 8] == NOTE).collect();
+    assert!(!notes.is_empty(), "it has no notes");
+    for at in notes {
+        bytes[at..at + size].fill(0);
+    }
+    made.write(&bytes);
+    made.open().unwrap_or_else(|refusal| panic!("{refusal}"));
+}
+
 #[test]
 fn a_file_that_is_not_there_is_named() {
     let made: Made = nothing("acme.none");

@@ -30,7 +30,7 @@ fn headers(bytes: &[u8]) -> Vec<usize> {
         .collect()
 }
 
-/// Some of them; with `LARDER_SOAK`, all.
+/// Some of them, the same ones in every run; with `LARDER_SOAK`, all.
 #[cfg(target_pointer_width = "64")]
 #[test]
 fn no_wrong_bit_in_a_header_ends_the_process_or_passes_a_pin() {
@@ -40,9 +40,7 @@ fn no_wrong_bit_in_a_header_ends_the_process_or_passes_a_pin() {
     let bits: Vec<usize> = if std::env::var_os("LARDER_SOAK").is_some() {
         (0..all).collect()
     } else {
-        let seed = fastrand::u64(..);
-        println!("seed {seed}");
-        let mut random = fastrand::Rng::with_seed(seed);
+        let mut random = fastrand::Rng::with_seed(7);
         (0..BATCH).map(|_| random.usize(..all)).collect()
     };
     let path = made.at("acme.so").display().to_string();

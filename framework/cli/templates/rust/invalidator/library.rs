@@ -64,6 +64,8 @@ async fn a_program_uses_it() -> Result<()> {
         let heard = tokio::time::timeout(Duration::from_secs(60), delivered.recv()).await;
         assert_eq!(heard.expect("it is heard of soon"), Some(change.scope));
     }
-    assert!(one.publish(&Invalidation::new(Scope::All, Stamp::default())).await.is_err());
+    for untold in [Scope::All, Scope::Key("a\nb".to_owned())] {
+        assert!(one.publish(&Invalidation::new(untold, Stamp::default())).await.is_err());
+    }
     other.stop().await
 }

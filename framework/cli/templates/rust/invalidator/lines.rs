@@ -70,8 +70,9 @@ impl Invalidator for Lines {
     }
 
     async fn publish(&self, invalidation: &Invalidation) -> Result<()> {
-        let Scope::Key(key) = &invalidation.scope else {
-            return Err(CacheError::new(ErrorKind::Unsupported, "a line can only tell a key"));
+        let key = match &invalidation.scope {
+            Scope::Key(key) if !key.contains('\n') => key,
+            _ => return Err(CacheError::new(ErrorKind::Unsupported, "a line can only tell a key")),
         };
         let opened = OpenOptions::new().create(true).append(true).open(&self.path);
         // In one write, for others append to it, too.

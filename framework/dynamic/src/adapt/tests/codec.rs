@@ -2,8 +2,8 @@
 //! out what nobody asked for.
 
 use std::ffi::c_void;
-use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Arc, mpsc};
 use std::time::{Duration, Instant};
 
 use async_trait::async_trait;
@@ -163,6 +163,44 @@ async fn a_codec_that_is_not_made_in_time_is_an_error() {
     assert!(error.to_string().contains("did not make it within `30s`"), "{error}");
     later.expect("it was waited for");
     watcher.await.unwrap();
+}
+
+static IS_BEGUN: AtomicBool = AtomicBool::new(false);
+static IS_MADE: AtomicBool = AtomicBool::new(false);
+
+/// Returns when the test is over.
+unsafe extern "C" fn stays(_: *const Create, _: *mut *mut c_void, _: *mut Error) -> Status {
+    IS_BEGUN.store(true, Ordering::Release);
+    while !IS_MADE.load(Ordering::Acquire) {
+        std::thread::yield_now();
+    }
+    Status::OK
+}
+
+#[test]
+fn a_runtime_ends_although_a_library_does_not_return_from_create() {
+    let component = testing::codec_of(CodecVt { create: Some(stays), ..table_of(echo, echo) });
+    let Factory::Serializer(factory) = testing::factory(component) else { panic!("a serializer") };
+    let (ended, end) = mpsc::channel();
+    let program = std::thread::spawn(move || {
+        let runtime = tokio::runtime::Builder::new_current_thread().build().unwrap();
+        let manual = ManualClock::new();
+        let context = BuildContext::new("stuck").clock(Arc::new(manual.clone()));
+        let later = async {
+            while manual.sleepers() == 0 || !IS_BEGUN.load(Ordering::Acquire) {
+                tokio::task::yield_now().await;
+            }
+            manual.advance(Duration::from_secs(60));
+        };
+        let build = factory.build(serde_json::json!({}), &context);
+        let (built, ()) = runtime.block_on(async { tokio::join!(build, later) });
+        drop(runtime);
+        ended.send(built.map(drop).unwrap_err().kind()).unwrap();
+    });
+    let kind = end.recv_timeout(Duration::from_secs(60));
+    IS_MADE.store(true, Ordering::Release);
+    assert_eq!(kind.expect("it waits for the library"), ErrorKind::Timeout);
+    program.join().unwrap();
 }
 
 #[test]
