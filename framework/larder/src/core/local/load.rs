@@ -1,8 +1,8 @@
 //! Loading into a cache that has nothing but the store.
 //!
 //! The ticket of the fence is the flight: who comes second finds it in the stripe of the key. So a
-//! load nobody else waits for takes two short locks, and allocates nothing but the key; with a limit
-//! also what says until when somebody waits.
+//! load nobody else waits for takes two short locks, and allocates nothing but the key; with a
+//! limit also what says until when somebody waits.
 
 use std::borrow::Borrow;
 use std::ops::Deref;
