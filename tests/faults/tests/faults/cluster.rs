@@ -10,6 +10,16 @@ fn config(cluster: &Cluster) -> Config {
     Config::cluster(&ports)
 }
 
+/// A cache of nothing but the cluster, with this limit: a machine that is busy is no node that is
+/// away.
+fn patient(cluster: &Cluster, limit: &str) -> Config {
+    config(cluster)
+        .without_memory()
+        .connection(&format!("connect_timeout = \"{limit}\""))
+        .connection(&format!("timeout = \"{limit}\""))
+        .tier(&format!("timeout = \"{limit}\""))
+}
+
 /// What our entries are called is hashed by what stands in braces, the key.
 fn owner(cluster: &Cluster, key: &str) -> usize {
     cluster.owner(cluster.slot(key))
@@ -19,9 +29,13 @@ fn owner(cluster: &Cluster, key: &str) -> usize {
 async fn a_killed_primary_of_a_cluster_leaves_the_others_alone_and_is_replaced() {
     let options = ClusterOptions::new(3).replicas(1).partial();
     let (cluster, source) = (Cluster::start_with(&options), Source::new());
-    let config = config(&cluster).without_memory();
-    let site = Site::open(&config, &source).await;
-    load_all(&site, keys("key", 60)).await;
+    let site = Site::open(&patient(&cluster, "4s"), &source).await;
+    until("all keys on the servers", SOON, async || {
+        let reads = source.reads();
+        load_all(&site, keys("key", 60)).await;
+        source.reads() == reads
+    })
+    .await;
     // The node that knows the generation of the cache is needed for every key.
     let control = cluster.nodes().iter().find_map(|node| {
         let keys = node.cli(&["KEYS", "ldr1:c:*"]).texts();
@@ -54,13 +68,7 @@ async fn a_killed_primary_of_a_cluster_leaves_the_others_alone_and_is_replaced()
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_killed_node_of_a_cluster_costs_a_batch_its_own_keys_alone() {
     let cluster = Cluster::start_with(&ClusterOptions::new(3).partial());
-    // A machine that is busy is no node that is away.
-    let patient = config(&cluster)
-        .without_memory()
-        .connection("connect_timeout = \"20s\"")
-        .connection("timeout = \"20s\"")
-        .tier("timeout = \"20s\"");
-    let site = Site::open(&patient, &Source::new()).await;
+    let site = Site::open(&patient(&cluster, "20s"), &Source::new()).await;
     let all: Vec<String> = keys("key", 60).collect();
     let batch = |version| all.iter().map(move |key| (key.clone(), Value::new(key, version)));
     // A node may not have heard of all others at first.
@@ -87,7 +95,7 @@ async fn a_killed_node_of_a_cluster_costs_a_batch_its_own_keys_alone() {
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn slots_that_move_are_followed_without_a_miss() {
     let (cluster, source) = (Cluster::start(2, 0), Source::new());
-    let site = Site::open(&config(&cluster).without_memory(), &source).await;
+    let site = Site::open(&patient(&cluster, "4s"), &source).await;
     load_all(&site, keys("key", 40)).await;
     let (slot, from) = (cluster.slot("key0"), owner(&cluster, "key0"));
     let (reads, failures) = (source.reads(), site.failures());
