@@ -80,6 +80,8 @@
 //! `larder`, `larder-config` and `larder-store`.
 
 pub mod backend;
+#[doc(hidden)]
+pub mod barrier;
 pub mod capabilities;
 pub mod clock;
 pub mod entry;

@@ -11,7 +11,8 @@
 //!    enough to find nothing of theirs.
 //! 4. When no mark is from [before](Mark::is_before) the stamp, the things are nobody's.
 
-use crate::barrier::Barrier;
+use larder_core::barrier::Barrier;
+
 use crate::sync::{AtomicU64, Ordering};
 
 /// The number of the present period, from 1 on.

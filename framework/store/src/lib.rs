@@ -31,7 +31,6 @@
 //! `threads`) or under the lock leads to an entry that stays until both are over.**
 
 mod age;
-mod barrier;
 mod books;
 mod budget;
 mod chunks;

@@ -8,7 +8,8 @@ use std::collections::BTreeMap;
 use std::marker::PhantomData;
 use std::sync::{Mutex, PoisonError};
 
-use crate::barrier::Barrier;
+use larder_core::barrier::Barrier;
+
 use crate::epoch::{Epoch, Mark};
 
 /// What a thread has to itself. Two cache lines, as processors fetch lines in pairs.

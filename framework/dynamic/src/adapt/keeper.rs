@@ -26,7 +26,6 @@ use crate::host::ops::{CallSlot, Pending};
 use crate::host::sinks::lent;
 
 mod at;
-mod barrier;
 mod mark;
 mod now;
 mod place;

@@ -4,13 +4,13 @@
 
 #![expect(unsafe_code, reason = "loom watches what is done to raw slots")]
 
+use larder_core::barrier::Barrier;
 use loom::cell::UnsafeCell;
 use loom::sync::Arc;
 use loom::sync::atomic::{AtomicUsize, Ordering};
 use loom::thread;
 
 use super::{Epoch, Mark};
-use crate::barrier::Barrier;
 
 /// Two slots, of which one is in reach.
 struct Table {

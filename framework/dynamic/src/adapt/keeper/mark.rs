@@ -8,7 +8,7 @@ use std::ptr;
 use std::sync::atomic::{AtomicPtr, Ordering};
 use std::sync::{Mutex, MutexGuard, PoisonError};
 
-use super::barrier::Barrier;
+use larder_core::barrier::Barrier;
 
 /// Two cache lines, as processors fetch lines in pairs.
 #[repr(align(128))]
