@@ -298,6 +298,22 @@ fn processes_are_told_of_changes_over_connections_only() {
 }
 
 #[test]
+fn a_ttl_that_is_no_duration_is_not_named_as_a_bound() {
+    let warning = |ttl: &str| {
+        let text = format!(
+            "[connections.main]\nkind = 'redis'\nurl = 'redis://a'\n[caches.a]\nttl = '{ttl}'\n\
+             l1.backend = {{ kind = 'memory', capacity = 1 }}\n\
+             l2.backend = {{ kind = 'redis', connection = 'main' }}\n"
+        );
+        let report = load(&text, &[]).report.to_string();
+        report.lines().find_map(|line| line.split_once("^ reads ")).map(|(_, said)| said.to_owned())
+    };
+    assert_eq!(warning("1h").as_deref(), Some("may be up to 1h old (ttl)"));
+    assert_eq!(warning("never").as_deref(), Some("may be old without limit: there is no ttl"));
+    assert_eq!(warning("1 parsec").as_deref(), Some("may be as old as `ttl` lets them be"));
+}
+
+#[test]
 fn an_inherited_mistake_is_reported_once_where_it_was_made() {
     let text = "[templates.t]\ntll = '1h'\n\
                 backend = { kind = 'file', dir = '/a', max_entries = 'x', fsnc = 'data' }\n\

@@ -4,7 +4,7 @@
 //! processes that share a directory have nothing to tell each other with, so a warning would be no
 //! help to anybody.
 
-use larder_core::{Capabilities, Slot};
+use larder_core::{Capabilities, Life, Slot};
 
 use super::options::Checker;
 use super::view::CacheView;
@@ -40,11 +40,16 @@ impl<'a> Checker<'a> {
             Some(ttl) => Some((ttl, "l1.ttl")),
             None => view.find(&["ttl"]).map(|ttl| (ttl, "ttl")),
         };
-        let bound = match life.and_then(|(ttl, name)| Some((ttl.as_str()?, name))) {
-            Some((ttl, name)) if ttl != "never" && ttl != "none" => {
+        let life = life.and_then(|(ttl, name)| Some((ttl.as_str()?, name)));
+        let bound = match life.map(|(ttl, name)| (ttl.parse(), ttl, name)) {
+            Some((Ok(Life::For(_)), ttl, name)) => {
                 format!("reads may be up to {ttl} old ({name})")
             }
-            _ => "reads may be old without limit: there is no ttl".to_owned(),
+            // What is wrong with it is said elsewhere.
+            Some((Err(_), _, name)) => format!("reads may be as old as `{name}` lets them be"),
+            Some((Ok(_), ..)) | None => {
+                "reads may be old without limit: there is no ttl".to_owned()
+            }
         };
         let mut diagnostic = Diagnostic::warning("W0401", message).path(view.path.clone());
         let invalidation = view.item.node.as_table()?.get("invalidation");
